@@ -1,0 +1,164 @@
+//! What the engine needs of the world. `app` plugs in the real ones, the simulation its own.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::model::action::{ActionSpec, Applied, Call, CallResult, ReadBack, Target, Unavailable};
+use crate::model::entry::Commit;
+use crate::model::id::{Capability, ConnectionId, IncidentId};
+use crate::model::subject::{Account, Alias};
+use crate::model::time::Time;
+
+/// The time, and waiting for it.
+#[async_trait]
+pub(crate) trait Clock: Send + Sync {
+    fn now(&self) -> Time;
+    /// Returns at `at` or later; at once if that has passed.
+    async fn sleep_until(&self, at: Time);
+}
+
+/// Randomness, so that a simulation can hand in its own.
+pub(crate) trait Entropy: Send + Sync {
+    fn fill(&self, bytes: &mut [u8]);
+
+    /// Ten bytes for an id.
+    fn id(&self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    /// A number in `0.0..1.0`, for jitter.
+    fn fraction(&self) -> f64 {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+    }
+}
+
+/// Resolves when the commit is on disk. Dropping it does not undo the commit.
+pub(crate) type Durable = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum StoreError {
+    /// No room, or the queue is full: nothing was written; try later.
+    #[error("the journal takes no commits now: {0}")]
+    Busy(String),
+    /// The commit's sequence is not the next one.
+    #[error("commit {got} does not follow {head}")]
+    OutOfOrder { head: u64, got: u64 },
+    /// The journal failed and stays failed until a restart.
+    #[error("the journal failed: {0}")]
+    Failed(String),
+    /// Damage, or a read that failed.
+    #[error("{0}")]
+    Read(String),
+}
+
+/// One row of a projection: its key, and its value (`None` = deleted).
+pub(crate) type RowChange = (String, Option<Bytes>);
+
+/// The journal with its index. Commits are whole, ordered and durable; rows are rebuildable.
+///
+/// One active node writes; the commit's own sequence is the expected one, so a
+/// commit that was prepared on an older head is refused.
+#[async_trait]
+pub(crate) trait Store: Send + Sync {
+    /// Queues a commit behind all earlier ones, without waiting. The order of calls is the order of the journal.
+    fn submit(&self, commit: Commit) -> Durable;
+
+    /// The sequence of the last commit that is on disk; 0 in an empty journal.
+    fn durable(&self) -> u64;
+
+    /// Writes rows as they stand after `seq`, once `seq` is durable. Lost rows are rebuilt from the journal.
+    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError>;
+
+    /// Rows whose key starts with `prefix`, in key order, after the key `after`.
+    async fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError>;
+
+    /// One row.
+    async fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError>;
+
+    /// The sequence that the rows stand at.
+    async fn projected(&self) -> Result<u64, StoreError>;
+
+    /// Commits after `after`, oldest first.
+    async fn commits(&self, after: u64, limit: usize) -> Result<Vec<Commit>, StoreError>;
+
+    /// Commits that hold an entry of `incident`, oldest first, after the sequence `after`.
+    async fn timeline(
+        &self,
+        incident: IncidentId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Commit>, StoreError>;
+}
+
+/// The evidence log: raw events, kept for a time.
+#[async_trait]
+pub(crate) trait Evidence: Send + Sync {
+    /// Durable when it returns: one line a record.
+    async fn append(&self, lines: Vec<Value>) -> Result<(), StoreError>;
+}
+
+/// What can be called where. Pure look-ups, so that `decide` may use them.
+pub(crate) trait Catalogue: Send + Sync {
+    /// The action that implements `capability` (or is named so) on a connection, for a target if it has one.
+    fn resolve(
+        &self,
+        name: &str,
+        connection: &ConnectionId,
+        target: Option<&Target>,
+    ) -> Result<ActionSpec, Unavailable>;
+
+    /// The connections, in configured order, that implement a capability or own the named action.
+    fn connections_for(&self, name: &str) -> Vec<ConnectionId>;
+
+    /// The capability behind a `use:` name, which may be a capability or a `connector/action`.
+    fn capability_of(&self, name: &str) -> Option<Capability>;
+
+    /// The name of the input that takes the account or factor, if the capability has one.
+    fn item_input(&self, name: &str) -> Option<String>;
+
+    /// How many calls a connection may have under way at once.
+    fn concurrency(&self, connection: &ConnectionId) -> usize;
+}
+
+/// Makes calls. Every method returns within the action's timeout.
+#[async_trait]
+pub(crate) trait Actions: Send + Sync {
+    async fn call(&self, call: &Call) -> CallResult;
+
+    /// Reads back whether `applied` is so. For `repeat: verify` in doubt, it looks for what the call would have made.
+    async fn read_back(&self, applied: &Applied) -> ReadBack;
+
+    /// Whether what the call would bring about already is so: asked before a reversible change, so
+    /// that only what Quell itself changed is ever undone. `None`: cannot be told.
+    async fn already_so(&self, call: &Call) -> Option<bool>;
+}
+
+/// What looking a subject up gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) name: Option<String>,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) aliases: Vec<Alias>,
+    /// Connections that could not be asked, with why.
+    pub(crate) unread: Vec<(ConnectionId, String)>,
+}
+
+/// Finds out whose accounts are whose.
+#[async_trait]
+pub(crate) trait Directory: Send + Sync {
+    async fn look_up(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found;
+}

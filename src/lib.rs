@@ -1,0 +1,5 @@
+//! Quell: the automated response to MFA fatigue.
+#![allow(dead_code, reason = "rooms are being built; removed when they are joined")]
+
+pub(crate) mod engine;
+pub(crate) mod model;

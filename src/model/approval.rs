@@ -1,0 +1,155 @@
+//! Durable questions to people, and the statement that a decision signs.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::id::{
+    ActionId, ApprovalId, Capability, DeploymentId, IncidentId, PersonId, PlanDigest, RunId,
+};
+use super::run::CellKey;
+use super::time::Time;
+
+/// One exact action that people are asked about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    pub(crate) cell: CellKey,
+    pub(crate) capability: Capability,
+    pub(crate) action: ActionId,
+    /// Canonical: `connection:provider_id`, or the connection's name.
+    pub(crate) target: String,
+    /// For people: whom it concerns.
+    pub(crate) target_name: String,
+    /// SHA-256, hex, of the canonical JSON of `inputs`.
+    pub(crate) params: String,
+    pub(crate) inputs: BTreeMap<String, Value>,
+    /// Why this one asks.
+    pub(crate) reason: String,
+    /// What can be done about it afterwards, in words.
+    pub(crate) reversal: String,
+}
+
+/// Where a question stands.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ApprovalState {
+    Pending,
+    Approved,
+    Denied,
+    Expired,
+    /// The run ended or the question was replaced.
+    Cancelled,
+}
+
+/// What the question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Asks {
+    /// May these containment steps be done?
+    Contain,
+    /// May these be undone?
+    Restore,
+}
+
+/// A durable question about a list of exact actions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Approval {
+    pub(crate) id: ApprovalId,
+    pub(crate) incident: IncidentId,
+    pub(crate) run: RunId,
+    pub(crate) plan: PlanDigest,
+    pub(crate) asks: Asks,
+    pub(crate) items: Vec<Item>,
+    pub(crate) opened_at: Time,
+    pub(crate) expires_at: Time,
+    pub(crate) on_timeout: super::plan::OnTimeout,
+    pub(crate) state: ApprovalState,
+    /// Approvals needed; one until tiers come.
+    pub(crate) quorum: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) decided_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) decided_by: Option<PersonId>,
+    /// Which items were granted.
+    #[serde(default)]
+    pub(crate) granted: Vec<CellKey>,
+    /// Names that may not decide: the victim and whoever started the run.
+    #[serde(default)]
+    pub(crate) barred: Vec<String>,
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Decision {
+    Approve,
+    Deny,
+}
+
+/// What a passkey signs: its challenge is SHA-256 of the domain prefix and this, as canonical JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Statement {
+    pub(crate) rp: String,
+    pub(crate) deployment: DeploymentId,
+    pub(crate) approval: ApprovalId,
+    pub(crate) incident: IncidentId,
+    pub(crate) run: RunId,
+    pub(crate) plan: PlanDigest,
+    /// SHA-256, hex, over the decided items' own digests in order.
+    pub(crate) root: String,
+    pub(crate) items: Vec<StatementItem>,
+    pub(crate) decision: Decision,
+    /// SHA-256, hex, of the justification's text.
+    pub(crate) justification: String,
+    pub(crate) approver: PersonId,
+    /// 32 random bytes, hex.
+    pub(crate) nonce: String,
+    pub(crate) issued_at: Time,
+    pub(crate) expires_at: Time,
+}
+
+/// One decided item in a statement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatementItem {
+    pub(crate) step: String,
+    pub(crate) item: String,
+    pub(crate) action: ActionId,
+    pub(crate) target: String,
+    pub(crate) params: String,
+}
+
+impl From<&Item> for StatementItem {
+    fn from(item: &Item) -> Self {
+        Self {
+            step: item.cell.step.0.clone(),
+            item: item.cell.item.clone(),
+            action: item.action.clone(),
+            target: item.target.clone(),
+            params: item.params.clone(),
+        }
+    }
+}
+
+/// A decision with everything that an outsider needs to check it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Signed {
+    pub(crate) statement: Statement,
+    pub(crate) justification: String,
+    pub(crate) by_name: String,
+    /// The WebAuthn assertion as the browser gave it.
+    pub(crate) assertion: Value,
+    /// The public credential that it verifies against.
+    pub(crate) credential: Value,
+}

@@ -1,0 +1,399 @@
+//! Journal entries: everything that ever changes state, and the audit log at once.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::action::{Call, Outcome, Strength};
+use super::alert::{Alert, Report};
+use super::approval::{Approval, ApprovalState, Signed};
+use super::event::Event;
+use super::id::{
+    ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
+    RunId, SourceId, SubjectId, TokenId,
+};
+use super::incident::{ApprovalSeen, HostileContext, HostileFactor, MayCause, Stage};
+use super::plan::{Mode, Plan, Trigger};
+use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
+use super::subject::{Account, AccountKey, Alias, Subject};
+use super::time::Time;
+
+/// One fact in the journal. The fold of all entries is the state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub(crate) enum Entry {
+    /// The deployment's first line.
+    #[serde(rename = "deployment.created")]
+    DeploymentCreated(DeploymentCreated),
+    #[serde(rename = "delivery.accepted")]
+    DeliveryAccepted(DeliveryAccepted),
+    #[serde(rename = "event.joined")]
+    EventJoined { incident: IncidentId, event: Box<Event>, source: SourceId },
+    #[serde(rename = "alert.raised")]
+    AlertRaised { incident: IncidentId, alert: Box<Alert>, source: SourceId },
+    #[serde(rename = "report.received")]
+    ReportReceived { incident: IncidentId, report: Box<Report>, source: SourceId },
+    #[serde(rename = "subject.created")]
+    SubjectCreated { subject: Box<Subject> },
+    /// Accounts were (re-)read through connections.
+    #[serde(rename = "subject.resolved")]
+    SubjectResolved {
+        subject: SubjectId,
+        name: String,
+        accounts: Vec<Account>,
+        aliases: Vec<Alias>,
+    },
+    #[serde(rename = "subject.merged")]
+    SubjectMerged { from: SubjectId, into: SubjectId },
+    #[serde(rename = "incident.opened")]
+    IncidentOpened(Box<IncidentOpened>),
+    /// Evidence joined without raising the stage.
+    #[serde(rename = "incident.joined")]
+    IncidentJoined(Box<IncidentRisen>),
+    /// Evidence raised the stage, or made an earlier answer stale.
+    #[serde(rename = "incident.staged")]
+    IncidentStaged(Box<IncidentRisen>),
+    #[serde(rename = "incident.contained")]
+    IncidentContained { incident: IncidentId, watch_until: Time },
+    #[serde(rename = "incident.closed")]
+    IncidentClosed { incident: IncidentId, by: String, note: String },
+    #[serde(rename = "incident.note")]
+    IncidentNote { incident: IncidentId, by: String, note: String },
+    #[serde(rename = "plan.published")]
+    PlanPublished(Box<PlanPublished>),
+    #[serde(rename = "run.started")]
+    RunStarted(Box<RunStarted>),
+    /// A continuation round began inside a live run.
+    #[serde(rename = "run.continued")]
+    RunContinued { run: RunId, incident: IncidentId, round: Round, rises_seen: u32 },
+    #[serde(rename = "run.parked")]
+    RunParked { run: RunId, incident: IncidentId, waiting_on: WaitingOn },
+    #[serde(rename = "run.ended")]
+    RunEnded { run: RunId, incident: IncidentId, status: RunStatus },
+    /// The process died while this run had work under way.
+    #[serde(rename = "run.crashed")]
+    RunCrashed { run: RunId, incident: IncidentId },
+    #[serde(rename = "step.intent")]
+    StepIntent(Box<StepIntent>),
+    #[serde(rename = "step.outcome")]
+    StepOutcome(Box<StepOutcome>),
+    #[serde(rename = "step.verified")]
+    StepVerified(Box<StepVerified>),
+    /// The step ended without an effect.
+    #[serde(rename = "step.skipped")]
+    StepSkipped(Box<StepSkipped>),
+    /// A `wait` step began, or a cell was parked for a person.
+    #[serde(rename = "step.parked")]
+    StepParked {
+        run: RunId,
+        incident: IncidentId,
+        cell: CellKey,
+        until: Option<Time>,
+        problem: String,
+    },
+    #[serde(rename = "approval.opened")]
+    ApprovalOpened { approval: Box<Approval> },
+    #[serde(rename = "approval.decided")]
+    ApprovalDecided(Box<ApprovalDecided>),
+    #[serde(rename = "approval.expired")]
+    ApprovalExpired { approval: ApprovalId, incident: IncidentId, state: ApprovalState },
+    #[serde(rename = "hold.placed")]
+    HoldPlaced {
+        incident: IncidentId,
+        run: RunId,
+        account: AccountKey,
+        capability: Capability,
+        action: ActionId,
+        ours: bool,
+        expires_at: Option<Time>,
+    },
+    #[serde(rename = "hold.released")]
+    HoldReleased {
+        incident: IncidentId,
+        account: AccountKey,
+        capability: Capability,
+        opened: bool,
+        reason: String,
+    },
+    #[serde(rename = "guardrail.refused")]
+    GuardrailRefused {
+        incident: IncidentId,
+        run: RunId,
+        cell: CellKey,
+        guardrail: String,
+        reason: String,
+    },
+    #[serde(rename = "pause.changed")]
+    PauseChanged { paused: bool, by: String, reason: String },
+    #[serde(rename = "person.enrolled")]
+    PersonEnrolled(Box<PersonEnrolled>),
+    /// A single-use enrolment ticket was issued; only its hash is kept.
+    #[serde(rename = "ticket.issued")]
+    EnrolmentIssued { hash: String, name: String, roles: Vec<String>, expires_at: Time },
+    #[serde(rename = "token.changed")]
+    TokenChanged(Box<TokenChanged>),
+    /// Carries state forward over a pruned prefix.
+    #[serde(rename = "snapshot")]
+    Snapshot { rows: Vec<(String, Value)> },
+    /// A signed statement of the chain's head.
+    #[serde(rename = "checkpoint")]
+    Checkpoint { head: String, seq: u64, key: String, signature: String },
+}
+
+/// What a deployment is, for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeploymentCreated {
+    pub(crate) deployment: super::id::DeploymentId,
+    /// A lab deployment stays one for good.
+    pub(crate) lab: bool,
+    /// Ed25519 public key of the checkpoints, base64.
+    pub(crate) key: String,
+}
+
+/// A delivery that changed something, with the answer it got, so that a repetition gets the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeliveryAccepted {
+    pub(crate) receipt: ReceiptId,
+    pub(crate) source: SourceId,
+    /// The sender's delivery id, or SHA-256 of the body.
+    pub(crate) delivery: String,
+    pub(crate) answer: Value,
+}
+
+/// A new case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct IncidentOpened {
+    pub(crate) incident: IncidentId,
+    pub(crate) subject: SubjectId,
+    pub(crate) evidence: Rise,
+}
+
+/// More evidence in a case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct IncidentRisen {
+    pub(crate) incident: IncidentId,
+    pub(crate) evidence: Rise,
+}
+
+/// What the evidence says now, all told. Nothing in it is lower than what was said before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rise {
+    pub(crate) stage: Stage,
+    pub(crate) approval: ApprovalSeen,
+    pub(crate) password_exposed: bool,
+    pub(crate) may_cause: MayCause,
+    pub(crate) stale: bool,
+    pub(crate) privileged: bool,
+    pub(crate) reason: String,
+    /// New ones only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hostile_factors: Vec<HostileFactor>,
+    #[serde(default)]
+    pub(crate) hostile: HostileContext,
+    pub(crate) first_event_at: Time,
+    pub(crate) last_evidence_at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hostile_entry_at: Option<Time>,
+    pub(crate) watch_until: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trigger: Option<Trigger>,
+}
+
+/// A playbook's digest may run from here on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PlanPublished {
+    pub(crate) name: PlaybookName,
+    pub(crate) digest: PlanDigest,
+    pub(crate) plan: Plan,
+    pub(crate) source: String,
+    /// Who, by name; `auto_publish` and a lab deployment say so.
+    pub(crate) by: String,
+    /// Unified diff to the version published before.
+    pub(crate) diff: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) signed: Option<Value>,
+}
+
+/// A run's first line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunStarted {
+    pub(crate) run: RunId,
+    pub(crate) incident: IncidentId,
+    pub(crate) playbook: PlaybookName,
+    pub(crate) plan: PlanDigest,
+    pub(crate) purpose: Purpose,
+    pub(crate) mode: Mode,
+    pub(crate) rises_seen: u32,
+    /// For a continuation: the steps that are due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) round: Option<Round>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) started_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) decided_by: Option<PersonId>,
+    /// A restore's own plan, which no file holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) own_plan: Option<Box<Plan>>,
+}
+
+/// Written, durably, before any effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StepIntent {
+    pub(crate) run: RunId,
+    pub(crate) incident: IncidentId,
+    pub(crate) cell: CellKey,
+    pub(crate) capability: Capability,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<AccountKey>,
+    pub(crate) attempt: u32,
+    pub(crate) call: Call,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) grant: Option<ApprovalId>,
+    /// Counts against the ceiling named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ceiling: Option<String>,
+}
+
+/// What came of one attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StepOutcome {
+    pub(crate) run: RunId,
+    pub(crate) incident: IncidentId,
+    pub(crate) cell: CellKey,
+    pub(crate) attempt: u32,
+    pub(crate) outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+    #[serde(default)]
+    pub(crate) output: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+    /// What the engine makes of it: the cell's next state.
+    pub(crate) next: super::run::CellState,
+    /// Unlike `at` of the commit: when the request was sent.
+    pub(crate) sent_at: Time,
+}
+
+/// What a read-back found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StepVerified {
+    pub(crate) run: RunId,
+    pub(crate) incident: IncidentId,
+    pub(crate) cell: CellKey,
+    /// `None`: it does not hold (yet), or could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) strength: Option<Strength>,
+    #[serde(default)]
+    pub(crate) output: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+    pub(crate) next: super::run::CellState,
+}
+
+/// A step that ended without an effect, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StepSkipped {
+    pub(crate) run: RunId,
+    pub(crate) incident: IncidentId,
+    pub(crate) cell: CellKey,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) capability: Option<Capability>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<AccountKey>,
+    pub(crate) conclusion: Conclusion,
+    /// The action exists but means nothing here: does not keep the incident open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) not_applicable: bool,
+    pub(crate) reason: String,
+}
+
+/// People's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ApprovalDecided {
+    pub(crate) approval: ApprovalId,
+    pub(crate) incident: IncidentId,
+    pub(crate) state: ApprovalState,
+    pub(crate) granted: Vec<CellKey>,
+    pub(crate) by: PersonId,
+    pub(crate) signed: Signed,
+    /// Grants must begin before this.
+    pub(crate) begin_until: Time,
+}
+
+/// A person who may decide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PersonEnrolled {
+    pub(crate) person: PersonId,
+    pub(crate) name: String,
+    pub(crate) roles: Vec<String>,
+    /// The passkey's public half, as the WebAuthn library keeps it.
+    pub(crate) passkey: Value,
+    pub(crate) user_handle: uuid::Uuid,
+    /// Hash of the enrolment ticket that was used up.
+    pub(crate) ticket: String,
+}
+
+/// A token was created or revoked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TokenChanged {
+    pub(crate) token: TokenId,
+    pub(crate) name: String,
+    pub(crate) scopes: Vec<String>,
+    /// SHA-256 of the secret, hex.
+    pub(crate) hash: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<SourceId>,
+    pub(crate) expires_at: Time,
+    pub(crate) revoked: bool,
+}
+
+impl Entry {
+    /// The case it belongs to, for the timeline.
+    pub(crate) fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Self::EventJoined { incident, .. }
+            | Self::AlertRaised { incident, .. }
+            | Self::ReportReceived { incident, .. }
+            | Self::IncidentContained { incident, .. }
+            | Self::IncidentClosed { incident, .. }
+            | Self::IncidentNote { incident, .. }
+            | Self::RunContinued { incident, .. }
+            | Self::RunParked { incident, .. }
+            | Self::RunEnded { incident, .. }
+            | Self::RunCrashed { incident, .. }
+            | Self::StepParked { incident, .. }
+            | Self::ApprovalExpired { incident, .. }
+            | Self::HoldPlaced { incident, .. }
+            | Self::HoldReleased { incident, .. }
+            | Self::GuardrailRefused { incident, .. } => Some(*incident),
+            Self::IncidentOpened(e) => Some(e.incident),
+            Self::IncidentJoined(e) | Self::IncidentStaged(e) => Some(e.incident),
+            Self::RunStarted(e) => Some(e.incident),
+            Self::StepIntent(e) => Some(e.incident),
+            Self::StepOutcome(e) => Some(e.incident),
+            Self::StepVerified(e) => Some(e.incident),
+            Self::StepSkipped(e) => Some(e.incident),
+            Self::ApprovalOpened { approval } => Some(approval.incident),
+            Self::ApprovalDecided(e) => Some(e.incident),
+            Self::DeploymentCreated(_)
+            | Self::DeliveryAccepted(_)
+            | Self::SubjectCreated { .. }
+            | Self::SubjectResolved { .. }
+            | Self::SubjectMerged { .. }
+            | Self::PlanPublished(_)
+            | Self::PauseChanged { .. }
+            | Self::PersonEnrolled(_)
+            | Self::EnrolmentIssued { .. }
+            | Self::TokenChanged(_)
+            | Self::Snapshot { .. }
+            | Self::Checkpoint { .. } => None,
+        }
+    }
+}
+
+/// One journal line: applied whole or not at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Commit {
+    pub(crate) seq: u64,
+    pub(crate) at: Time,
+    pub(crate) entries: Vec<Entry>,
+}

@@ -1,0 +1,286 @@
+//! The case about one subject.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{Capability, EventId, IncidentId, RunId, SubjectId};
+use super::subject::AccountKey;
+use super::time::Time;
+
+/// How sure and how bad. Evidence only raises it.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    Noted,
+    Suspected,
+    Confirmed,
+    Breached,
+}
+
+impl Stage {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Noted => "noted",
+            Self::Suspected => "suspected",
+            Self::Confirmed => "confirmed",
+            Self::Breached => "breached",
+        }
+    }
+}
+
+/// By stage, one up if privileged.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Severity {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl Severity {
+    pub(crate) fn of(stage: Stage, privileged: bool) -> Self {
+        match (stage, privileged) {
+            (Stage::Noted, false) => Self::Low,
+            (Stage::Noted, true) | (Stage::Suspected, false) => Self::Medium,
+            (Stage::Suspected, true) | (Stage::Confirmed, false) => Self::High,
+            (Stage::Confirmed, true) | (Stage::Breached, _) => Self::Critical,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Whose the approved prompt was.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Default,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ApprovalSeen {
+    #[default]
+    None,
+    /// The person's own parallel sign-in from their known context: drives nothing.
+    Own,
+    /// Cannot be told: stage confirmed, and it asks.
+    Unknown,
+    /// Shares correlation, session, address, network or device with the failed prompts.
+    Hostile,
+}
+
+impl ApprovalSeen {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Own => "own",
+            Self::Unknown => "unknown",
+            Self::Hostile => "hostile",
+        }
+    }
+}
+
+/// Where the case stands.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum IncidentStatus {
+    Open,
+    Contained,
+    Closed,
+}
+
+/// How far a source's word may carry by itself.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MayCause {
+    /// Tickets and notices only.
+    Record,
+    /// Revocation too; block and reset are proposed.
+    #[default]
+    Revoke,
+    /// As policy says.
+    Contain,
+}
+
+/// A factor that was added after the first hostile event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostileFactor {
+    pub(crate) account: AccountKey,
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) added_at: Time,
+}
+
+/// How far one containment capability has come on one account.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ContainmentState {
+    Proposed,
+    Asked,
+    /// The API said yes.
+    Applied,
+    /// Read back.
+    Verified,
+    /// No success from the hostile context through the residual window.
+    Enforced,
+    Failed,
+    Unsupported,
+    NotApplicable,
+    Undone,
+}
+
+/// One line of an incident's containment table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Containment {
+    /// `connection:provider_id`, or empty where the capability is not about one account.
+    pub(crate) account: String,
+    pub(crate) capability: Capability,
+    /// The factor or other item, where there are several on one account.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) item: String,
+    pub(crate) state: ContainmentState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) residual: Option<String>,
+    pub(crate) at: Time,
+}
+
+/// The hostile side of an incident, as far as its failed prompts show it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct HostileContext {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ips: Vec<std::net::IpAddr>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) asns: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sessions: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) correlations: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) devices: Vec<String>,
+}
+
+/// Counts for people; the events themselves are in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct EvidenceCounts {
+    pub(crate) events: u32,
+    pub(crate) denied: u32,
+    pub(crate) timed_out: u32,
+    pub(crate) wrong_answer: u32,
+    pub(crate) approved: u32,
+    pub(crate) alerts: u32,
+    pub(crate) reports: u32,
+    /// Failed prompts at the incident's busiest, for the one-line summary.
+    #[serde(default)]
+    pub(crate) episodes: u32,
+}
+
+/// The case about one subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Incident {
+    pub(crate) id: IncidentId,
+    pub(crate) subject: SubjectId,
+    pub(crate) status: IncidentStatus,
+    pub(crate) stage: Stage,
+    pub(crate) severity: Severity,
+    pub(crate) approval: ApprovalSeen,
+    pub(crate) password_exposed: bool,
+    /// The furthest that any source of its evidence may carry.
+    pub(crate) may_cause: MayCause,
+    /// Old or marked as replayed: opens, but acts only with approval.
+    #[serde(default)]
+    pub(crate) stale: bool,
+    pub(crate) reason: String,
+    #[serde(default)]
+    pub(crate) hostile_factors: Vec<HostileFactor>,
+    #[serde(default)]
+    pub(crate) hostile: HostileContext,
+    pub(crate) counts: EvidenceCounts,
+    pub(crate) opened_at: Time,
+    pub(crate) first_event_at: Time,
+    pub(crate) last_evidence_at: Time,
+    /// The newest hostile approval or sign-in: what makes an earlier revocation stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hostile_entry_at: Option<Time>,
+    pub(crate) watch_until: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) contained_at: Option<Time>,
+    #[serde(default)]
+    pub(crate) containment: Vec<Containment>,
+    /// Newest last.
+    #[serde(default)]
+    pub(crate) runs: Vec<RunId>,
+    /// Triggers seen so far, so that a risen incident can start what it skipped.
+    #[serde(default)]
+    pub(crate) triggers: Vec<super::plan::Trigger>,
+    /// Counts rises of evidence; a run that has seen fewer has a continuation due.
+    #[serde(default)]
+    pub(crate) rises: u32,
+    /// Ids of the events that joined, so that a repeated one counts once.
+    #[serde(default)]
+    pub(crate) event_ids: Vec<EventId>,
+}
