@@ -1,5 +1,8 @@
 //! Quell: the automated response to MFA fatigue.
 #![allow(dead_code, reason = "rooms are being built; removed when they are joined")]
 
+pub(crate) mod approval;
+pub(crate) mod detect;
 pub(crate) mod engine;
 pub(crate) mod model;
+pub(crate) mod template;
