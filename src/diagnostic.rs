@@ -23,6 +23,9 @@ use crate::model::text::tame;
 /// Longest message or label; what an author wrote may be quoted in it.
 const MESSAGE_MAX: usize = 400;
 
+/// Longest list of what is known, in bytes: more would not be read.
+const LISTED_MAX: usize = 100;
+
 /// A file's text, with the path that people know it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
@@ -120,12 +123,12 @@ impl Diagnostic {
         self
     }
 
-    /// Offers the nearest of `known`, or all of them where nothing is near and they are few.
+    /// Offers the nearest of `known`, or all of them where nothing is near and the list is short.
     pub(crate) fn suggest<'k>(self, wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Self {
         let known: Vec<&str> = known.into_iter().collect();
         match closest(wrong, known.iter().copied()) {
             Some(near) => self.help(format!("did you mean `{near}`?")),
-            None if !known.is_empty() && known.len() <= 12 => {
+            None if (1..=LISTED_MAX).contains(&known.concat().len()) => {
                 self.help(format!("known here: {}", suggest::listed(&known)))
             }
             None => self,

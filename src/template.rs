@@ -22,6 +22,6 @@ mod render;
 
 pub(crate) use engine::{Context, check, evaluate, holds, known};
 pub(crate) use error::{TemplateError, Trouble};
-pub(crate) use names::{Mention, Role, names};
+pub(crate) use names::{Compared, Mention, Role, compared, names};
 pub(crate) use pieces::{Piece, pieces, sole_expression};
 pub(crate) use render::{render, render_text};

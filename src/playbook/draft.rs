@@ -62,6 +62,8 @@ pub(crate) struct Step {
     pub(crate) expires: Option<Placed<Span>>,
     pub(crate) approval: Option<Approval>,
     pub(crate) deadline: Option<Placed<Span>>,
+    /// It has a key that nobody knows, so that what seems to be missing may only be misspelt.
+    pub(crate) misspelt: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 mod actions;
 mod after;
 mod approvals;
+mod choices;
 mod guards;
 mod holds;
 mod ids;
@@ -36,6 +37,7 @@ const RULES: &[Rule] = &[
     syntax::check,
     names::check,
     outputs::check,
+    choices::check,
     guards::check,
     secrets::check,
     after::check,

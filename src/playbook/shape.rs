@@ -27,6 +27,11 @@ pub(crate) fn read(source: &Arc<Source>, root: &Node, problems: &mut Vec<Diagnos
         mode: None,
         steps: Vec::new(),
     };
+    if root.value == Yaml::Null {
+        let at = 0..first_line_end(&source.text, 0);
+        reader.push(Diagnostic::error("P006", source, at, "the playbook is empty", "no keys"));
+        return draft;
+    }
     let Some(entries) = reader.map(root, "a playbook") else {
         return draft;
     };

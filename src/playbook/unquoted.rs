@@ -23,6 +23,13 @@ pub(crate) fn mend(source: &Arc<Source>) -> (Mended, Vec<Diagnostic>) {
         text.replace_range(at.clone(), &format!("'{}'", "x".repeat(at.len() - 2)));
         holes.push(at.start);
         let shown = &source.text[at.clone()];
+        if let Some(key) = bare_key(&source.text[..at.start]) {
+            let bare = shown.trim_start_matches('{').trim_end_matches('}').trim();
+            let message = format!("`{key}` takes an expression without braces");
+            let problem = Diagnostic::error("P018", source, at.clone(), message, "has braces");
+            problems.push(problem.help(format!("write `{key}: {bare}`")));
+            continue;
+        }
         let quote = if shown.contains('"') { '\'' } else { '"' };
         problems.push(
             Diagnostic::error(
@@ -36,6 +43,14 @@ pub(crate) fn mend(source: &Arc<Source>) -> (Mended, Vec<Diagnostic>) {
         );
     }
     (Mended { text, holes }, problems)
+}
+
+/// The key before a value, if it is one that holds a bare expression.
+fn bare_key(before: &str) -> Option<&'static str> {
+    let before = before.trim_end().strip_suffix(':')?;
+    ["when", "for_each"].into_iter().find(|key| {
+        before.strip_suffix(key).is_some_and(|rest| !rest.ends_with(char::is_alphanumeric))
+    })
 }
 
 /// The values that begin with `{{` outside quotes, comments and block texts.
@@ -74,7 +89,6 @@ fn scan<'l>(line: &'l str, offset: usize, out: &mut Vec<Range<usize>>) -> &'l st
         }
         match quote {
             Some(open) if c == open && last != '\\' => quote = None,
-            Some(_) => {}
             None if c == '#' && last.is_whitespace() => return &line[..at],
             None if (c == '"' || c == '\'') && value_may_begin => quote = Some(c),
             None if value_may_begin && line[at..].starts_with("{{") => {
@@ -83,7 +97,7 @@ fn scan<'l>(line: &'l str, offset: usize, out: &mut Vec<Range<usize>>) -> &'l st
                     out.push(offset + at..offset + skip_to);
                 }
             }
-            None => {}
+            Some(_) | None => {}
         }
         if quote.is_none() && !c.is_whitespace() {
             value_may_begin = matches!(c, ':' | '-' | '[' | ',' | '{');

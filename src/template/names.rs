@@ -82,6 +82,39 @@ pub(crate) fn names(expression: &str) -> Vec<Mention> {
     found
 }
 
+/// A text that a path is compared with: `incident.stage == "breached"`, `… in ["confirmed"]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub(crate) path: Mention,
+    pub(crate) text: String,
+    pub(crate) at: Range<usize>,
+}
+
+/// Every text that a path on its left is compared with.
+pub(crate) fn compared(expression: &str) -> Vec<Compared> {
+    let tokens = tokens(expression);
+    let mut out = Vec::new();
+    for path in names(expression).into_iter().filter(|mention| mention.role == Role::Name) {
+        let right: Vec<&Token> =
+            tokens.iter().skip_while(|token| token.at.start < path.at.end).collect();
+        let words: Vec<&str> = right.iter().take(3).map(|token| token.text).collect();
+        let texts: &[&Token] = match words.as_slice() {
+            ["==", ..] => right.get(1..2).unwrap_or_default(),
+            ["!", "=", ..] => right.get(2..3).unwrap_or_default(),
+            ["in", "[" | "(", ..] => &right[2..],
+            ["not", "in", "[" | "("] => &right[3..],
+            _ => continue,
+        };
+        for token in texts.iter().take_while(|t| t.kind == Kind::Text || t.text == ",") {
+            let inside = token.at.start + 1..token.at.end.saturating_sub(1);
+            if let (Kind::Text, Some(text)) = (token.kind, expression.get(inside.clone())) {
+                out.push(Compared { path: path.clone(), text: text.to_owned(), at: inside });
+            }
+        }
+    }
+    out
+}
+
 /// Where the expression multiplies, if it does.
 pub(super) fn multiplication(expression: &str) -> Option<Range<usize>> {
     tokens(expression).into_iter().find(|token| token.text == "*").map(|token| token.at)
@@ -90,6 +123,8 @@ pub(super) fn multiplication(expression: &str) -> Option<Range<usize>> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Word,
+    /// In quotes.
+    Text,
     Other,
 }
 
@@ -99,14 +134,15 @@ struct Token<'e> {
     at: Range<usize>,
 }
 
-/// Words, and every other character by itself; texts in quotes and numbers are left out.
+/// Words, numbers, texts in quotes, and every other character by itself.
 fn tokens(expression: &str) -> Vec<Token<'_>> {
     let mut out = Vec::new();
     let mut rest = expression.char_indices().peekable();
     while let Some((start, c)) = rest.next() {
         let mut end = start + c.len_utf8();
         if c == '"' || c == '\'' {
-            while let Some((_, inner)) = rest.next() {
+            while let Some((at, inner)) = rest.next() {
+                end = at + inner.len_utf8();
                 if inner == '\\' {
                     rest.next();
                 } else if inner == c {
@@ -114,7 +150,7 @@ fn tokens(expression: &str) -> Vec<Token<'_>> {
                 }
             }
             // Stands for the text, so that what is on its two sides does not become neighbours.
-            out.push(Token { kind: Kind::Other, text: "\"", at: start..end });
+            out.push(Token { kind: Kind::Text, text: "\"", at: start..end });
             continue;
         }
         if c.is_whitespace() {
@@ -178,6 +214,16 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_a_path_is_compared_with_are_found() {
+        let expression = "a.b in ['x', 'y'] or not (c != \"z\") and 'w' == d and e not in ('v',)";
+        let found: Vec<(String, String)> =
+            compared(expression).into_iter().map(|c| (c.path.path(), c.text)).collect();
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+
+        assert_eq!(found, [pair("a.b", "x"), pair("a.b", "y"), pair("c", "z"), pair("e", "v")]);
+    }
+
+    #[test]
     fn a_star_in_a_text_is_not_a_multiplication() {
         assert_eq!(multiplication("a ~ '*'"), None);
         assert_eq!(multiplication("a * 2"), Some(2..3));
@@ -206,6 +252,9 @@ mod tests {
         fn any_text_can_be_read(text in "\\PC{0,80}") {
             for mention in names(&text) {
                 prop_assert!(text.get(mention.at).is_some());
+            }
+            for compared in compared(&text) {
+                prop_assert!(text.get(compared.at).is_some());
             }
         }
     }

@@ -38,7 +38,7 @@ fn every_case_of_the_specification_holds() {
             }
             blessed.replace_range(case.at.clone(), &actual);
             let name = file.file_name().unwrap().to_string_lossy();
-            let _ = writeln!(
+            _ = writeln!(
                 wrong,
                 "== {name}: {}\n-- expected\n{}\n-- actual\n{actual}",
                 case.heading, case.expected

@@ -1,7 +1,7 @@
 //! P011: a parameter must exist. P012: a required one must be given, or bound by the item.
 
 use super::scope::{Over, Scope, over};
-use crate::diagnostic::{Diagnostic, listed};
+use crate::diagnostic::{Diagnostic, closest, listed};
 use crate::model::action::{Input, Signature, ValueType};
 use crate::playbook::draft::{Step, Word};
 
@@ -33,7 +33,14 @@ fn is_missing(step: &Step, signature: &Signature, name: &str, input: &Input) -> 
     input.required
         && input.default.is_none()
         && !bound
-        && !step.with.iter().any(|entry| entry.key == name)
+        && !step.misspelt
+        && !step.with.iter().any(|entry| entry.key == name || meant(&entry.key, name, signature))
+}
+
+/// Whether an unknown parameter is this one, misspelt: it has its own problem.
+fn meant(key: &str, name: &str, signature: &Signature) -> bool {
+    let known = signature.inputs.keys().map(String::as_str);
+    !signature.inputs.contains_key(key) && closest(key, known) == Some(name)
 }
 
 fn missing(scope: &Scope<'_>, action: &Word, name: &str, input: &Input) -> Diagnostic {

@@ -75,7 +75,10 @@ impl Reader<'_> {
             "expires" => step.expires = self.span(entry),
             "deadline" => step.deadline = self.span(entry),
             "approval" => step.approval = self.approval(entry),
-            _ => self.unknown_key(entry, keys::STEP, "a step"),
+            _ => {
+                step.misspelt = true;
+                self.unknown_key(entry, keys::STEP, "a step");
+            }
         }
     }
 
