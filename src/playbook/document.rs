@@ -115,6 +115,10 @@ fn broken(source: &Arc<Source>, error: &serde_saphyr::Error) -> Diagnostic {
     // The library ends its sentence with the place, which is shown here by the caret.
     let said = shown.split(" at line ").next().unwrap_or(&shown);
     let said = said.trim_start_matches("error: ").trim_end_matches(',').trim();
+    if matches!(error.without_snippet(), serde_saphyr::Error::MultipleDocuments { .. }) {
+        let message = "a file holds one playbook, and this one holds several documents";
+        return Diagnostic::error("P001", source, at, message, "a second document");
+    }
     if matches!(error.without_snippet(), serde_saphyr::Error::Budget { .. })
         || said.contains("limit")
     {
