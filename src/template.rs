@@ -1,45 +1,27 @@
-//! Placeholder until the language room is merged.
-use serde_json::Value;
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct TemplateError(pub(crate) String);
-fn env() -> minijinja::Environment<'static> {
-    let mut env = minijinja::Environment::new();
-    env.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    env.set_fuel(Some(20_000));
-    env
-}
-pub(crate) fn evaluate(expr: &str, ctx: &Value) -> Result<Value, TemplateError> {
-    let env = env();
-    let value = env
-        .compile_expression(expr)
-        .and_then(|e| e.eval(minijinja::value::Serde(ctx)))
-        .map_err(|e| TemplateError(format!("{e:#}")))?;
-    serde_json::to_value(&value).map_err(|e| TemplateError(e.to_string()))
-}
-pub(crate) fn render(value: &Value, ctx: &Value) -> Result<Value, TemplateError> {
-    Ok(match value {
-        Value::String(s)
-            if s.trim().starts_with("{{")
-                && s.trim().ends_with("}}")
-                && s.matches("{{").count() == 1 =>
-        {
-            let t = s.trim();
-            evaluate(&t[2..t.len() - 2], ctx)?
-        }
-        Value::String(s) => Value::String(
-            env()
-                .render_str(s, minijinja::value::Serde(ctx))
-                .map_err(|e| TemplateError(format!("{e:#}")))?,
-        ),
-        Value::Array(a) => {
-            Value::Array(a.iter().map(|v| render(v, ctx)).collect::<Result<_, _>>()?)
-        }
-        Value::Object(o) => Value::Object(
-            o.iter()
-                .map(|(k, v)| Ok((k.clone(), render(v, ctx)?)))
-                .collect::<Result<_, TemplateError>>()?,
-        ),
-        other => other.clone(),
-    })
-}
+//! Expressions and templates: Jinja's expressions, strict, with native values and nothing else.
+//!
+//! * A bare expression (`when`, `for_each`, a manifest's `expect`) goes to [`evaluate()`].
+//! * A JSON value whose strings may hold `{{ }}` goes to [`render()`]; a string that is
+//!   exactly one `{{ expression }}` keeps the expression's type.
+//! * [`names()`] says which names an expression mentions, and where.
+//!
+//! Values are built as values: nothing is pasted into JSON. Text that has to go
+//! into a URL path or a chat message passes through [`escape`] there.
+//! Only `{{ }}` is special; statements (`{% %}`) are refused, so there are no
+//! loops, and fuel ends whatever else would not end.
+//!
+//! Used by `playbook`, `connector` and `engine`. Knows no HTTP, no disk and no clock.
+
+mod engine;
+mod error;
+pub(crate) mod escape;
+mod filters;
+mod names;
+mod pieces;
+mod render;
+
+pub(crate) use engine::{Context, check, evaluate, holds, known};
+pub(crate) use error::{TemplateError, Trouble};
+pub(crate) use names::{Compared, Mention, Role, compared, names};
+pub(crate) use pieces::{Piece, pieces, sole_expression};
+pub(crate) use render::{render, render_text};

@@ -1,1 +1,3 @@
-fn main() {}
+//! What Quell does, seen from outside: one binary for all integration tests.
+
+mod spec;
