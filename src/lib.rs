@@ -3,3 +3,4 @@
 
 pub(crate) mod engine;
 pub(crate) mod model;
+pub(crate) mod store;
