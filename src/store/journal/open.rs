@@ -11,7 +11,7 @@
 use serde::Serialize;
 use std::io;
 
-use super::line::{self, Checked, NO_PREV};
+use super::line::{self, BadLine, Checked, NO_PREV};
 use super::lines::{Lines, Raw};
 use super::medium::Medium;
 use super::segment::{self, Segment};
@@ -178,7 +178,11 @@ fn tail(
                 return Err(OpenError::Damaged { place: torn.place, why });
             }
             Ok(_) => torn.whole_lines += 1,
-            Err(_) => {}
+            // Written so, by a newer program perhaps: not ours to cut.
+            Err(bad @ (BadLine::Version(_) | BadLine::Json(_))) => {
+                return Err(OpenError::Damaged { place: torn.place, why: bad.to_string() });
+            }
+            Err(BadLine::Incomplete | BadLine::Hash) => {}
         }
         torn.bytes = end - torn.place.offset;
         next = read(lines, &torn.place.segment)?
