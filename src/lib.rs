@@ -9,3 +9,4 @@ pub(crate) mod engine;
 pub(crate) mod model;
 pub(crate) mod playbook;
 pub(crate) mod template;
+pub(crate) mod store;
