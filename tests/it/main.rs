@@ -1,1 +1,3 @@
-fn main() {}
+//! Everything that needs more than one room.
+
+mod open_data;
