@@ -36,7 +36,7 @@ pub(crate) use verify::{BadSecret, Verified, Verifier};
 /// [`Parsed::problems`].
 pub(crate) fn parse(kind: Kind, bytes: &[u8], received_at: Time) -> Result<Parsed, Problem> {
     let rows = split(kind, bytes)?;
-    let read = match kind {
+    let read: fn(&Value, Time) -> Result<parsed::Verdict, Problem> = match kind {
         Kind::Events => generic::event,
         Kind::Alerts => generic::alert,
         Kind::Reports => generic::report,

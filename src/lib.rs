@@ -9,7 +9,7 @@ pub(crate) mod model;
 /// Reads a file of records as one source kind would, runs the detections over it without acting,
 /// and returns the table as JSON: what was understood, and which incidents it would open.
 pub fn open_data_summary(kind: &str, bytes: &[u8]) -> Result<serde_json::Value, String> {
-    let kind: intake::Kind = kind.parse().map_err(|e| format!("{e}"))?;
+    let kind = kind.parse::<intake::Kind>().map_err(|e| e.to_string())?;
     let table = detect::backtest(kind, bytes).map_err(|problem| problem.to_string())?;
     serde_json::to_value(table).map_err(|e| e.to_string())
 }

@@ -30,7 +30,7 @@ pub(super) fn gunzip(body: &[u8], cap: usize) -> Result<Vec<u8>, Problem> {
 /// Splits a body into records. `wrappers` are paths under which an object may hold the array.
 pub(super) fn rows(bytes: &[u8], wrappers: &[&[&str]]) -> Result<Rows, Problem> {
     let text = plain(bytes)?;
-    let rows = match document(text) {
+    let rows: Rows = match document(text) {
         Ok(value) => unwrap(value, wrappers).into_iter().map(Ok).collect(),
         Err(problem @ (Problem::NotJson(_) | Problem::TooDeep(_))) => lines(text, problem)?,
         Err(problem) => return Err(problem),
@@ -85,8 +85,8 @@ fn counted(rows: Rows) -> Result<Rows, Problem> {
 /// One record a line. Only when the first line stands alone is the body taken for this form.
 fn lines(text: &str, whole: Problem) -> Result<Rows, Problem> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first =
-        lines.next().map_or(Err(whole.clone()), |line| document(line).map_err(|_| whole))?;
+    let Some(first) = lines.next() else { return Err(whole) };
+    let first = document(first).map_err(|_| whole)?;
     let rest = lines.take(RECORDS_MAX).map(document);
     Ok(std::iter::once(Ok(first)).chain(rest).collect())
 }

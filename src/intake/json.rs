@@ -68,7 +68,7 @@ pub(super) fn ip_at(value: &Value, path: &[&str]) -> Option<IpAddr> {
 pub(super) fn asn_at(value: &Value, path: &[&str]) -> Option<u32> {
     let text = text_at(value, path)?;
     let digits = text.trim_start_matches(['A', 'S', 'a', 's']);
-    digits.split('.').next()?.parse().ok().filter(|asn| *asn != 0)
+    digits.split('.').next()?.parse::<u32>().ok().filter(|asn| *asn != 0)
 }
 
 /// A time in any of the spellings that the sources use. What has no zone is UTC.
@@ -76,7 +76,7 @@ pub(super) fn time(value: &Value) -> Option<Time> {
     let at = match value {
         Value::Number(n) => {
             let n = n.as_i64()?;
-            let millis = if n.abs() < 100_000_000_000 { n.checked_mul(1_000)? } else { n };
+            let millis = if n.unsigned_abs() < 100_000_000_000 { n.checked_mul(1_000)? } else { n };
             DateTime::from_timestamp_millis(millis)?
         }
         Value::String(s) => time_text(s.trim())?,

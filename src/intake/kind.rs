@@ -52,6 +52,7 @@ impl Kind {
     }
 
     /// How far the word of such a source carries when its section does not say.
+    #[expect(clippy::unused_self, reason = "part of what is fixed about each kind")]
     pub(crate) fn default_may_cause(self) -> MayCause {
         MayCause::Revoke
     }

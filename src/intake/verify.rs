@@ -169,8 +169,8 @@ impl Verifier {
             return Err(Problem::WrongSignature);
         }
         let tags = list.split(' ').filter_map(|one| one.strip_prefix("v1,"));
-        let tags = tags.filter_map(|tag| STANDARD.decode(tag).ok()).collect();
-        self.signature(&[id.as_bytes(), b".", stamp.as_bytes(), b".", raw], tags)?;
+        let tags: Vec<_> = tags.filter_map(|tag| STANDARD.decode(tag).ok()).collect();
+        self.signature(&[id.as_bytes(), b".", stamp.as_bytes(), b".", raw], &tags)?;
         fresh(stamp, tolerance, now)?;
         Ok(id.to_owned())
     }
@@ -202,7 +202,7 @@ impl Verifier {
             Encoding::Hex => hex::decode(tag).ok(),
             Encoding::Base64 => STANDARD.decode(tag).ok(),
         });
-        self.signature(&[lead.as_bytes(), raw], tags.collect())?;
+        self.signature(&[lead.as_bytes(), raw], &tags.collect::<Vec<_>>())?;
         if let Some(stamp) = stamp {
             fresh(stamp, *tolerance, now)?;
         }
@@ -210,14 +210,14 @@ impl Verifier {
     }
 
     /// Whether any tag is the signature of the parts under any active key.
-    fn signature(&self, parts: &[&[u8]], tags: Vec<Vec<u8>>) -> Result<(), Problem> {
+    fn signature(&self, parts: &[&[u8]], tags: &[Vec<u8>]) -> Result<(), Problem> {
         // More tags than a rotation needs only cost time.
         if tags.len() > 8 {
             return Err(Problem::WrongSignature);
         }
         let mut good = false;
         for key in &self.keys {
-            for tag in &tags {
+            for tag in tags {
                 let mac = HmacSha256::new_from_slice(key).map_err(|_| Problem::WrongSignature)?;
                 let mac = parts.iter().fold(mac, |mac, part| mac.chain_update(part));
                 good |= mac.verify_slice(tag).is_ok();
