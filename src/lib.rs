@@ -6,7 +6,16 @@ pub mod cli;
 pub(crate) mod detect;
 pub(crate) mod diagnostic;
 pub(crate) mod engine;
+pub(crate) mod intake;
 pub(crate) mod model;
 pub(crate) mod playbook;
-pub(crate) mod template;
 pub(crate) mod store;
+pub(crate) mod template;
+
+/// Reads a file of records as one source kind would, runs the detections over it without acting,
+/// and returns the table as JSON: what was understood, and which incidents it would open.
+pub fn open_data_summary(kind: &str, bytes: &[u8]) -> Result<serde_json::Value, String> {
+    let kind = kind.parse::<intake::Kind>().map_err(|e| e.to_string())?;
+    let table = detect::backtest(kind, bytes).map_err(|problem| problem.to_string())?;
+    serde_json::to_value(table).map_err(|e| e.to_string())
+}
