@@ -299,7 +299,7 @@ impl<'a, 'v> Pass<'a, 'v> {
         let context = bound(&self.context, sketch);
         let mut inputs = BTreeMap::new();
         for (input, value) in with {
-            let value = template::render(value, &context)
+            let value = template::render(value, &(&context).into())
                 .map_err(|e| (Conclusion::Failed, false, format!("`{input}`: {e}")))?;
             inputs.insert(input.clone(), value);
         }

@@ -42,7 +42,7 @@ pub(super) fn expand(
     }
     let entered = view.run.cells.keys().any(|key| key.step == path);
     if let Some(when) = step.when.as_ref().filter(|_| !entered) {
-        match template::evaluate(when, context) {
+        match template::evaluate(when, &context.into()) {
             Ok(value) if is_true(&value) => {}
             Ok(_) => return Expansion::Skipped(whole, format!("`when: {when}` is false")),
             Err(error) => return Expansion::Broken(whole, format!("`when: {when}`: {error}")),
@@ -51,7 +51,7 @@ pub(super) fn expand(
     let Some(for_each) = &step.for_each else {
         return Expansion::Cells(vec![Sketch { key: whole, item: None }]);
     };
-    match template::evaluate(for_each, context) {
+    match template::evaluate(for_each, &context.into()) {
         Ok(Value::Array(items)) => {
             let sketches = items.into_iter().map(|item| Sketch {
                 key: CellKey { step: path.clone(), item: item_name(&item) },

@@ -119,7 +119,7 @@ impl<'s> Chain<'s> {
         let when = || {
             step.when
                 .as_ref()
-                .is_none_or(|w| template::evaluate(w, context).is_ok_and(|v| is_true(&v)))
+                .is_none_or(|w| template::evaluate(w, &context.into()).is_ok_and(|v| is_true(&v)))
         };
         if !entered {
             // Not reached yet is for the live round to do; only an answer that has become wrong is due.
@@ -147,7 +147,7 @@ impl<'s> Chain<'s> {
         if !self.runs.iter().all(|r| r.status.ended()) {
             return false;
         }
-        let Ok(Value::Array(items)) = template::evaluate(for_each, context) else { return false };
+        let Ok(Value::Array(items)) = template::evaluate(for_each, &context.into()) else { return false };
         items.iter().any(|item| {
             let name = item_name(item);
             !cells.iter().any(|c| c.key.item == name)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Incoming;
 use super::open::{Weight, raise, subject_of};
-use crate::detect::{Open, Signal};
+use crate::detect::{About, Open, Signal};
 use crate::engine::driver::{Engine, Tx};
 use crate::model::alert::{Alert, Proof, Report};
 use crate::model::entry::Entry;
@@ -27,13 +27,9 @@ impl Engine {
             .and_then(|id| tx.core.state.subject(id))
             .is_some_and(crate::model::subject::Subject::privileged);
         let open = subject.and_then(|id| tx.core.state.open_incident(id, tx.at)).cloned();
-        let now = tx.at;
-        let view = open.as_ref().map(|i| Open {
-            hostile: &i.hostile,
-            first_event_at: i.first_event_at,
-            contained_at: i.contained_at,
-        });
-        let signals = tx.core.detector.observe(&key, event, privileged, now, view);
+        let view = open.as_ref().map(Open::from);
+        let about = About { privileged, open: view.as_ref(), now: tx.at };
+        let signals = tx.core.detector.observe(&key, event, &about);
         for signal in signals {
             let incident = self.take_signal(tx, incoming, event, &signal);
             touched.insert(incident);
@@ -59,19 +55,17 @@ impl Engine {
         let reported = open.as_ref().is_some_and(|i| i.counts.reports > 0);
         let denials = signal.events.iter().any(Event::is_failed_prompt);
         let stage = stage_of(signal, open.as_ref(), reported && denials);
-        let first = signal.events.iter().map(|e| e.time).min().unwrap_or(event.time);
-        let last = signal.events.iter().map(|e| e.time).max().unwrap_or(event.time);
         let weight = Weight {
             stage,
             approval: signal.approval,
             password_exposed: signal.password_exposed,
-            stale: incoming.replayed || signal.stale || is_old(self, tx, last),
+            stale: incoming.replayed || signal.stale || is_old(self, tx, signal.last),
             reason: signal.reason.clone(),
             hostile_factors: hostile_factors(tx, incoming, subject, event, signal),
             hostile: signal.hostile.clone(),
             hostile_entry_at: signal.hostile_entry_at,
-            first_event_at: first,
-            last_evidence_at: last,
+            first_event_at: signal.first,
+            last_evidence_at: signal.last,
             trigger: Some(Trigger::Alert(signal.kind)),
         };
         let incident = raise(self, tx, incoming, subject, weight);
@@ -80,11 +74,11 @@ impl Engine {
             id: AlertId::mint(tx.at, self.ports().entropy.id()),
             kind: signal.kind,
             account: event.account.clone(),
-            time: last,
+            time: signal.last,
             stage: signal.stage,
             reason: signal.reason.clone(),
-            rule: signal.rule.clone(),
-            events: signal.events.iter().map(|e| e.id.clone()).collect(),
+            rule: signal.rule.to_owned(),
+            events: signal.event_ids(),
             password_exposed: signal.password_exposed,
             link: None,
         };
@@ -139,10 +133,12 @@ impl Engine {
     ) {
         let (key, _) = known_subject(tx, incoming, &report.account);
         let subject = subject_of(self, tx, incoming, &report.account);
-        let open = tx.core.state.open_incident(subject, tx.at);
-        let denied = open
-            .is_some_and(|i| i.counts.denied + i.counts.timed_out + i.counts.wrong_answer > 0)
-            || tx.core.detector.recent_failures(&key, tx.at) > 0;
+        let open = tx.core.state.open_incident(subject, tx.at).cloned();
+        let view = open.as_ref().map(Open::from);
+        let about = About { privileged: false, open: view.as_ref(), now: tx.at };
+        let signals = tx.core.detector.observe_report(&key, report, &about);
+        let denied = signals.iter().any(|s| s.events.iter().any(Event::is_failed_prompt))
+            || open.is_some_and(|i| i.counts.denied + i.counts.timed_out + i.counts.wrong_answer > 0);
         let stage = match (report.proof, denied) {
             (_, true) => Stage::Confirmed,
             (Proof::SelfProved, false) => Stage::Suspected,
@@ -217,13 +213,13 @@ fn hostile_factors(
     event: &Event,
     signal: &Signal,
 ) -> Vec<HostileFactor> {
-    let Some(id) = signal.hostile_factor.clone() else { return Vec::new() };
+    let Some(seen) = signal.hostile_factor.clone() else { return Vec::new() };
     let Some(account) = account_of(tx, incoming, subject, event) else { return Vec::new() };
-    let kind = event
+    let kind = seen
         .factor
         .and_then(|f| serde_json::to_value(f).ok())
         .and_then(|v| v.as_str().map(ToOwned::to_owned));
-    vec![HostileFactor { account, id, kind: kind.unwrap_or_default(), added_at: event.time }]
+    vec![HostileFactor { account, id: seen.id, kind: kind.unwrap_or_default(), added_at: seen.added_at }]
 }
 
 /// The account that a factor change is about: by its id where that is known, else on the source's first connection.
