@@ -157,7 +157,8 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
         return decided;
     }
     let mut pass = cell::Pass::new(view, &mut decided);
-    let all_concluded = rounds(view.run).iter().all(|round| pass.round(round));
+    // Every round is walked, whether or not the one before has concluded.
+    let all_concluded = rounds(view.run).iter().fold(true, |all, round| pass.round(round) && all);
     let to_ask = std::mem::take(&mut pass.to_ask);
     let waiting = pass.waiting;
     if !to_ask.is_empty() && view.state.paused.is_none() {
