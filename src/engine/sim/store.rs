@@ -69,7 +69,7 @@ impl Store for Disk {
                 alive.store(false, Ordering::SeqCst);
                 return;
             }
-            drop(answer.send(()));
+            let _told = answer.send(());
         };
         #[expect(clippy::disallowed_methods, reason = "stands for the journal's own thread")]
         tokio::spawn(write);
