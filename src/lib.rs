@@ -3,5 +3,6 @@
 
 pub(crate) mod connector;
 pub(crate) mod engine;
+pub(crate) mod lab;
 pub(crate) mod model;
 pub(crate) mod secret;
