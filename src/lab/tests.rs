@@ -1,109 +1,17 @@
 //! The connectors against the lab, in-process and in virtual time.
 
+mod bench;
+
 use super::fault::{Fault, Switch};
-use super::tenant::Tenant;
 use super::world::System;
-use super::*;
-use crate::connector::catalogue::Catalogue;
-use crate::connector::connections::{Connections, Ports};
-use crate::model::action::{Applied, Call, CallResult, Outcome, ReadBack, Target};
-use crate::model::subject::{AccountKey, Alias, Authority};
-use crate::model::time::{Span, Time};
-use crate::secret::{Scrubber, Sources};
+use crate::model::action::{Applied, Call, Outcome, ReadBack};
+use crate::model::subject::{Alias, Authority};
+use crate::model::time::Span;
+use bench::{Bench, bench};
 use serde_json::{Value, json};
-use std::sync::atomic::{AtomicI64, Ordering};
 
 const DANA: &str = "dana.reyes@lab.example";
 const ADA: &str = "ada.admin@lab.example";
-
-/// A lab, connections to it, and a clock that moves only when told to.
-struct Bench {
-    lab: Lab,
-    connections: Connections,
-    seconds: Arc<AtomicI64>,
-}
-
-fn bench() -> Bench {
-    let seconds = Arc::new(AtomicI64::new(1_777_975_200));
-    let held = seconds.clone();
-    let clock: Now =
-        Arc::new(move || Time::from_timestamp(held.load(Ordering::SeqCst), 0).unwrap());
-    let lab = Lab::new(&Tenant::new("test"), clock.clone());
-    let ports = Ports {
-        clock,
-        entropy: Arc::new(|bytes| bytes.fill(9)),
-        sources: Sources::lab(),
-        scrubber: Scrubber::default(),
-        dial: lab.dial(),
-    };
-    let catalogue = Arc::new(Catalogue::builtin().unwrap());
-    let options = lab.connections("http://127.0.0.1:8088");
-    let connections = Connections::new(catalogue, options, ports).unwrap();
-    Bench { lab, connections, seconds }
-}
-
-impl Bench {
-    fn wait(&self, seconds: i64) {
-        self.seconds.fetch_add(seconds, Ordering::SeqCst);
-    }
-
-    fn now(&self) -> Time {
-        (self.lab.clock)()
-    }
-
-    fn account(&self, connection: &str, login: &str) -> Value {
-        let system = if connection == "okta" { System::Okta } else { System::Graph };
-        let oracle = self.lab.oracle();
-        let account = oracle.account(system, login).unwrap();
-        json!({"connection": connection, "id": account.id, "login": login, "name": account.name,
-            "status": account.now().status.to_lowercase(), "authority": account.authority,
-            "privileged": account.privileged()})
-    }
-
-    fn target(account: &Value) -> Target {
-        Target {
-            account: AccountKey {
-                connection: account["connection"].as_str().unwrap().into(),
-                provider_id: account["id"].as_str().unwrap().into(),
-            },
-            authority: serde_json::from_value(account["authority"].clone()).unwrap(),
-            status: account["status"].as_str().unwrap().into(),
-            privileged: account["privileged"].as_bool().unwrap(),
-        }
-    }
-
-    fn call(&self, capability: &str, account: &Value, more: Value) -> Call {
-        let connection = account["connection"].as_str().unwrap().into();
-        let target = Self::target(account);
-        let spec = self.connections.resolve(capability, &connection, Some(&target)).unwrap();
-        let mut inputs: std::collections::BTreeMap<String, Value> =
-            serde_json::from_value(more).unwrap();
-        let item = self.connections.item_input(capability).unwrap();
-        inputs.entry(item).or_insert_with(|| account.clone());
-        Call { connection, action: spec.id, inputs, key: "key-0123456789abcdef".into() }
-    }
-
-    async fn apply(&self, call: &Call) -> (CallResult, ReadBack) {
-        let sent_at = self.now();
-        let result = self.connections.call(call).await;
-        let applied = Applied { call: call.clone(), sent_at, output: result.output.clone() };
-        (result, self.connections.read_back(&applied).await)
-    }
-
-    fn desk(action: &str, inputs: Value) -> Call {
-        Call {
-            connection: "servicenow".into(),
-            action: format!("servicenow/{action}").as_str().into(),
-            inputs: serde_json::from_value(inputs).unwrap(),
-            key: "key-0123456789abcdef".into(),
-        }
-    }
-
-    fn fault(&self, system: System, operation: &str, fault: Fault) {
-        let operation = Some(operation.to_owned());
-        self.lab.fault(Switch { system, operation, fault, times: Some(1) });
-    }
-}
 
 const CONTAINMENT: [&str; 3] =
     ["identity.revoke_sessions", "identity.block_sign_in", "identity.reset_credentials"];
