@@ -13,4 +13,15 @@
 //!
 //! May use `model`, `template`, `detect` and `approval`. Knows no HTTP, no YAML and no disk.
 
+pub(crate) mod context;
+pub(crate) mod decide;
+pub(crate) mod driver;
+pub(crate) mod ingest;
+pub(crate) mod people;
+pub(crate) mod policy;
 pub(crate) mod ports;
+pub(crate) mod restore;
+#[cfg(test)]
+mod sim;
+pub(crate) mod state;
+pub(crate) mod tasks;

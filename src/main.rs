@@ -1,2 +1,5 @@
 //! The `quell` command. Everything it does is in the library.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    quell::cli::main()
+}

@@ -6,7 +6,9 @@ use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::model::action::{ActionSpec, Applied, Call, CallResult, ReadBack, Target, Unavailable};
+use crate::model::action::{
+    ActionSpec, Applied, Call, CallResult, ReadBack, Signature, Target, Unavailable,
+};
 use crate::model::entry::Commit;
 use crate::model::id::{Capability, ConnectionId, IncidentId};
 use crate::model::subject::{Account, Alias};
@@ -72,6 +74,9 @@ pub(crate) trait Store: Send + Sync {
     /// Queues a commit behind all earlier ones, without waiting. The order of calls is the order of the journal.
     fn submit(&self, commit: Commit) -> Durable;
 
+    /// Whether deliveries may be taken in now; `Busy` while the disk is full or the queue is long.
+    fn ready(&self) -> Result<(), StoreError>;
+
     /// The sequence of the last commit that is on disk; 0 in an empty journal.
     fn durable(&self) -> u64;
 
@@ -127,8 +132,13 @@ pub(crate) trait Catalogue: Send + Sync {
     /// The capability behind a `use:` name, which may be a capability or a `connector/action`.
     fn capability_of(&self, name: &str) -> Option<Capability>;
 
-    /// The name of the input that takes the account or factor, if the capability has one.
-    fn item_input(&self, name: &str) -> Option<String>;
+    /// What a `use:` name takes and gives.
+    fn signature(&self, name: &str) -> Option<&Signature>;
+
+    /// The name of the input that takes the account or factor, if there is one.
+    fn item_input(&self, name: &str) -> Option<String> {
+        self.signature(name)?.item_input().map(|(input, _)| input.to_owned())
+    }
 
     /// How many calls a connection may have under way at once.
     fn concurrency(&self, connection: &ConnectionId) -> usize;

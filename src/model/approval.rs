@@ -8,6 +8,7 @@ use super::id::{
     ActionId, ApprovalId, Capability, DeploymentId, IncidentId, PersonId, PlanDigest, RunId,
 };
 use super::run::CellKey;
+use super::subject::AccountKey;
 use super::time::Time;
 
 /// One exact action that people are asked about.
@@ -18,6 +19,8 @@ pub(crate) struct Item {
     pub(crate) action: ActionId,
     /// Canonical: `connection:provider_id`, or the connection's name.
     pub(crate) target: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) account: Option<AccountKey>,
     /// For people: whom it concerns.
     pub(crate) target_name: String,
     /// SHA-256, hex, of the canonical JSON of `inputs`.

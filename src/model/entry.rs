@@ -267,6 +267,9 @@ pub(crate) struct StepOutcome {
     pub(crate) output: Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
+    /// What stays true although it is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) residual: Option<String>,
     /// What the engine makes of it: the cell's next state.
     pub(crate) next: super::run::CellState,
     /// Unlike `at` of the commit: when the request was sent.

@@ -116,7 +116,7 @@ impl Conclusion {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct CellKey {
     pub(crate) step: StepPath,
-    /// `connection:provider_id`, with `/factor` behind it for a factor; empty without `for_each`.
+    /// `connection:provider_id`, with `#factor` behind it for a factor; empty without `for_each`.
     pub(crate) item: String,
 }
 
@@ -142,6 +142,7 @@ pub(crate) enum CellState {
     /// Nobody knows whether the call arrived: look again at `at`.
     InDoubt {
         at: Time,
+        reads: u32,
     },
     /// The API said yes; the read-back is due at `at`.
     Applied {
@@ -193,9 +194,36 @@ pub(crate) struct Cell {
     /// When its effect was last known to be applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) done_at: Option<Time>,
+    /// What stays true although it is applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) residual: Option<String>,
+    /// Concluded without effect because it means nothing for such an account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) not_applicable: bool,
 }
 
 impl Cell {
+    /// A cell that nothing has happened to yet.
+    pub(crate) fn new(key: CellKey) -> Self {
+        Self {
+            key,
+            state: CellState::Intended,
+            account: None,
+            capability: None,
+            attempt: 0,
+            applied: None,
+            outcome: None,
+            output: Value::Null,
+            verified: None,
+            grant: None,
+            problem: None,
+            began_at: None,
+            done_at: None,
+            residual: None,
+            not_applicable: false,
+        }
+    }
+
     pub(crate) fn conclusion(&self) -> Option<Conclusion> {
         match &self.state {
             CellState::Concluded { conclusion } => Some(*conclusion),
@@ -258,4 +286,14 @@ pub(crate) struct Round {
     pub(crate) started_at: Time,
     /// Ids of the steps that this round may run.
     pub(crate) steps: Vec<String>,
+}
+
+/// Paths of lines in a run that are not steps of its plan.
+pub(crate) struct StepIs;
+
+impl StepIs {
+    /// Where a restore run says that a step cannot be taken back.
+    pub(crate) fn not_reversible(step: &StepPath) -> StepPath {
+        StepPath::new(format!("not_reversible/{}", step.step()))
+    }
 }

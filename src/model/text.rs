@@ -1,6 +1,8 @@
 //! Text that an attacker may have written. It is cut to a length and its control and
 //! direction characters are made visible, once, where it enters.
 
+use std::fmt::Write as _;
+
 /// Longest field that is kept of any record; what is longer is cut and marked.
 pub(crate) const FIELD_MAX: usize = 256;
 
@@ -17,7 +19,8 @@ pub(crate) fn tame(text: &str, max: usize) -> String {
         }
         match c {
             '\t' | '\n' | '\r' => out.push(' '),
-            c if is_hidden(c) => out.push_str(&format!("⟪U+{:04X}⟫", u32::from(c))),
+            // Writing to a string cannot fail.
+            c if is_hidden(c) => _ = write!(out, "⟪U+{:04X}⟫", u32::from(c)),
             c => out.push(c),
         }
     }

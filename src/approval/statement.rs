@@ -1,0 +1,81 @@
+//! What a decision signs. The passkey's challenge is SHA-256 over a domain prefix and the statement's
+//! canonical JSON, so the assertion itself proves who approved precisely what.
+
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+use crate::model::approval::{Statement, StatementItem};
+
+/// Keeps these signatures from meaning anything elsewhere.
+const DOMAIN: &[u8] = b"quell/approval/v1\0";
+
+/// JSON with sorted keys and no spaces: one spelling for one value.
+pub(crate) fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
+    // `Value`'s maps are ordered by key, so a detour through it sorts struct fields as well.
+    let value = serde_json::to_value(value).unwrap_or(Value::Null);
+    serde_json::to_vec(&value).unwrap_or_default()
+}
+
+/// SHA-256 in lower-case hex.
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// The digest of an action's inputs: what a grant and the request about to be sent are compared by.
+pub(crate) fn params_digest(inputs: &BTreeMap<String, Value>) -> String {
+    sha256_hex(&canonical(inputs))
+}
+
+/// One digest over all items, in order.
+pub(crate) fn root(items: &[StatementItem]) -> String {
+    let mut hash = Sha256::new();
+    for item in items {
+        hash.update(Sha256::digest(canonical(item)));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// The challenge that the passkey signs.
+pub(crate) fn challenge(statement: &Statement) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(DOMAIN);
+    hash.update(canonical(statement));
+    hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_does_not_change_a_digest() {
+        let a: BTreeMap<String, Value> =
+            serde_json::from_str(r#"{"b":{"y":1,"x":2},"a":1}"#).unwrap();
+        let b: BTreeMap<String, Value> =
+            serde_json::from_str(r#"{"a":1,"b":{"x":2,"y":1}}"#).unwrap();
+
+        assert_eq!(params_digest(&a), params_digest(&b));
+    }
+
+    #[test]
+    fn any_change_to_an_item_changes_the_root() {
+        let item = StatementItem {
+            step: "block".into(),
+            item: "entra:1".into(),
+            action: "entra-id/disable-account".into(),
+            target: "entra:1".into(),
+            params: "00".into(),
+        };
+        let before = root(std::slice::from_ref(&item));
+
+        for changed in [
+            StatementItem { target: "entra:2".into(), ..item.clone() },
+            StatementItem { params: "01".into(), ..item.clone() },
+            StatementItem { action: "entra-id/enable-account".into(), ..item },
+        ] {
+            assert_ne!(root(&[changed]), before);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `quell playbook check|graph|schema|new`.
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+use super::output::Output;
+use super::{Format, Verdict};
+use crate::diagnostic::{self, Diagnostic, to_json};
+use crate::model::action::Signatures;
+use crate::playbook::{self, Checked, SHIPPED};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check playbooks and report every problem in one go.
+    Check {
+        /// Files or folders; without any, the playbooks that come with Quell.
+        paths: Vec<PathBuf>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print a playbook as a Mermaid flowchart.
+    Graph {
+        /// A file, or the name of a playbook that comes with Quell.
+        playbook: String,
+    },
+    /// Print the JSON Schema of the language, for editors.
+    Schema,
+    /// Write a new playbook that checks clean.
+    New {
+        /// Its name, such as `contain-push-bombing`.
+        name: String,
+        /// The folder to write it to.
+        #[arg(long, default_value = "playbooks", value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
+
+pub(super) fn run(command: Command, output: &mut Output) -> anyhow::Result<Verdict> {
+    match command {
+        Command::Check { paths, format } => check(&paths, format, output),
+        Command::Graph { playbook } => graph(&playbook, output),
+        Command::Schema => {
+            output.json(&playbook::schema(&signatures()?))?;
+            Ok(Verdict::Fine)
+        }
+        Command::New { name, dir } => new(&name, &dir, output),
+    }
+}
+
+/// A playbook's path, as people know it, and its text.
+type Written = (String, String);
+
+fn check(paths: &[PathBuf], format: Format, output: &mut Output) -> anyhow::Result<Verdict> {
+    let signatures = signatures()?;
+    let written = gather(paths)?;
+    let mut problems = Vec::new();
+    let mut rows = Vec::new();
+    for (path, text) in &written {
+        match playbook::check(path, text, &signatures) {
+            Ok(checked) => rows.push(row(path, &checked)),
+            Err(found) => {
+                rows.push(json!({"path": path, "problems": found.iter().map(to_json).collect::<Vec<_>>()}));
+                problems.extend(found);
+            }
+        }
+    }
+    diagnostic::sort(&mut problems);
+    match format {
+        Format::Json => output.json(&Value::Array(rows))?,
+        Format::Text => tell(&rows, &problems, output)?,
+    }
+    Ok(if problems.is_empty() { Verdict::Fine } else { Verdict::Problems })
+}
+
+fn row(path: &str, checked: &Checked) -> Value {
+    json!({
+        "path": path,
+        "playbook": checked.plan.name,
+        "digest": checked.digest,
+        "steps": checked.plan.steps.len(),
+        "problems": [],
+    })
+}
+
+fn tell(rows: &[Value], problems: &[Diagnostic], output: &mut Output) -> anyhow::Result<()> {
+    for row in rows.iter().filter(|row| row["digest"].is_string()) {
+        let short: String = row["digest"].as_str().unwrap_or_default().chars().take(12).collect();
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        let steps = row["steps"].as_u64().unwrap_or_default();
+        let plural = if steps == 1 { "" } else { "s" };
+        output.data(&format!(
+            "{}: `{}` checks clean ({steps} step{plural}, plan {short})\n",
+            text("path"),
+            text("playbook"),
+        ))?;
+    }
+    output.problems(problems)
+}
+
+fn graph(name: &str, output: &mut Output) -> anyhow::Result<Verdict> {
+    let shipped = SHIPPED.iter().find(|(path, _)| path_stem(path) == name);
+    let (path, text) = match shipped {
+        Some((path, text)) if !Path::new(name).exists() => ((*path).to_owned(), (*text).to_owned()),
+        _ => read(Path::new(name))?,
+    };
+    match playbook::check(&path, &text, &signatures()?) {
+        Ok(checked) => {
+            output.data(&playbook::graph(&checked.plan))?;
+            Ok(Verdict::Fine)
+        }
+        Err(problems) => {
+            output.problems(&problems)?;
+            Ok(Verdict::Problems)
+        }
+    }
+}
+
+fn new(name: &str, dir: &Path, output: &mut Output) -> anyhow::Result<Verdict> {
+    let text = playbook::skeleton(name)?;
+    let path = dir.join(format!("{name}.yaml"));
+    std::fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+    match file {
+        Ok(mut file) => std::io::Write::write_all(&mut file, text.as_bytes())
+            .with_context(|| format!("could not write {}", path.display()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            bail!("{} is there already", path.display());
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("could not write {}", path.display()));
+        }
+    }
+    output.data(&format!("{}\n", path.display()))?;
+    Ok(Verdict::Fine)
+}
+
+fn gather(paths: &[PathBuf]) -> anyhow::Result<Vec<Written>> {
+    if paths.is_empty() {
+        return Ok(SHIPPED.iter().map(|(p, t)| ((*p).to_owned(), (*t).to_owned())).collect());
+    }
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(in_folder(path)?);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    if files.is_empty() {
+        bail!("there are no playbooks in the given folders");
+    }
+    files.iter().map(|file| read(file)).collect()
+}
+
+/// A folder's playbooks in name order; their trials (`*.test.yaml`) are not playbooks.
+fn in_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let context = || format!("could not read the folder {}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let yaml = path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml");
+        if path.is_file() && yaml && !name.contains(".test.") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path) -> anyhow::Result<Written> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {shown}"))?;
+    Ok((shown, text))
+}
+
+fn path_stem(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path).trim_end_matches(".yaml")
+}
+
+/// What playbooks may call.
+#[expect(clippy::unnecessary_wraps, reason = "reading the capabilities' table can fail")]
+fn signatures() -> anyhow::Result<Signatures> {
+    Ok(playbook::fixture::signatures())
+}

@@ -1,0 +1,160 @@
+//! Events in, signals out: windows and sequences for each subject.
+//!
+//! Pure: no I/O, and the time is handed in. The same event counts once however often it is
+//! delivered, in whatever order; windows are bounded, and a [`Detector`] can be written out
+//! and read back. What a signal leads to is the caller's decision.
+//!
+//! A signal is given when the evidence supports more than was said before: a new episode, a
+//! higher stage, an approval seen, a newer entry. Equal or weaker evidence stays silent.
+//!
+//! May use `model` and, for [`backtest()`], `intake`. Knows no store and no HTTP.
+
+mod assess;
+mod backtest;
+mod episode;
+mod signal;
+mod watch;
+mod window;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::model::alert::{Alert, AlertKind, Proof, Report};
+use crate::model::event::Event;
+use crate::model::time::{Span, Time};
+
+pub(crate) use backtest::{Table, backtest};
+pub(crate) use signal::{About, FactorSeen, Open, Signal};
+use window::{Mark, Raised, Window};
+
+/// Subjects that are kept in memory at most; the longest idle ones go first.
+const SUBJECTS_MAX: usize = 50_000;
+/// How far ahead an event's time may be.
+const AHEAD: Span = Span::minutes(5);
+
+/// The windows of all subjects.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Detector {
+    subjects: BTreeMap<String, Window>,
+}
+
+impl Detector {
+    /// Takes one event of the subject `key` in, and says what it now supports.
+    pub(crate) fn observe(&mut self, key: &str, event: &Event, about: &About<'_>) -> Vec<Signal> {
+        if event.time.signed_duration_since(about.now) > AHEAD.delta() {
+            return Vec::new();
+        }
+        let window = self.window(key, about.now);
+        if !window.add(event, about) {
+            return Vec::new();
+        }
+        let mut signals = watch::in_open_incident(window, event, about);
+        let episodes = around(window, event.time, about);
+        if episodes.iter().any(|signal| signal.hostile_entry_at == Some(event.time)) {
+            // Said once, with the failed prompts that it belongs to.
+            signals.retain(|signal| signal.hostile_entry_at.is_none());
+        }
+        signals.extend(episodes);
+        signals
+    }
+
+    /// Episodes of a subject that were spoken of.
+    fn raised(&self, key: &str) -> &[Raised] {
+        self.subjects.get(key).map(Window::raised).unwrap_or_default()
+    }
+
+    /// Takes a report in. Only one that proves itself counts, alone or beside failed prompts.
+    pub(crate) fn observe_report(
+        &mut self,
+        key: &str,
+        report: &Report,
+        about: &About<'_>,
+    ) -> Vec<Signal> {
+        if report.proof != Proof::SelfProved {
+            return Vec::new();
+        }
+        let window = self.window(key, about.now);
+        let mark = Mark { id: report.id.to_string(), time: report.time, seen_at: about.now };
+        if !window.mark(mark) {
+            return Vec::new();
+        }
+        let signals = around(window, report.time, about);
+        if signals.is_empty() && !window.is_raised_near(report.time) {
+            let alone = assess::report_alone(report.time);
+            return window.raise(&alone, about).then(|| alone.signal(about)).into_iter().collect();
+        }
+        signals
+    }
+
+    /// Takes in what a provider or a detector asserts; gives a signal only if the failed
+    /// prompts beside it support more than the alert does by itself.
+    pub(crate) fn observe_alert(
+        &mut self,
+        key: &str,
+        alert: &Alert,
+        about: &About<'_>,
+    ) -> Vec<Signal> {
+        if alert.kind != AlertKind::MfaFraudReported {
+            return Vec::new();
+        }
+        let window = self.window(key, about.now);
+        let mark = Mark { id: alert.id.to_string(), time: alert.time, seen_at: about.now };
+        if !window.mark(mark) {
+            return Vec::new();
+        }
+        let mut signals = around(window, alert.time, about);
+        signals.retain(|signal| signal.stage > alert.stage);
+        signals
+    }
+
+    /// Writes the windows out, to be [restored](Self::restore) after a restart.
+    pub(crate) fn snapshot(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+
+    pub(crate) fn restore(snapshot: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(snapshot)
+    }
+
+    fn window(&mut self, key: &str, now: Time) -> &mut Window {
+        if self.subjects.len() >= SUBJECTS_MAX && !self.subjects.contains_key(key) {
+            self.make_room();
+        }
+        let window = self.subjects.entry(key.to_owned()).or_default();
+        window.prune(now);
+        window
+    }
+
+    /// Drops the tenth that has been idle longest; a subject under attack is kept before others.
+    fn make_room(&mut self) {
+        let mut idle: Vec<_> = self
+            .subjects
+            .iter()
+            .map(|(key, window)| (window.is_raised(), window.touched(), key.clone()))
+            .collect();
+        idle.sort();
+        for (_, _, key) in idle.into_iter().take(SUBJECTS_MAX / 10) {
+            self.subjects.remove(&key);
+        }
+    }
+}
+
+/// Looks again at every episode that something at `time` may have changed.
+fn around(window: &mut Window, time: Time, about: &About<'_>) -> Vec<Signal> {
+    let view: &Window = window;
+    let findings: Vec<_> = episode::episodes(view)
+        .iter()
+        .filter(|episode| episode.is_near(time))
+        .filter_map(|episode| assess::assess(view, episode, about))
+        .collect();
+    let mut signals = Vec::new();
+    for finding in findings {
+        if window.raise(&finding, about) {
+            signals.push(finding.signal(about));
+        }
+    }
+    signals
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! What an episode, with the approvals and reports around it, supports.
+
+use std::fmt::Write as _;
+
+use super::episode::Episode;
+use super::signal::{About, Signal, is_stale};
+use super::window::{AFTERMATH, Window, is_approval, is_success, shares};
+use crate::model::alert::AlertKind;
+use crate::model::event::{Event, EventKind, EventOutcome};
+use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
+use crate::model::time::Time;
+
+/// Failed prompts within ten minutes from which an episode is noted.
+const NOTED: usize = 3;
+/// From which it is suspected, if they come from somewhere new.
+const SUSPECTED: usize = 5;
+/// From which it is suspected if the person is privileged.
+const PRIVILEGED: usize = 2;
+/// Most values that are kept of each part of a context.
+const CONTEXT_MAX: usize = 32;
+
+/// The assessment of one episode, free of the window it was made from.
+pub(super) struct Finding {
+    kind: AlertKind,
+    pub(super) stage: Stage,
+    pub(super) approval: ApprovalSeen,
+    pub(super) entry_at: Option<Time>,
+    pub(super) first: Time,
+    pub(super) last: Time,
+    pub(super) failed: usize,
+    rule: &'static str,
+    reason: String,
+    events: Vec<Event>,
+    hostile: HostileContext,
+}
+
+impl Finding {
+    pub(super) fn signal(self, about: &About<'_>) -> Signal {
+        let prompts = self.events.iter().filter(|e| e.kind == EventKind::Prompt);
+        Signal {
+            kind: self.kind,
+            stage: self.stage,
+            approval: self.approval,
+            reason: self.reason,
+            rule: self.rule,
+            password_exposed: prompts.clone().any(|event| event.origin.exposes_password()),
+            first: self.first,
+            last: self.last,
+            hostile: self.hostile,
+            hostile_entry_at: self.entry_at,
+            hostile_factor: None,
+            stale: is_stale(self.entry_at.unwrap_or(self.last).max(self.last), about.now),
+            events: self.events,
+        }
+    }
+}
+
+/// The person's own word, without failed prompts beside it.
+pub(super) fn report_alone(time: Time) -> Finding {
+    Finding {
+        kind: AlertKind::MfaFraudReported,
+        stage: Stage::Suspected,
+        approval: ApprovalSeen::None,
+        entry_at: None,
+        first: time,
+        last: time,
+        failed: 0,
+        rule: "report",
+        reason: "The person reported a prompt that they did not ask for".into(),
+        events: Vec::new(),
+        hostile: HostileContext::default(),
+    }
+}
+
+pub(super) fn assess(window: &Window, episode: &Episode<'_>, about: &About<'_>) -> Option<Finding> {
+    let told = window.is_marked(episode.first, episode.last);
+    let (stage, rule) = by_prompts(window, episode, about, told);
+    if stage.is_none() && !belongs(episode, about) {
+        return None;
+    }
+    let entries = entries(window, episode);
+    let approval = entries.iter().map(|(seen, _)| *seen).max().unwrap_or_default();
+    let (stage, rule) = match approval {
+        ApprovalSeen::Hostile => {
+            let sure =
+                about.open.is_some() || window.is_raised() || stage >= Some(Stage::Suspected);
+            (if sure { Stage::Breached } else { Stage::Confirmed }, "hostile_approval")
+        }
+        ApprovalSeen::Unknown => {
+            (stage.unwrap_or(Stage::Confirmed).max(Stage::Confirmed), "unknown_approval")
+        }
+        ApprovalSeen::Own | ApprovalSeen::None => (stage?, rule),
+    };
+    let reported = told || episode.failed.iter().any(|e| e.outcome == EventOutcome::Reported);
+    let foreign = |seen: &ApprovalSeen| *seen == ApprovalSeen::Hostile;
+    let hostile_entries = entries.iter().filter(|(seen, _)| foreign(seen)).map(|(_, event)| *event);
+    Some(Finding {
+        kind: if reported { AlertKind::MfaFraudReported } else { AlertKind::MfaFatigue },
+        stage,
+        approval,
+        entry_at: hostile_entries.clone().map(|event| event.time).max(),
+        first: episode.first,
+        last: episode.last,
+        failed: episode.counted.len(),
+        rule,
+        reason: reason(window, episode, approval, told),
+        hostile: context(window, episode, hostile_entries),
+        events: evidence(episode, &entries),
+    })
+}
+
+/// Whether a few failed prompts, too few by themselves, continue the open incident: they come
+/// from its hostile context, or it was opened by an alert that named none.
+fn belongs(episode: &Episode<'_>, about: &About<'_>) -> bool {
+    about.open.is_some_and(|open| {
+        open.hostile == HostileContext::default()
+            || episode.failed.iter().any(|event| shares(&open.hostile, event))
+    })
+}
+
+/// The stage that the failed prompts and the reports support without any approval.
+fn by_prompts(
+    window: &Window,
+    episode: &Episode<'_>,
+    about: &About<'_>,
+    told: bool,
+) -> (Option<Stage>, &'static str) {
+    let marked = episode.failed.iter().any(|e| e.outcome == EventOutcome::Reported);
+    let denied = episode.failed.iter().any(|e| e.outcome == EventOutcome::Denied);
+    let new = episode.counted.iter().any(|event| window.is_new(event, episode.first));
+    if (told || marked) && (denied || episode.peak >= NOTED) {
+        (Some(Stage::Confirmed), "denials_and_report")
+    } else if told || marked {
+        (Some(Stage::Suspected), "fraud_reported")
+    } else if episode.peak >= SUSPECTED && new {
+        (Some(Stage::Suspected), "push_burst_from_new_context")
+    } else if about.privileged && episode.peak >= PRIVILEGED {
+        (Some(Stage::Suspected), "push_burst_at_privileged_person")
+    } else if episode.peak >= NOTED {
+        (Some(Stage::Noted), "push_burst")
+    } else {
+        (None, "")
+    }
+}
+
+/// Successes between the first failure and half an hour after the last, and whose they were.
+fn entries<'w>(window: &'w Window, episode: &Episode<'_>) -> Vec<(ApprovalSeen, &'w Event)> {
+    window
+        .events()
+        .filter(|event| is_success(event))
+        .filter(|event| {
+            event.time > episode.first && event.time <= episode.last + AFTERMATH.delta()
+        })
+        .map(|event| (whose(window, episode, event), event))
+        // A sign-in of the person's own is everyday life; only an approval must be explained.
+        .filter(|(seen, event)| is_approval(event) || *seen == ApprovalSeen::Hostile)
+        .collect()
+}
+
+/// Whose an approval was. Flow and session settle it; an address, network or device does only
+/// where it is not the person's own as well.
+fn whose(window: &Window, episode: &Episode<'_>, event: &Event) -> ApprovalSeen {
+    let before = episode.first;
+    let any = |same: &dyn Fn(&Event) -> bool| episode.failed.iter().any(|failed| same(failed));
+    let flow = any(&|f| f.correlation.is_some() && f.correlation == event.correlation)
+        || any(&|f| f.session.is_some() && f.session == event.session);
+    let ip = any(&|f| f.ip.is_some() && f.ip == event.ip);
+    let device = any(&|f| f.device.is_some() && f.device == event.device);
+    let asn = any(&|f| f.asn.is_some() && f.asn == event.asn);
+    let own_ip = window.knows_ip(event.ip, before);
+    let own_device = window.knows_device(event.device.as_deref(), before);
+    let own_asn = window.knows_asn(event.asn, before);
+    if flow || ip && !own_ip || device && !own_device || asn && !own_asn && !own_ip {
+        ApprovalSeen::Hostile
+    } else if ip || device {
+        ApprovalSeen::Unknown
+    } else if own_ip || own_device {
+        ApprovalSeen::Own
+    } else {
+        ApprovalSeen::Unknown
+    }
+}
+
+fn evidence(episode: &Episode<'_>, entries: &[(ApprovalSeen, &Event)]) -> Vec<Event> {
+    let failed = episode.failed.iter().map(|event| (*event).clone());
+    let mut events: Vec<_> =
+        failed.chain(entries.iter().map(|(_, event)| (*event).clone())).collect();
+    events.sort_by_key(|event| event.time);
+    events
+}
+
+/// The hostile side, without what is the person's own as well.
+fn context<'e>(
+    window: &Window,
+    episode: &Episode<'e>,
+    entries: impl Iterator<Item = &'e Event>,
+) -> HostileContext {
+    let mut context = HostileContext::default();
+    let before = episode.first;
+    for event in episode.failed.iter().copied().chain(entries) {
+        if !window.knows_ip(event.ip, before) {
+            keep(&mut context.ips, event.ip);
+        }
+        if !window.knows_asn(event.asn, before) {
+            keep(&mut context.asns, event.asn);
+        }
+        if !window.knows_device(event.device.as_deref(), before) {
+            keep(&mut context.devices, event.device.clone());
+        }
+        keep(&mut context.sessions, event.session.clone());
+        keep(&mut context.correlations, event.correlation.clone());
+    }
+    context
+}
+
+fn keep<T: PartialEq>(list: &mut Vec<T>, item: Option<T>) {
+    if let Some(item) = item.filter(|item| list.len() < CONTEXT_MAX && !list.contains(item)) {
+        list.push(item);
+    }
+}
+
+fn reason(window: &Window, episode: &Episode<'_>, approval: ApprovalSeen, told: bool) -> String {
+    let count = episode.counted.len();
+    let took = episode.last.signed_duration_since(episode.first).num_seconds();
+    let mut out =
+        format!("{count} failed prompt{} within {took} s", if count == 1 { "" } else { "s" });
+    let unknown = |event: &&&Event| window.is_new(event, episode.first);
+    if let Some(ip) = episode.counted.iter().find(unknown).and_then(|event| event.ip) {
+        // Writing to a String cannot fail.
+        write!(out, " from {ip}, which is new for this person").ok();
+    }
+    if told {
+        out.push_str(", and the person reported it");
+    }
+    match approval {
+        ApprovalSeen::Hostile => out.push_str(", then an approval from the same context"),
+        ApprovalSeen::Unknown => out.push_str(", then an approval that cannot be told apart"),
+        ApprovalSeen::Own => out.push_str("; the approval beside it is the person's own"),
+        ApprovalSeen::None => {}
+    }
+    out
+}

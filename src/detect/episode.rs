@@ -1,0 +1,94 @@
+//! Failed prompts of one subject, put together into episodes.
+//!
+//! An episode is a chain of failed prompts with gaps of at most ten minutes. One push that
+//! goes to several devices counts once, and a known device's VPN client that keeps
+//! reconnecting does not count at all. Typed codes are no prompts to tire anybody with.
+
+use super::window::{AFTERMATH, Window};
+use crate::model::event::{Event, EventOutcome, Factor, Origin};
+use crate::model::time::{Span, Time};
+
+/// Longest pause within an episode, and the span in which prompts are counted.
+pub(super) const GAP: Span = Span::minutes(10);
+/// Prompts this close together, of one flow, are one push to several devices.
+const FAN_OUT: Span = Span::seconds(2);
+
+pub(super) struct Episode<'w> {
+    /// Every failed prompt, those that count only once included.
+    pub(super) failed: Vec<&'w Event>,
+    /// Prompts that count.
+    pub(super) counted: Vec<&'w Event>,
+    /// Most prompts within ten minutes.
+    pub(super) peak: usize,
+    pub(super) first: Time,
+    pub(super) last: Time,
+}
+
+impl Episode<'_> {
+    /// Whether something at `time` can matter to it.
+    pub(super) fn is_near(&self, time: Time) -> bool {
+        self.first - AFTERMATH.delta() <= time && time <= self.last + AFTERMATH.delta()
+    }
+}
+
+pub(super) fn episodes(window: &Window) -> Vec<Episode<'_>> {
+    let mut all: Vec<Episode<'_>> = Vec::new();
+    for event in window.events().filter(|event| is_tiring(event) && !is_reconnect(window, event)) {
+        match all.last_mut() {
+            Some(open) if event.time.signed_duration_since(open.last) <= GAP.delta() => {
+                let leader = open.counted.last();
+                if leader.is_none_or(|leader| !is_same_push(leader, event)) {
+                    open.counted.push(event);
+                }
+                open.failed.push(event);
+                open.last = event.time;
+            }
+            _ => all.push(Episode {
+                failed: vec![event],
+                counted: vec![event],
+                peak: 1,
+                first: event.time,
+                last: event.time,
+            }),
+        }
+    }
+    for episode in &mut all {
+        episode.peak = peak(&episode.counted);
+    }
+    all
+}
+
+/// A prompt that came to the person without their doing, and was not approved.
+fn is_tiring(event: &Event) -> bool {
+    let typed = matches!(
+        event.factor,
+        Some(Factor::Otp | Factor::Sms | Factor::Email | Factor::Password | Factor::Fido)
+    );
+    event.is_failed_prompt() && !typed
+}
+
+fn is_reconnect(window: &Window, event: &Event) -> bool {
+    let device = event.device.as_deref();
+    let familiar = window.knows_device(device, event.time) || event.new_device == Some(false);
+    event.origin == Origin::Vpn
+        && event.outcome == EventOutcome::TimedOut
+        && familiar
+        && (event.ip.is_none() || window.knows_ip(event.ip, event.time))
+}
+
+fn is_same_push(leader: &Event, event: &Event) -> bool {
+    let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+    event.time.signed_duration_since(leader.time) <= FAN_OUT.delta()
+        && (same(&leader.session, &event.session)
+            || same(&leader.correlation, &event.correlation)
+            || leader.ip.is_some() && leader.ip == event.ip)
+}
+
+fn peak(counted: &[&Event]) -> usize {
+    let within = |from: usize| {
+        let start = counted[from].time;
+        let rest = counted[from..].iter();
+        rest.take_while(|e| e.time.signed_duration_since(start) <= GAP.delta()).count()
+    };
+    (0..counted.len()).map(within).max().unwrap_or_default()
+}

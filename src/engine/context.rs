@@ -1,0 +1,143 @@
+//! What expressions in a playbook see: `incident`, `subject`, `item`, `steps`, and `alert` or `report`.
+
+use serde_json::{Map, Value, json};
+
+use super::state::State;
+use crate::model::incident::Incident;
+use crate::model::plan::{Plan, Trigger};
+use crate::model::run::{Cell, Run};
+use crate::model::subject::{Account, AccountKey, Subject};
+use crate::model::time::rfc3339;
+
+/// The names of DESIGN §12, as one JSON value. `item` is added per item.
+pub(crate) fn context(state: &State, run: &Run, plan: &Plan) -> Value {
+    let Some(incident) = state.incidents.get(&run.incident) else { return Value::Null };
+    let subject = state.subject(incident.subject);
+    let mut root = Map::new();
+    root.insert("incident".into(), incident_value(incident, subject));
+    root.insert("subject".into(), subject.map_or(Value::Null, subject_value));
+    root.insert("steps".into(), steps_value(state, run, plan));
+    // A name that is absent is undefined, so that `alert is defined` tells the triggers apart.
+    if incident.triggers.iter().any(|t| matches!(t, Trigger::Alert(_))) {
+        root.insert("alert".into(), json!({ "kind": "mfa_fatigue", "reason": incident.reason }));
+    }
+    if incident.triggers.contains(&Trigger::Report) {
+        root.insert("report".into(), json!({ "reason": incident.reason }));
+    }
+    Value::Object(root)
+}
+
+/// The context with `item` bound.
+pub(crate) fn with_item(context: &Value, item: Option<&Value>) -> Value {
+    let mut context = context.clone();
+    if let (Some(item), Some(map)) = (item, context.as_object_mut()) {
+        map.insert("item".into(), item.clone());
+    }
+    context
+}
+
+fn incident_value(incident: &Incident, subject: Option<&Subject>) -> Value {
+    let factors: Vec<Value> = incident
+        .hostile_factors
+        .iter()
+        .map(|f| {
+            let account = subject.and_then(|s| s.account(&f.account)).map_or_else(
+                || json!({ "connection": f.account.connection, "id": f.account.provider_id }),
+                account_value,
+            );
+            json!({ "account": account, "id": f.id, "kind": f.kind, "added_at": rfc3339(f.added_at) })
+        })
+        .collect();
+    json!({
+        "id": incident.id,
+        "stage": incident.stage,
+        "severity": incident.severity,
+        "approval": incident.approval,
+        "password_exposed": incident.password_exposed,
+        "hostile_factors": factors,
+        "first_event_at": rfc3339(incident.first_event_at),
+        "reason": incident.reason,
+        "events": incident.counts.events,
+        "denied": incident.counts.denied,
+        "timed_out": incident.counts.timed_out,
+        "approved": incident.counts.approved,
+        "alerts": incident.counts.alerts,
+        "reports": incident.counts.reports,
+    })
+}
+
+fn subject_value(subject: &Subject) -> Value {
+    json!({
+        "id": subject.id,
+        "name": subject.name,
+        "privileged": subject.privileged(),
+        "protected": subject.protected(),
+        "accounts": subject.accounts.iter().map(account_value).collect::<Vec<_>>(),
+    })
+}
+
+/// An account as expressions, inputs and manifests see it.
+pub(crate) fn account_value(account: &Account) -> Value {
+    json!({
+        "connection": account.connection,
+        "id": account.provider_id,
+        "provider_id": account.provider_id,
+        "login": account.login,
+        "name": account.name,
+        "authority": account.authority,
+        "status": account.status,
+        "privileged": account.privileged,
+    })
+}
+
+/// Which account a value is about: an account itself, or a factor with its account inside.
+pub(crate) fn account_of(item: &Value) -> Option<AccountKey> {
+    let account = item.get("account").unwrap_or(item);
+    Some(AccountKey {
+        connection: account.get("connection")?.as_str()?.into(),
+        provider_id: account.get("id")?.as_str()?.to_owned(),
+    })
+}
+
+/// A stable name for an item of a `for_each`.
+pub(crate) fn item_name(item: &Value) -> String {
+    match (account_of(item), item.get("account").and(item.get("id")).and_then(Value::as_str)) {
+        (Some(account), Some(factor)) => format!("{account}#{factor}"),
+        (Some(account), None) => account.to_string(),
+        (None, _) => match item {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        },
+    }
+}
+
+/// `steps.ID`: outcome, conclusion, output — over this run's rounds and the runs it continues.
+fn steps_value(state: &State, run: &Run, plan: &Plan) -> Value {
+    let mut steps = Map::new();
+    let chain: Vec<&Run> =
+        state.runs_of(run.incident).filter(|r| r.plan == run.plan && r.id <= run.id).collect();
+    for step in &plan.steps {
+        let cells: Vec<&Cell> = chain
+            .iter()
+            .flat_map(|r| r.cells.values())
+            .filter(|c| c.key.step.step() == step.id)
+            .collect();
+        let Some(last) = cells.iter().rev().find(|c| c.conclusion().is_some()) else { continue };
+        let output = if step.for_each.is_some() {
+            Value::Array(cells.iter().map(|c| c.output.clone()).collect())
+        } else {
+            // The newest output that is one: a continuation does not open a second ticket.
+            cells
+                .iter()
+                .rev()
+                .map(|c| c.output.clone())
+                .find(|o| !o.is_null())
+                .unwrap_or(Value::Null)
+        };
+        steps.insert(
+            step.id.clone(),
+            json!({ "outcome": last.outcome, "conclusion": last.conclusion(), "output": output }),
+        );
+    }
+    Value::Object(steps)
+}

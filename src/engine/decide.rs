@@ -1,0 +1,222 @@
+//! What a run does next: a pure function of plan, state and time.
+//!
+//! It looks at every step of every round in written order and says what can be
+//! done now. The driver applies the answers and asks again until there is
+//! nothing more to say; then the run waits for a call, a person or a time.
+
+mod cell;
+mod contained;
+mod expand;
+pub(crate) mod rise;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::policy::Policy;
+use super::ports::Catalogue;
+use super::state::State;
+use crate::model::action::{ActionSpec, Call};
+use crate::model::approval::Item;
+use crate::model::id::{ApprovalId, Capability, ConnectionId, RunId};
+use crate::model::plan::{AskRule, OnTimeout, Plan};
+use crate::model::run::{
+    CellKey, CellState, Conclusion, Purpose, Round, Run, RunStatus, WaitingOn,
+};
+use crate::model::subject::AccountKey;
+use crate::model::time::Time;
+
+/// Whether a connection takes another call now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Free,
+    /// As many calls under way as it may have.
+    Full,
+    /// Throttled, or its breaker is open, until then.
+    Shut(Time),
+}
+
+/// What is under way in this process, which the journal does not say.
+pub(crate) trait Busy {
+    fn in_flight(&self, run: RunId, cell: &CellKey) -> bool;
+    fn lane(&self, connection: &ConnectionId) -> Lane;
+    /// Another cell's action on this account is between intent and resolved outcome.
+    fn locked(&self, account: &AccountKey, run: RunId, cell: &CellKey) -> bool;
+    /// The subject is being looked up, or will be again then.
+    fn looking_up(&self, run: RunId) -> Option<Option<Time>>;
+}
+
+/// What `decide` looks at.
+pub(crate) struct View<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) run: &'a Run,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) now: Time,
+    pub(crate) policy: &'a Policy,
+    pub(crate) catalogue: &'a dyn Catalogue,
+    pub(crate) busy: &'a dyn Busy,
+}
+
+/// One thing to do now.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Command {
+    /// Read the subject's accounts.
+    LookUp,
+    /// The step ends without an effect.
+    Skip {
+        cell: CellKey,
+        capability: Option<Capability>,
+        account: Option<AccountKey>,
+        conclusion: Conclusion,
+        not_applicable: bool,
+        reason: String,
+    },
+    /// A guardrail says no; `until` = look again then, otherwise the step ends as refused.
+    Refuse {
+        cell: CellKey,
+        account: Option<AccountKey>,
+        capability: Capability,
+        guardrail: String,
+        reason: String,
+        until: Option<Time>,
+    },
+    /// Commit the intent, then call.
+    Intend(Box<Intend>),
+    /// Ask the provider whether it is so.
+    ReadBack {
+        cell: CellKey,
+        in_doubt: bool,
+    },
+    BeginWait {
+        cell: CellKey,
+        until: Time,
+    },
+    Park {
+        cell: CellKey,
+        problem: String,
+    },
+    Ask {
+        items: Vec<Item>,
+        rule: AskRule,
+    },
+    Expire {
+        approval: ApprovalId,
+    },
+    Continue {
+        round: Round,
+    },
+    /// A cell's outcome needs no read-back: it ends.
+    Settle {
+        cell: CellKey,
+        conclusion: Conclusion,
+        reason: String,
+    },
+    Contained,
+    End {
+        status: RunStatus,
+    },
+    WaitOn(WaitingOn),
+}
+
+/// An effect about to be intended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Intend {
+    pub(crate) cell: CellKey,
+    pub(crate) account: Option<AccountKey>,
+    pub(crate) spec: ActionSpec,
+    pub(crate) call: Call,
+    pub(crate) attempt: u32,
+    pub(crate) grant: Option<ApprovalId>,
+    pub(crate) ceiling: Option<String>,
+}
+
+/// The answer.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Decided {
+    pub(crate) commands: Vec<Command>,
+    /// When to ask again although nothing happened.
+    pub(crate) wake: Option<Time>,
+    /// Connections and accounts that the run waits for; asked again when they are free.
+    pub(crate) lanes: BTreeSet<ConnectionId>,
+    pub(crate) accounts: BTreeSet<AccountKey>,
+}
+
+impl Decided {
+    fn wake_at(&mut self, at: Time) {
+        self.wake = Some(self.wake.map_or(at, |w| w.min(at)));
+    }
+}
+
+/// Says what the run does next.
+pub(crate) fn decide(view: &View<'_>) -> Decided {
+    let mut decided = Decided::default();
+    if view.run.status.ended() {
+        return decided;
+    }
+    if let Some(round) = rise::due_round(view) {
+        decided.commands.push(Command::Continue { round });
+        return decided;
+    }
+    let mut pass = cell::Pass::new(view, &mut decided);
+    // Every round is walked, whether or not the one before has concluded.
+    let all_concluded = rounds(view.run).iter().fold(true, |all, round| pass.round(round) && all);
+    let to_ask = std::mem::take(&mut pass.to_ask);
+    let waiting = pass.waiting;
+    if !to_ask.is_empty() && view.state.paused.is_none() {
+        decided.commands.push(ask(view, to_ask));
+    }
+    if contained::now(view) {
+        decided.commands.push(Command::Contained);
+    }
+    if all_concluded {
+        decided.commands.push(Command::End { status: contained::end_status(view) });
+    } else if let Some(on) =
+        waiting.filter(|on| decided.commands.is_empty() && view.run.waiting_on != Some(*on))
+    {
+        decided.commands.push(Command::WaitOn(on));
+    }
+    decided
+}
+
+/// The rounds of a run, oldest first. A continuation has no round of its own but those listed.
+pub(super) fn rounds(run: &Run) -> Vec<RoundView> {
+    let mut rounds = Vec::with_capacity(run.rounds.len() + 1);
+    if !matches!(run.purpose, Purpose::Continue { .. }) {
+        rounds.push(RoundView { prefix: String::new(), steps: None });
+    }
+    rounds.extend(
+        run.rounds
+            .iter()
+            .map(|r| RoundView { prefix: r.prefix.clone(), steps: Some(r.steps.clone()) }),
+    );
+    rounds
+}
+
+/// A round as `decide` walks it; `steps: None` = all of the plan.
+#[derive(Debug, Clone)]
+pub(super) struct RoundView {
+    pub(super) prefix: String,
+    pub(super) steps: Option<Vec<String>>,
+}
+
+impl RoundView {
+    pub(super) fn has(&self, step: &str) -> bool {
+        self.steps.as_ref().is_none_or(|steps| steps.iter().any(|s| s == step))
+    }
+}
+
+/// Everything in a run that is resolvable now is one question.
+fn ask(view: &View<'_>, asks: Vec<(Item, Option<AskRule>)>) -> Command {
+    let default = AskRule { timeout: view.policy.approval_timeout, on_timeout: OnTimeout::Deny };
+    // One question has one clock: the strictest of its steps'.
+    let rule = asks
+        .iter()
+        .filter_map(|(_, rule)| rule.clone())
+        .min_by_key(|r| r.timeout)
+        .unwrap_or(default);
+    Command::Ask { items: asks.into_iter().map(|(item, _)| item).collect(), rule }
+}
+
+/// A state in which nothing more will happen to the cell.
+pub(super) fn is_concluded(state: &CellState) -> bool {
+    matches!(state, CellState::Concluded { .. })
+}

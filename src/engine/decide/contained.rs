@@ -1,0 +1,83 @@
+//! When an incident counts as contained, and how a run ended.
+
+use super::View;
+use crate::engine::ports::Catalogue;
+use crate::model::action::Effect;
+use crate::model::incident::IncidentStatus;
+use crate::model::plan::{Does, PlanStep};
+use crate::model::run::{Cell, Conclusion, Purpose, Run, RunStatus};
+use std::collections::BTreeMap;
+
+/// Every `contain` step whose `when` held, not-applicable aside, has its newest cell succeeded on every item.
+///
+/// A success without read-back (`verify: none`) counts; its residual is named in the
+/// containment table. Denied, expired, refused, unsupported and failed ones keep the incident open.
+pub(super) fn now(view: &View<'_>) -> bool {
+    let Some(incident) = view.state.incidents.get(&view.run.incident) else { return false };
+    if incident.status != IncidentStatus::Open || view.run.purpose == Purpose::Restore {
+        return false;
+    }
+    let mut newest: BTreeMap<(String, String), &Cell> = BTreeMap::new();
+    let mut runs: Vec<&Run> =
+        view.state.runs_of(incident.id).filter(|r| r.purpose != Purpose::Restore).collect();
+    runs.sort_by_key(|r| r.id);
+    for run in &runs {
+        for cell in run.cells.values() {
+            newest.insert((cell.key.step.step().to_owned(), cell.key.item.clone()), cell);
+        }
+    }
+    let steps: Vec<&PlanStep> =
+        view.plan.steps.iter().filter(|step| contains(view.catalogue, step)).collect();
+    let of_step = |step: &PlanStep| -> Vec<&Cell> {
+        newest.iter().filter(|((id, _), _)| *id == step.id).map(|(_, c)| *c).collect()
+    };
+    let answered = steps.iter().all(|step| {
+        let cells = of_step(step);
+        // A step without cells is one that was not reached, unless it is over an empty list.
+        let reached = !cells.is_empty() || (step.for_each.is_some() && is_over_nothing(view, step));
+        reached && cells.into_iter().all(is_fine)
+    });
+    // What could not be looked up could not be contained.
+    let unread =
+        newest.values().any(|c| c.key.step.step() == super::super::driver::LOOK_UP && !is_fine(c));
+    let something = steps
+        .iter()
+        .any(|s| of_step(s).iter().any(|c| c.conclusion() == Some(Conclusion::Succeeded)));
+    answered && something && !unread
+}
+
+/// The run's own status at its end.
+pub(super) fn end_status(view: &View<'_>) -> RunStatus {
+    let bad = view.run.cells.values().any(|cell| {
+        matches!(
+            cell.conclusion(),
+            Some(Conclusion::Failed | Conclusion::Refused | Conclusion::Expired)
+        )
+    });
+    if bad { RunStatus::Failed } else { RunStatus::Succeeded }
+}
+
+fn is_fine(cell: &Cell) -> bool {
+    match cell.conclusion() {
+        Some(Conclusion::Succeeded) => true,
+        Some(Conclusion::Skipped) => cell.not_applicable || cell.capability.is_none(),
+        _ => false,
+    }
+}
+
+fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
+    match &step.does {
+        Does::Use { name, .. } => {
+            catalogue.signature(name).is_some_and(|s| s.effect == Effect::Contain)
+        }
+        Does::Wait(_) | Does::Ask { .. } => false,
+    }
+}
+
+fn is_over_nothing(view: &View<'_>, step: &PlanStep) -> bool {
+    let context = crate::engine::context::context(view.state, view.run, &view.plan);
+    step.for_each.as_ref().is_some_and(|list| {
+        crate::template::evaluate(list, &(&context).into())
+            .is_ok_and(|v| v.as_array().is_some_and(Vec::is_empty))
+    })
+}

@@ -1,0 +1,105 @@
+//! A step becomes cells: its `when` and `for_each` are evaluated, its items named.
+
+use serde_json::Value;
+
+use super::{RoundView, View};
+use crate::engine::context::{item_name, with_item};
+use crate::model::id::StepPath;
+use crate::model::plan::PlanStep;
+use crate::model::run::CellKey;
+use crate::template;
+
+/// One step for one item, before anything is known of it.
+#[derive(Debug, Clone)]
+pub(super) struct Sketch {
+    pub(super) key: CellKey,
+    pub(super) item: Option<Value>,
+}
+
+/// What a step comes to in a round.
+pub(super) enum Expansion {
+    /// It uses outputs of a step that has not concluded, or accounts that are not read yet.
+    NotYet,
+    NeedsAccounts,
+    /// Its `when` is false.
+    Skipped(CellKey, String),
+    /// Its `when` or `for_each` could not be evaluated.
+    Broken(CellKey, String),
+    Cells(Vec<Sketch>),
+}
+
+/// Evaluates a step of a round. `context` is without `item`.
+pub(super) fn expand(
+    view: &View<'_>,
+    round: &RoundView,
+    step: &PlanStep,
+    context: &Value,
+) -> Expansion {
+    let path = StepPath::new(format!("{}{}", round.prefix, step.id));
+    let whole = CellKey { step: path.clone(), item: String::new() };
+    if needs_accounts(step) && !accounts_are_read(view) {
+        return Expansion::NeedsAccounts;
+    }
+    // A step over a list that was skipped as a whole has a mark in place of its cells.
+    if step.for_each.is_some() && view.run.cells.get(&whole).is_some_and(|c| super::is_concluded(&c.state)) {
+        return Expansion::Skipped(whole, String::new());
+    }
+    let entered = view.run.cells.keys().any(|key| key.step == path);
+    if let Some(when) = step.when.as_ref().filter(|_| !entered) {
+        match template::evaluate(when, &context.into()) {
+            Ok(value) if is_true(&value) => {}
+            Ok(_) => return Expansion::Skipped(whole, format!("`when: {when}` is false")),
+            Err(error) => return Expansion::Broken(whole, format!("`when: {when}`: {error}")),
+        }
+    }
+    let Some(for_each) = &step.for_each else {
+        return Expansion::Cells(vec![Sketch { key: whole, item: None }]);
+    };
+    match template::evaluate(for_each, &context.into()) {
+        Ok(Value::Array(items)) => {
+            let sketches = items.into_iter().map(|item| Sketch {
+                key: CellKey { step: path.clone(), item: item_name(&item) },
+                item: Some(item),
+            });
+            Expansion::Cells(sketches.collect())
+        }
+        Ok(_) => Expansion::Broken(whole, format!("`for_each: {for_each}` is not a list")),
+        Err(error) => Expansion::Broken(whole, format!("`for_each: {for_each}`: {error}")),
+    }
+}
+
+/// Whether a condition on an item still holds is asked with the item bound.
+pub(super) fn bound(context: &Value, sketch: &Sketch) -> Value {
+    with_item(context, sketch.item.as_ref())
+}
+
+pub(super) fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(b) => *b,
+        Value::Number(n) => n.as_f64().is_some_and(|n| n != 0.0),
+        Value::String(s) => !s.is_empty(),
+        Value::Array(a) => !a.is_empty(),
+        Value::Object(o) => !o.is_empty(),
+    }
+}
+
+fn needs_accounts(step: &PlanStep) -> bool {
+    let speaks = |text: &Option<String>| {
+        text.as_ref().is_some_and(|t| {
+            ["subject.accounts", "subject.privileged", "subject.protected", "hostile_factors"]
+                .iter()
+                .any(|name| t.contains(name))
+        })
+    };
+    speaks(&step.for_each) || speaks(&step.when)
+}
+
+/// Read since the run started, or recently enough before.
+pub(super) fn accounts_are_read(view: &View<'_>) -> bool {
+    let Some(incident) = view.state.incidents.get(&view.run.incident) else { return false };
+    view.state
+        .subject(incident.subject)
+        .and_then(|s| s.resolved_at)
+        .is_some_and(|at| at >= view.run.started_at - view.policy.directory_age.delta())
+}

@@ -1,0 +1,191 @@
+//! Evidence that rises after a step was answered: which steps are due again, and which never are.
+//!
+//! Only steps whose `when` was false, items that did not exist, and effects that
+//! end at a moment (revocation) and are older than the newest hostile entry, block
+//! or reset. Never a second block, reset or ticket for what is already so.
+
+use serde_json::Value;
+
+use super::expand::is_true;
+use super::{RoundView, View};
+use crate::engine::context::{context, item_name};
+use crate::engine::ports::Catalogue;
+use crate::engine::state::State;
+use crate::model::incident::Incident;
+use crate::model::plan::{Does, Plan, PlanStep};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose, Round, Run};
+use crate::model::time::Time;
+use crate::template;
+
+/// For a live run whose incident has risen since: the round to add.
+pub(super) fn due_round(view: &View<'_>) -> Option<Round> {
+    let incident = view.state.incidents.get(&view.run.incident)?;
+    if view.run.purpose == Purpose::Restore || view.run.rises_seen >= incident.rises {
+        return None;
+    }
+    let steps = due_steps(view.state, view.catalogue, view.run, &view.plan);
+    (!steps.is_empty()).then(|| Round {
+        prefix: format!("rise.{}/", view.run.rounds.len() + 1),
+        started_at: view.now,
+        steps,
+    })
+}
+
+/// Which steps of a run's plan are due again, over all runs of the incident that ran this plan.
+pub(crate) fn due_steps(
+    state: &State,
+    catalogue: &dyn Catalogue,
+    run: &Run,
+    plan: &Plan,
+) -> Vec<String> {
+    let Some(incident) = state.incidents.get(&run.incident) else { return Vec::new() };
+    let context = context(state, run, plan);
+    let chain = Chain::of(state, run);
+    let mut due: Vec<String> = Vec::new();
+    for step in &plan.steps {
+        let own = chain.is_due(step, &context, catalogue, incident);
+        let behind = is_point_in_time(catalogue, step)
+            && chain.ever_done(step)
+            && step.after.iter().any(|id| due.contains(id));
+        if own || behind {
+            due.push(step.id.clone());
+        }
+    }
+    due
+}
+
+/// Whether a cell of a round is to be made at all: in a continuation, not for what is already so.
+pub(super) fn is_needed(
+    view: &View<'_>,
+    round: &RoundView,
+    step: &PlanStep,
+    key: &CellKey,
+) -> bool {
+    if round.steps.is_none() {
+        return true;
+    }
+    if is_point_in_time(view.catalogue, step) {
+        return true;
+    }
+    let chain = Chain::of(view.state, view.run);
+    !chain.cells(step).any(|c| c.key.item == key.item && c.key != *key && holds(c))
+}
+
+/// The cells of all runs of one incident that ran one plan.
+struct Chain<'s> {
+    runs: Vec<&'s Run>,
+}
+
+impl<'s> Chain<'s> {
+    fn of(state: &'s State, run: &Run) -> Self {
+        let runs = state
+            .runs_of(run.incident)
+            .filter(|r| r.plan == run.plan && r.purpose != Purpose::Restore)
+            .collect();
+        Self { runs }
+    }
+
+    fn cells(&self, step: &PlanStep) -> impl Iterator<Item = &'s Cell> {
+        let id = step.id.clone();
+        self.runs.iter().flat_map(|r| r.cells.values()).filter(move |c| c.key.step.step() == id)
+    }
+
+    fn ever_done(&self, step: &PlanStep) -> bool {
+        self.cells(step).any(|c| c.done_at.is_some())
+    }
+
+    /// When a block or reset was last applied, or the hostile side last came in.
+    fn stale_before(&self, catalogue: &dyn Catalogue, incident: &Incident) -> Option<Time> {
+        incident.hostile_entry_at.filter(|at| {
+            // Only an entry that no completed pass of the plan has seen; blocks and resets order themselves by `after`.
+            self.runs.iter().flat_map(|r| r.cells.values()).any(|c| {
+                c.done_at.is_some_and(|done| done < *at)
+                    && c.capability
+                        .as_ref()
+                        .is_some_and(|cap| is_revocation(catalogue, cap.as_str()))
+            })
+        })
+    }
+
+    fn is_due(
+        &self,
+        step: &PlanStep,
+        context: &Value,
+        catalogue: &dyn Catalogue,
+        incident: &Incident,
+    ) -> bool {
+        let cells: Vec<&Cell> = self.cells(step).collect();
+        let entered = cells.iter().any(|c| !was_skipped(c));
+        let when = || {
+            step.when
+                .as_ref()
+                .is_none_or(|w| template::evaluate(w, &context.into()).is_ok_and(|v| is_true(&v)))
+        };
+        if !entered {
+            // Not reached yet is for the live round to do; only an answer that has become wrong is due.
+            let answered = cells.iter().any(|c| was_skipped(c)) || self.has_ended(step, &cells);
+            return answered && when();
+        }
+        if is_point_in_time(catalogue, step) {
+            let newest = cells.iter().filter_map(|c| c.done_at).max();
+            let stale = self.stale_before(catalogue, incident);
+            return newest.zip(stale).is_some_and(|(done, stale)| done < stale);
+        }
+        let unanswered_anew =
+            cells.iter().any(|c| was_refused_by_people(c)) && !cells.iter().any(|c| holds(c));
+        (unanswered_anew && risen_since(&cells, incident) && when())
+            || (when() && self.new_items(step, context, &cells))
+    }
+
+    /// A `for_each` over nothing leaves no cell behind.
+    fn has_ended(&self, step: &PlanStep, cells: &[&Cell]) -> bool {
+        cells.is_empty() && step.for_each.is_some() && self.runs.iter().all(|r| r.status.ended())
+    }
+
+    fn new_items(&self, step: &PlanStep, context: &Value, cells: &[&Cell]) -> bool {
+        let Some(for_each) = &step.for_each else { return false };
+        if !self.runs.iter().all(|r| r.status.ended()) {
+            return false;
+        }
+        let Ok(Value::Array(items)) = template::evaluate(for_each, &context.into()) else { return false };
+        items.iter().any(|item| {
+            let name = item_name(item);
+            !cells.iter().any(|c| c.key.item == name)
+        })
+    }
+}
+
+/// Its `when` was false: a marker without an item and without a capability.
+fn was_skipped(cell: &Cell) -> bool {
+    cell.conclusion() == Some(Conclusion::Skipped) && cell.capability.is_none()
+}
+
+fn was_refused_by_people(cell: &Cell) -> bool {
+    matches!(cell.conclusion(), Some(Conclusion::Denied | Conclusion::Expired))
+}
+
+/// It is so, or is on its way to be so.
+fn holds(cell: &Cell) -> bool {
+    match &cell.state {
+        CellState::Concluded { conclusion } => *conclusion == Conclusion::Succeeded,
+        _ => true,
+    }
+}
+
+/// The stage or approval that a denial answered was weaker than what is known now.
+fn risen_since(cells: &[&Cell], incident: &Incident) -> bool {
+    incident.hostile_entry_at.is_some()
+        && cells.iter().all(|c| c.began_at.is_none())
+        && incident.approval == crate::model::incident::ApprovalSeen::Hostile
+}
+
+fn is_revocation(catalogue: &dyn Catalogue, capability: &str) -> bool {
+    catalogue.signature(capability).is_some_and(|s| s.point_in_time)
+}
+
+fn is_point_in_time(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
+    match &step.does {
+        Does::Use { name, .. } => is_revocation(catalogue, name),
+        Does::Wait(_) | Does::Ask { .. } => false,
+    }
+}

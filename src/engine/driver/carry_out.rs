@@ -1,0 +1,408 @@
+//! Turns `decide`'s commands into entries and effects.
+
+use chrono::TimeDelta;
+
+use super::{Effect, Inner, Tx};
+use crate::engine::decide::{Busy, Command, Decided, Intend, Lane, View, decide};
+use crate::model::action::Effect as Kind;
+use crate::model::approval::{Approval, ApprovalState, Asks, Item};
+use crate::model::entry::{Entry, StepIntent, StepSkipped};
+use crate::model::id::{ApprovalId, RunId};
+use crate::model::incident::Severity;
+use crate::model::plan::{AskRule, OnTimeout};
+use crate::model::run::{CellKey, CellState, Conclusion, Purpose, RunStatus};
+
+/// More rounds than any plan needs; a rule that never settles is a bug, and must not hang the process.
+const ROUNDS_MAX: usize = 500;
+
+/// Asks and applies until there is nothing more to say.
+pub(super) fn settle(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
+    for _ in 0..ROUNDS_MAX {
+        let Some(decided) = ask(inner, tx, run) else { return };
+        let mut moved = false;
+        let (lanes, accounts, wake) = (decided.lanes, decided.accounts, decided.wake);
+        for command in decided.commands {
+            moved |= apply(inner, tx, run, command);
+        }
+        if !moved {
+            let severity = severity(tx, run);
+            for connection in lanes {
+                let limit = inner.ports.catalogue.concurrency(&connection);
+                tx.core.desk.wait_for_lane(&connection, run, severity, limit);
+            }
+            for account in accounts {
+                tx.core.desk.wait_for_account(account, run);
+            }
+            set_timer(inner, tx, run, wake);
+            return;
+        }
+    }
+    tracing::error!(run.id = %run, "Run `{run}` did not settle; it waits for a person");
+}
+
+fn ask(inner: &Inner, tx: &Tx<'_>, run: RunId) -> Option<Decided> {
+    let state = &tx.core.state;
+    let view = View {
+        state,
+        run: state.runs.get(&run)?,
+        plan: state.plan_of(run)?.clone(),
+        now: tx.at,
+        policy: &inner.policy,
+        catalogue: &*inner.ports.catalogue,
+        busy: &tx.core.desk,
+    };
+    Some(decide(&view))
+}
+
+fn severity(tx: &Tx<'_>, run: RunId) -> Severity {
+    let state = &tx.core.state;
+    state
+        .runs
+        .get(&run)
+        .and_then(|r| state.incidents.get(&r.incident))
+        .map_or(Severity::Low, |i| i.severity)
+}
+
+fn set_timer(inner: &Inner, tx: &mut Tx<'_>, run: RunId, wake: Option<crate::model::time::Time>) {
+    if let Some(old) = tx.core.wakes.remove(&run) {
+        tx.core.timers.remove(&(old, run));
+    }
+    if let Some(at) = wake {
+        tx.core.wakes.insert(run, at);
+        tx.core.timers.insert((at, run));
+        inner.timers_changed.notify_one();
+    }
+}
+
+/// Applies one command; true when it changed something that `decide` looks at.
+fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
+    let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return false };
+    match command {
+        Command::LookUp => {
+            let tries = tx.core.desk.look_ups.get(&run).map_or(0, |(tries, _)| *tries);
+            tx.core.desk.look_ups.insert(run, (tries + 1, None));
+            tx.effects.push(Effect::LookUp { run });
+            true
+        }
+        Command::Skip { cell, capability, account, conclusion, not_applicable, reason } => {
+            tx.push(Entry::StepSkipped(Box::new(StepSkipped {
+                run,
+                incident,
+                cell,
+                capability,
+                account,
+                conclusion,
+                not_applicable,
+                reason,
+            })));
+            true
+        }
+        Command::Settle { cell, conclusion, reason } => {
+            settle_cell(tx, run, cell, conclusion, reason);
+            true
+        }
+        Command::Refuse { cell, account, capability, guardrail, reason, until } => {
+            let refused = Entry::GuardrailRefused {
+                incident,
+                run,
+                cell: cell.clone(),
+                guardrail,
+                reason: reason.clone(),
+            };
+            tx.push(refused);
+            match until {
+                Some(until) => {
+                    tx.push(Entry::StepParked {
+                        run,
+                        incident,
+                        cell,
+                        until: Some(until),
+                        problem: reason,
+                    });
+                }
+                None => tx.push(Entry::StepSkipped(Box::new(StepSkipped {
+                    run,
+                    incident,
+                    cell,
+                    capability: Some(capability),
+                    account,
+                    conclusion: Conclusion::Refused,
+                    not_applicable: false,
+                    reason,
+                }))),
+            }
+            true
+        }
+        Command::Intend(intend) => begin_call(inner, tx, run, *intend),
+        Command::ReadBack { cell, in_doubt } => begin_read(inner, tx, run, cell, in_doubt),
+        Command::BeginWait { cell, until } => {
+            tx.push(Entry::StepParked {
+                run,
+                incident,
+                cell,
+                until: Some(until),
+                problem: String::new(),
+            });
+            true
+        }
+        Command::Park { cell, problem } => {
+            tracing::error!(run.id = %run, step.id = %cell.step, "Step `{}` waits for a person: {problem}", cell.step);
+            let woken = tx.core.desk.unlock(run, &cell);
+            tx.push(Entry::StepParked { run, incident, cell, until: None, problem });
+            wake(inner, tx, woken, run);
+            true
+        }
+        Command::Ask { items, rule } => open_question(inner, tx, run, items, &rule),
+        Command::Expire { approval } => expire(tx, run, approval),
+        Command::Continue { round } => {
+            let rises_seen = tx.core.state.incidents.get(&incident).map_or(0, |i| i.rises);
+            tx.push(Entry::RunContinued { run, incident, round, rises_seen });
+            true
+        }
+        Command::Contained => {
+            let watch_until = tx.at + inner.policy.watch.delta();
+            tx.push(Entry::IncidentContained { incident, watch_until });
+            true
+        }
+        Command::End { status } => {
+            tx.push(Entry::RunEnded { run, incident, status });
+            cancel_questions(tx, run);
+            set_timer(inner, tx, run, None);
+            false
+        }
+        Command::WaitOn(waiting_on) => {
+            tx.push(Entry::RunParked { run, incident, waiting_on });
+            false
+        }
+    }
+}
+
+/// A cell ends with what it has: keeps its outcome, unlike a skip.
+fn settle_cell(tx: &mut Tx<'_>, run: RunId, cell: CellKey, conclusion: Conclusion, reason: String) {
+    let Some((incident, known)) =
+        tx.core.state.runs.get(&run).map(|r| (r.incident, r.cells.get(&cell).cloned()))
+    else {
+        return;
+    };
+    let known = known.unwrap_or_else(|| crate::model::run::Cell::new(cell.clone()));
+    tx.push(Entry::StepSkipped(Box::new(StepSkipped {
+        run,
+        incident,
+        cell,
+        capability: known.capability,
+        account: known.account,
+        conclusion,
+        not_applicable: false,
+        reason,
+    })));
+}
+
+fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> bool {
+    let Intend { cell, account, spec, call, attempt, grant, ceiling } = intend;
+    let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return false };
+    // Commands before this one may have taken the lane or the account.
+    let lock = account.as_ref().filter(|_| spec.effect != Kind::Read);
+    if tx.core.desk.lane(&call.connection) != Lane::Free
+        || lock.is_some_and(|a| tx.core.desk.locked(a, run, &cell))
+    {
+        let limit = inner.ports.catalogue.concurrency(&call.connection);
+        let severity = severity(tx, run);
+        tx.core.desk.wait_for_lane(&call.connection, run, severity, limit);
+        return false;
+    }
+    if spec.effect == Kind::Restore
+        && held_elsewhere(inner, tx, run, &cell, account.as_ref(), &spec)
+    {
+        return true;
+    }
+    let limit = inner.ports.catalogue.concurrency(&call.connection);
+    tx.core.desk.begin(run, &cell, &call.connection, lock, limit);
+    tx.push(Entry::StepIntent(Box::new(StepIntent {
+        run,
+        incident,
+        cell: cell.clone(),
+        capability: spec.capability.clone(),
+        account,
+        attempt,
+        call: call.clone(),
+        grant,
+        ceiling,
+    })));
+    tx.effects.push(Effect::Call { run, cell, spec: Box::new(spec), call, attempt });
+    true
+}
+
+/// An account opens only when the last hold goes, and only if Quell shut it.
+fn held_elsewhere(
+    inner: &Inner,
+    tx: &mut Tx<'_>,
+    run: RunId,
+    cell: &CellKey,
+    account: Option<&crate::model::subject::AccountKey>,
+    spec: &crate::model::action::ActionSpec,
+) -> bool {
+    let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return false };
+    let catalogue = &inner.ports.catalogue;
+    let found = tx.core.state.holds_of(incident).find(|(holds, hold)| {
+        Some(&holds.account) == account
+            && catalogue
+                .resolve(hold.action.as_str(), &holds.account.connection, None)
+                .is_ok_and(|placed| placed.undo.as_ref() == Some(&spec.id))
+    });
+    let Some((holds, _)) = found else { return false };
+    let reason = if holds.by.len() > 1 {
+        "another incident holds this account shut"
+    } else if !holds.ours {
+        "the account was shut before Quell came"
+    } else {
+        return false;
+    };
+    let (account, capability) = (holds.account.clone(), holds.capability.clone());
+    let released = Entry::HoldReleased {
+        incident,
+        account: account.clone(),
+        capability,
+        opened: false,
+        reason: reason.to_owned(),
+    };
+    tx.push(released);
+    tx.push(Entry::StepSkipped(Box::new(StepSkipped {
+        run,
+        incident,
+        cell: cell.clone(),
+        capability: None,
+        account: Some(account),
+        conclusion: Conclusion::Skipped,
+        not_applicable: true,
+        reason: reason.to_owned(),
+    })));
+    true
+}
+
+fn begin_read(inner: &Inner, tx: &mut Tx<'_>, run: RunId, cell: CellKey, in_doubt: bool) -> bool {
+    let state = &tx.core.state;
+    let connection = state
+        .runs
+        .get(&run)
+        .and_then(|r| r.cells.get(&cell))
+        .and_then(|c| c.applied.as_ref())
+        .map(|a| a.call.connection.clone());
+    let Some(connection) = connection else { return false };
+    let limit = inner.ports.catalogue.concurrency(&connection);
+    if tx.core.desk.lane(&connection) != Lane::Free {
+        let severity = severity(tx, run);
+        tx.core.desk.wait_for_lane(&connection, run, severity, limit);
+        return false;
+    }
+    tx.core.desk.begin(run, &cell, &connection, None, limit);
+    tx.effects.push(Effect::ReadBack { run, cell, in_doubt });
+    true
+}
+
+fn open_question(
+    inner: &Inner,
+    tx: &mut Tx<'_>,
+    run: RunId,
+    items: Vec<Item>,
+    rule: &AskRule,
+) -> bool {
+    let Some(r) = tx.core.state.runs.get(&run) else { return false };
+    let (incident, plan) = (r.incident, r.plan.clone());
+    let asks = if r.purpose == Purpose::Restore { Asks::Restore } else { Asks::Contain };
+    let mut barred: Vec<String> = r.started_by.clone().into_iter().collect();
+    if let Some(i) = tx.core.state.incidents.get(&incident)
+        && let Some(subject) = tx.core.state.subject(i.subject)
+    {
+        barred.push(subject.name.clone());
+        barred.extend(subject.accounts.iter().map(|a| a.login.clone()));
+        barred.extend(
+            subject
+                .aliases
+                .iter()
+                .filter_map(|a| a.0.strip_prefix("login:").map(ToOwned::to_owned)),
+        );
+    }
+    let approval = Approval {
+        id: ApprovalId::mint(tx.at, inner.ports.entropy.id()),
+        incident,
+        run,
+        plan,
+        asks,
+        items,
+        opened_at: tx.at,
+        expires_at: tx.at + rule.timeout.delta(),
+        on_timeout: rule.on_timeout,
+        state: ApprovalState::Pending,
+        quorum: 1,
+        decided_at: None,
+        decided_by: None,
+        granted: Vec::new(),
+        barred,
+    };
+    tracing::info!(approval.id = %approval.id, incident.id = %incident, "Asked people about {} actions", approval.items.len());
+    tx.push(Entry::ApprovalOpened { approval: Box::new(approval) });
+    true
+}
+
+/// Silence. It never grants what cannot be undone; the checker and the gate see to that.
+fn expire(tx: &mut Tx<'_>, run: RunId, approval: ApprovalId) -> bool {
+    let Some(question) = tx.core.state.approvals.get(&approval).cloned() else { return false };
+    if question.state != ApprovalState::Pending {
+        return false;
+    }
+    let incident = question.incident;
+    tx.push(Entry::ApprovalExpired { approval, incident, state: ApprovalState::Expired });
+    let conclusion = match question.on_timeout {
+        OnTimeout::Approve | OnTimeout::Deny | OnTimeout::Escalate => Conclusion::Expired,
+    };
+    for item in question.items {
+        let asked = tx
+            .core
+            .state
+            .runs
+            .get(&run)
+            .and_then(|r| r.cells.get(&item.cell))
+            .map(|c| c.state.clone());
+        if asked == Some(CellState::Asked { approval }) {
+            settle_cell(tx, run, item.cell, conclusion, "nobody answered in time".to_owned());
+        }
+    }
+    true
+}
+
+fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {
+    let open: Vec<_> = tx
+        .core
+        .state
+        .approvals
+        .values()
+        .filter(|a| a.run == run && a.state == ApprovalState::Pending)
+        .map(|a| (a.id, a.incident))
+        .collect();
+    for (approval, incident) in open {
+        tx.push(Entry::ApprovalExpired { approval, incident, state: ApprovalState::Cancelled });
+    }
+}
+
+/// Asks runs again that waited for a lane or an account.
+pub(super) fn wake(inner: &Inner, tx: &mut Tx<'_>, runs: Vec<RunId>, but: RunId) {
+    for run in runs {
+        if run != but {
+            settle(inner, tx, run);
+        }
+    }
+}
+
+/// Marks every open call of a run that is being cancelled or quarantined.
+pub(super) fn end_run(tx: &mut Tx<'_>, run: RunId, status: RunStatus) {
+    let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return };
+    tx.push(Entry::RunEnded { run, incident, status });
+    cancel_questions(tx, run);
+}
+
+/// How long to wait before the `n`th try again: full jitter, doubling from one second up to a minute.
+pub(super) fn backoff(n: u32, fraction: f64) -> TimeDelta {
+    let ceiling_ms = 1_000_u32.saturating_mul(1 << n.min(6)).min(60_000);
+    let ms = (f64::from(ceiling_ms) * fraction).max(50.0);
+    TimeDelta::try_milliseconds(ms.round() as i64).unwrap_or(TimeDelta::seconds(60))
+}

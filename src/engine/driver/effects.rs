@@ -1,0 +1,113 @@
+//! Makes calls and read-backs, outside the lock, and hands in what came back.
+
+use super::{Effect, Engine, outcome};
+use crate::engine::ports::Found;
+use crate::model::action::{
+    ActionSpec, Call, CallResult, Effect as Kind, Outcome, ReadBack, Reversal,
+};
+use crate::model::id::RunId;
+use crate::model::run::{CellKey, Conclusion, Run};
+
+/// Performs one effect and commits its result.
+pub(super) async fn perform(engine: &Engine, effect: Effect) {
+    match effect {
+        Effect::Call { run, cell, spec, call, attempt } => {
+            let sent_at = engine.now();
+            let result = make(engine, run, &spec, &call, attempt).await;
+            outcome::of_call(engine, run, &cell, &spec, attempt, sent_at, result);
+        }
+        Effect::ReadBack { run, cell, in_doubt } => read_back(engine, run, cell, in_doubt).await,
+        Effect::LookUp { run } => look_up(engine, run).await,
+    }
+}
+
+async fn make(
+    engine: &Engine,
+    run: RunId,
+    spec: &ActionSpec,
+    call: &Call,
+    attempt: u32,
+) -> CallResult {
+    let actions = &engine.ports().actions;
+    // Only what Quell itself changed may ever be undone, so it looks before it changes.
+    let reversible =
+        spec.reversal == Reversal::Undo && matches!(spec.effect, Kind::Contain | Kind::Restore);
+    if reversible && attempt == 1 && actions.already_so(call).await == Some(true) {
+        return CallResult {
+            outcome: Outcome::Unchanged,
+            ..CallResult::done(serde_json::Value::Null)
+        };
+    }
+    if spec.capability.as_str() == "identity.remove_factor"
+        && let Some(refused) = last_factor(engine, run, call).await
+    {
+        return refused;
+    }
+    actions.call(call).await
+}
+
+/// The last factor is never removed unless sign-in is blocked or the password already reset: whoever
+/// holds the password would enrol the next one.
+async fn last_factor(engine: &Engine, run: RunId, call: &Call) -> Option<CallResult> {
+    let item = call.inputs.values().find_map(crate::engine::context::account_of)?;
+    let safe = engine.read(|core| {
+        let blocked = core.state.holds.keys().any(|(account, _)| *account == item);
+        let reset = core.state.runs.get(&run).is_some_and(|r: &Run| {
+            core.state.runs_of(r.incident).flat_map(|r| r.cells.values()).any(|c| {
+                c.account.as_ref() == Some(&item)
+                    && c.capability
+                        .as_ref()
+                        .is_some_and(|c| c.as_str() == "identity.reset_credentials")
+                    && c.conclusion() == Some(Conclusion::Succeeded)
+            })
+        });
+        blocked || reset
+    });
+    if safe {
+        return None;
+    }
+    let refuse =
+        |why: &str| CallResult::failed(Outcome::Refused, format!("guardrail `last_factor`: {why}"));
+    let ports = engine.ports();
+    let Ok(spec) = ports.catalogue.resolve("identity.list_factors", &item.connection, None) else {
+        return Some(refuse("the account's factors cannot be listed"));
+    };
+    let account = call.inputs.values().find_map(|v| v.get("account")).cloned()?;
+    let input =
+        ports.catalogue.item_input("identity.list_factors").unwrap_or_else(|| "account".to_owned());
+    let list = Call {
+        connection: item.connection.clone(),
+        action: spec.id,
+        inputs: std::collections::BTreeMap::from([(input, account)]),
+        key: String::new(),
+    };
+    let listed = ports.actions.call(&list).await;
+    match listed.output.get("factors").and_then(|f| f.as_array()).map(Vec::len) {
+        Some(n) if n > 1 => None,
+        Some(_) => Some(refuse(
+            "it is the last one, and sign-in is neither blocked nor the password reset",
+        )),
+        None => Some(refuse("the account's factors could not be listed")),
+    }
+}
+
+async fn read_back(engine: &Engine, run: RunId, cell: CellKey, in_doubt: bool) {
+    let applied = engine.read(|core| {
+        core.state.runs.get(&run).and_then(|r| r.cells.get(&cell)).and_then(|c| c.applied.clone())
+    });
+    let Some(applied) = applied else { return };
+    let found: ReadBack = engine.ports().actions.read_back(&applied).await;
+    outcome::of_read_back(engine, run, &cell, &applied.call.connection, in_doubt, found);
+}
+
+async fn look_up(engine: &Engine, run: RunId) {
+    let asked = engine.read(|core| {
+        let r = core.state.runs.get(&run)?;
+        let incident = core.state.incidents.get(&r.incident)?;
+        let subject = core.state.subject(incident.subject)?;
+        Some((subject.aliases.clone(), subject.connections.clone()))
+    });
+    let Some((aliases, connections)) = asked else { return };
+    let found: Found = engine.ports().directory.look_up(&aliases, &connections).await;
+    outcome::of_look_up(engine, run, found);
+}

@@ -1,0 +1,391 @@
+//! What a result means: the cell's next state, holds, locks and breakers, in one commit with the next intents.
+
+use chrono::TimeDelta;
+
+use super::carry_out::{backoff, settle, wake};
+use super::{Engine, Inner, LOOK_UP, Tx};
+use crate::engine::ports::Found;
+use crate::model::action::{
+    ActionSpec, CallResult, Effect, Outcome, Proof, ReadBack, Repeat, Reversal,
+};
+use crate::model::entry::{Entry, IncidentRisen, Rise, StepOutcome, StepSkipped, StepVerified};
+use crate::model::id::{ConnectionId, RunId, StepPath, SubjectId};
+use crate::model::incident::{Incident, IncidentStatus};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion, RunStatus};
+use crate::model::subject::AccountKey;
+use crate::model::time::Time;
+
+/// How often a connection that does not answer a look-up is asked before it is shown as a failure.
+const LOOK_UPS_MAX: u32 = 3;
+/// How often an action in doubt is looked for before it counts as not done: directories are eventually consistent.
+const DOUBT_READS: u32 = 3;
+
+/// A call has returned.
+pub(super) fn of_call(
+    engine: &Engine,
+    run: RunId,
+    cell: &CellKey,
+    spec: &ActionSpec,
+    attempt: u32,
+    sent_at: Time,
+    result: CallResult,
+) {
+    let fraction = engine.ports().entropy.fraction();
+    let ((), _written) = engine.transact(|tx| {
+        let Some(known) = tx.core.state.runs.get(&run).and_then(|r| r.cells.get(cell)).cloned()
+        else {
+            return;
+        };
+        let Some(connection) = known.applied.as_ref().map(|a| a.call.connection.clone()) else {
+            return;
+        };
+        let at = tx.at;
+        tx.core.desk.learn(&connection, &result, at);
+        tally(tx, spec, &result);
+        let mut woken = tx.core.desk.end(run, cell, &connection);
+        let next = next_state(spec, &result, attempt, sent_at, at, fraction);
+        // In doubt, the old call may still land: the account stays locked.
+        if !matches!(next, CellState::InDoubt { .. }) {
+            woken.extend(tx.core.desk.unlock(run, cell));
+        }
+        let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return };
+        let unproved = match (&spec.proof, result.outcome) {
+            (Proof::None(reason), Outcome::Done | Outcome::Unchanged) => Some(reason.clone()),
+            _ => None,
+        };
+        tx.push(Entry::StepOutcome(Box::new(StepOutcome {
+            run,
+            incident,
+            cell: cell.clone(),
+            attempt,
+            outcome: result.outcome,
+            status: result.status,
+            output: result.output,
+            problem: result.problem,
+            residual: spec.residual.clone().or(unproved),
+            next,
+            sent_at,
+        })));
+        if matches!(result.outcome, Outcome::Done | Outcome::Unchanged) {
+            let ours = result.outcome == Outcome::Done;
+            hold(tx, run, cell, spec, known.account.as_ref(), ours);
+        }
+        settle(&engine.0, tx, run);
+        wake(&engine.0, tx, woken, run);
+    });
+}
+
+fn tally(tx: &mut Tx<'_>, spec: &ActionSpec, result: &CallResult) {
+    let outcome = serde_json::to_value(result.outcome)
+        .ok()
+        .and_then(|v| v.as_str().map(ToOwned::to_owned))
+        .unwrap_or_default();
+    let (connector, action) = spec.id.as_str().split_once('/').unwrap_or(("", spec.id.as_str()));
+    *tx.core.tally.entry((connector.to_owned(), action.to_owned(), outcome)).or_default() += 1;
+}
+
+fn next_state(
+    spec: &ActionSpec,
+    result: &CallResult,
+    attempt: u32,
+    sent_at: Time,
+    now: Time,
+    fraction: f64,
+) -> CellState {
+    let proved = matches!(spec.proof, Proof::ReadBack(_)) && spec.effect != Effect::Read;
+    match result.outcome {
+        Outcome::Done | Outcome::Unchanged if proved => CellState::Applied { at: now, reads: 0 },
+        Outcome::Done | Outcome::Unchanged => {
+            CellState::Concluded { conclusion: Conclusion::Succeeded }
+        }
+        Outcome::NotSent | Outcome::Throttled => {
+            let pause =
+                result.retry_after.map_or_else(|| backoff(attempt, fraction), |s| s.delta());
+            CellState::Retrying { at: now + pause }
+        }
+        Outcome::Refused => CellState::Concluded { conclusion: Conclusion::Failed },
+        Outcome::Unknown if spec.effect == Effect::Read => {
+            CellState::Retrying { at: now + backoff(attempt, fraction) }
+        }
+        // The call may still land until its own timeout has passed.
+        Outcome::Unknown => CellState::InDoubt {
+            at: (sent_at + spec.timeout.delta()).max(now + TimeDelta::seconds(1)),
+            reads: 0,
+        },
+    }
+}
+
+/// A block that holds is a hold of its incident; an opened account releases it.
+fn hold(
+    tx: &mut Tx<'_>,
+    run: RunId,
+    cell: &CellKey,
+    spec: &ActionSpec,
+    account: Option<&AccountKey>,
+    ours: bool,
+) {
+    let (Some(account), Some(r)) = (account, tx.core.state.runs.get(&run)) else { return };
+    let incident = r.incident;
+    match (spec.effect, spec.reversal) {
+        (Effect::Contain, Reversal::Undo) => {
+            let expires = tx
+                .core
+                .state
+                .plan_of(run)
+                .and_then(|p| p.step(cell.step.step()))
+                .and_then(|s| s.expires);
+            let held = tx.core.state.holds.get(&(account.clone(), spec.capability.clone()));
+            if held.is_some_and(|h| h.by.contains_key(&incident)) {
+                return;
+            }
+            let placed = Entry::HoldPlaced {
+                incident,
+                run,
+                account: account.clone(),
+                capability: spec.capability.clone(),
+                action: spec.id.clone(),
+                ours,
+                expires_at: expires.map(|span| tx.at + span.delta()),
+            };
+            tx.push(placed);
+        }
+        (Effect::Restore, _) => {
+            let held = tx.core.state.holds_of(incident).find(|(h, _)| h.account == *account);
+            if let Some(capability) = held.map(|(h, _)| h.capability.clone()) {
+                tx.push(Entry::HoldReleased {
+                    incident,
+                    account: account.clone(),
+                    capability,
+                    opened: true,
+                    reason: if ours { String::new() } else { "it was open already".to_owned() },
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A read-back has returned.
+pub(super) fn of_read_back(
+    engine: &Engine,
+    run: RunId,
+    cell: &CellKey,
+    connection: &ConnectionId,
+    in_doubt: bool,
+    found: ReadBack,
+) {
+    let fraction = engine.ports().entropy.fraction();
+    let ((), _written) = engine.transact(|tx| {
+        let mut woken = tx.core.desk.end(run, cell, connection);
+        let Some((incident, known)) = tx
+            .core
+            .state
+            .runs
+            .get(&run)
+            .and_then(|r| r.cells.get(cell).map(|c| (r.incident, c.clone())))
+        else {
+            return;
+        };
+        let read = judge(&engine.0, tx.at, &known, in_doubt, found, fraction);
+        let settled = !matches!(read.next, CellState::InDoubt { .. });
+        let verified = read.strength.is_some();
+        tx.push(Entry::StepVerified(Box::new(StepVerified {
+            run,
+            incident,
+            cell: cell.clone(),
+            strength: read.strength,
+            output: read.output,
+            problem: read.problem,
+            next: read.next,
+        })));
+        if settled {
+            woken.extend(tx.core.desk.unlock(run, cell));
+        }
+        if verified && in_doubt {
+            let spec = known.applied.as_ref().and_then(|a| {
+                engine.ports().catalogue.resolve(a.call.action.as_str(), connection, None).ok()
+            });
+            // An effect in doubt was looked for before it was sent, so it is Quell's own.
+            if let Some(spec) = spec {
+                hold(tx, run, cell, &spec, known.account.as_ref(), true);
+            }
+        }
+        settle(&engine.0, tx, run);
+        wake(&engine.0, tx, woken, run);
+    });
+}
+
+struct Judged {
+    strength: Option<crate::model::action::Strength>,
+    output: serde_json::Value,
+    problem: Option<String>,
+    next: CellState,
+}
+
+fn judge(
+    inner: &Inner,
+    now: Time,
+    cell: &Cell,
+    in_doubt: bool,
+    found: ReadBack,
+    fraction: f64,
+) -> Judged {
+    let reads = match cell.state {
+        CellState::Applied { reads, .. } | CellState::InDoubt { reads, .. } => reads,
+        _ => 0,
+    };
+    let later = now + backoff(reads, fraction);
+    let again = |reads| {
+        if in_doubt {
+            CellState::InDoubt { at: later, reads }
+        } else {
+            CellState::Applied { at: later, reads }
+        }
+    };
+    match found {
+        ReadBack::Holds { strength, output } => Judged {
+            strength: Some(strength),
+            output,
+            problem: None,
+            next: CellState::Concluded { conclusion: Conclusion::Succeeded },
+        },
+        ReadBack::Unread { problem, retry_after } => {
+            let at = retry_after.map_or(later, |s| now + s.delta());
+            let late = cell.began_at.is_some_and(|b| now > b + inner.policy.step_deadline.delta());
+            let next = match (late, in_doubt) {
+                (true, _) => CellState::Parked { problem: problem.clone() },
+                (false, true) => CellState::InDoubt { at, reads },
+                (false, false) => CellState::Applied { at, reads },
+            };
+            Judged { strength: None, output: serde_json::Value::Null, problem: Some(problem), next }
+        }
+        ReadBack::Fails { problem } => {
+            let next = if in_doubt && reads + 1 >= needed(inner, cell) {
+                // Surely not there: the same call again, under the same key.
+                CellState::Retrying { at: now }
+            } else {
+                again(reads + 1)
+            };
+            Judged { strength: None, output: serde_json::Value::Null, problem: Some(problem), next }
+        }
+    }
+}
+
+/// An idempotent action may be repeated after one look; a ticket is looked for several times.
+fn needed(inner: &Inner, cell: &Cell) -> u32 {
+    let spec = cell.applied.as_ref().and_then(|a| {
+        inner.ports.catalogue.resolve(a.call.action.as_str(), &a.call.connection, None).ok()
+    });
+    match spec.map(|s| s.repeat) {
+        Some(Repeat::Set | Repeat::Keyed) => 1,
+        _ => DOUBT_READS,
+    }
+}
+
+/// A subject's accounts were read.
+pub(super) fn of_look_up(engine: &Engine, run: RunId, found: Found) {
+    let fraction = engine.ports().entropy.fraction();
+    let ((), _written) = engine.transact(|tx| {
+        let Some((incident, subject)) = tx
+            .core
+            .state
+            .runs
+            .get(&run)
+            .and_then(|r| tx.core.state.incidents.get(&r.incident))
+            .map(|i| (i.id, i.subject))
+        else {
+            return;
+        };
+        let tries = tx.core.desk.look_ups.get(&run).map_or(1, |(tries, _)| *tries);
+        if !found.unread.is_empty() && tries < LOOK_UPS_MAX {
+            let at = tx.at + backoff(tries, fraction);
+            tx.core.desk.look_ups.insert(run, (tries, Some(at)));
+            settle(&engine.0, tx, run);
+            return;
+        }
+        tx.core.desk.look_ups.remove(&run);
+        for (connection, problem) in &found.unread {
+            tx.push(Entry::StepSkipped(Box::new(StepSkipped {
+                run,
+                incident,
+                cell: CellKey { step: StepPath::new(LOOK_UP), item: connection.to_string() },
+                capability: Some("identity.get_user".into()),
+                account: None,
+                conclusion: Conclusion::Failed,
+                not_applicable: false,
+                reason: format!(
+                    "`{connection}` could not be asked for this person's accounts: {problem}"
+                ),
+            })));
+        }
+        let subject = merge_known(engine, tx, subject, &found);
+        let mut accounts = found.accounts;
+        for account in &mut accounts {
+            account.protected = engine.policy().protects(account);
+            account.read_at = tx.at;
+        }
+        let name = found.name.unwrap_or_default();
+        tx.push(Entry::SubjectResolved { subject, name, accounts, aliases: found.aliases });
+        settle(&engine.0, tx, run);
+    });
+}
+
+/// An account that another subject has already means that both are one person: the older survives.
+fn merge_known(engine: &Engine, tx: &mut Tx<'_>, subject: SubjectId, found: &Found) -> SubjectId {
+    let mut kept = subject;
+    let others: Vec<SubjectId> = found
+        .aliases
+        .iter()
+        .filter_map(|alias| tx.core.state.subject_by_alias(alias).map(|s| s.id))
+        .filter(|id| *id != subject)
+        .collect();
+    for other in others {
+        if other == kept {
+            continue;
+        }
+        let (old, young) = if other < kept { (other, kept) } else { (kept, other) };
+        let both = (open(tx, old), open(tx, young));
+        tx.push(Entry::SubjectMerged { from: young, into: old });
+        if let (Some(older), Some(younger)) = both {
+            join(engine, tx, &older, &younger);
+        }
+        kept = old;
+    }
+    kept
+}
+
+fn open(tx: &Tx<'_>, subject: SubjectId) -> Option<Incident> {
+    tx.core.state.open_incident(subject, tx.at).cloned()
+}
+
+/// The younger incident's evidence goes on in the older one.
+fn join(engine: &Engine, tx: &mut Tx<'_>, a: &Incident, b: &Incident) {
+    let (older, younger) = if a.id < b.id { (a, b) } else { (b, a) };
+    let evidence = Rise {
+        stage: younger.stage,
+        approval: younger.approval,
+        password_exposed: younger.password_exposed,
+        may_cause: younger.may_cause,
+        stale: younger.stale,
+        privileged: false,
+        reason: younger.reason.clone(),
+        hostile_factors: younger.hostile_factors.clone(),
+        hostile: younger.hostile.clone(),
+        first_event_at: younger.first_event_at,
+        last_evidence_at: younger.last_evidence_at,
+        hostile_entry_at: younger.hostile_entry_at,
+        watch_until: younger.watch_until,
+        trigger: None,
+    };
+    tx.push(Entry::IncidentStaged(Box::new(IncidentRisen { incident: older.id, evidence })));
+    if younger.status != IncidentStatus::Closed {
+        let note = format!("joined incident {}", older.id);
+        tx.push(Entry::IncidentClosed { incident: younger.id, by: "quell".to_owned(), note });
+    }
+    let live: Vec<RunId> =
+        younger.runs.iter().copied().filter(|id| tx.core.state.live.contains(id)).collect();
+    for id in live {
+        super::carry_out::end_run(tx, id, RunStatus::Cancelled);
+    }
+    crate::engine::ingest::follow_up(engine, tx, older.id);
+}

@@ -1,0 +1,110 @@
+//! Due times, holds that run out, and the rows written behind the journal.
+
+use chrono::TimeDelta;
+
+use super::Engine;
+use crate::engine::ports::StoreError;
+use crate::model::id::{IncidentId, RunId};
+use crate::model::subject::AccountKey;
+use crate::model::time::Time;
+
+/// How long rows may be behind the journal.
+const PROJECT_EVERY: TimeDelta = TimeDelta::milliseconds(200);
+
+/// Wakes runs at their times until the engine stops.
+pub(super) async fn run(engine: Engine) {
+    let mut stopping = engine.0.stopping.subscribe();
+    while !engine.is_stopping() {
+        let next = engine.read(|core| {
+            let run = core.timers.first().map(|(at, _)| *at);
+            let hold = core
+                .state
+                .holds
+                .values()
+                .flat_map(|h| h.by.values().filter_map(|hold| hold.expires_at))
+                .min();
+            run.into_iter().chain(hold).min()
+        });
+        let changed = engine.0.timers_changed.notified();
+        let clock = engine.0.ports.clock.clone();
+        tokio::select! {
+            biased;
+            _ = stopping.changed() => return,
+            () = changed => {}
+            () = async { match next {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            } } => fire(&engine),
+        }
+    }
+}
+
+fn fire(engine: &Engine) {
+    let now = engine.now();
+    let due: Vec<RunId> = {
+        let mut core = engine.lock();
+        let due: Vec<(Time, RunId)> =
+            core.timers.iter().take_while(|(at, _)| *at <= now).copied().collect();
+        for entry in &due {
+            core.timers.remove(entry);
+            core.wakes.remove(&entry.1);
+        }
+        due.into_iter().map(|(_, run)| run).collect()
+    };
+    for run in due {
+        engine.advance(run);
+    }
+    for (incident, account) in expired(engine, now) {
+        engine.hold_expired(incident, &account);
+    }
+}
+
+fn expired(engine: &Engine, now: Time) -> Vec<(IncidentId, AccountKey)> {
+    engine.read(|core| {
+        core.state
+            .holds
+            .values()
+            .flat_map(|h| h.by.iter().map(move |(incident, hold)| (h, incident, hold)))
+            .filter(|(_, _, hold)| hold.expires_at.is_some_and(|at| at <= now))
+            .map(|(h, incident, _)| (*incident, h.account.clone()))
+            .collect()
+    })
+}
+
+/// Writes changed rows now and then until the engine stops.
+pub(super) async fn project(engine: Engine) {
+    let mut stopping = engine.0.stopping.subscribe();
+    let mut moved = engine.watch();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stopping.changed() => return,
+            changed = moved.changed() => if changed.is_err() { return },
+        }
+        let pause = engine.now() + PROJECT_EVERY;
+        tokio::select! {
+            biased;
+            _ = stopping.changed() => return,
+            () = engine.0.ports.clock.sleep_until(pause) => {}
+        }
+        project_now(&engine).await;
+    }
+}
+
+/// Writes the rows that changed, as they stand now.
+pub(super) async fn project_now(engine: &Engine) {
+    let (seq, rows) = {
+        let mut core = engine.lock();
+        (core.state.seq, core.state.take_changes())
+    };
+    if rows.is_empty() {
+        return;
+    }
+    if let Err(error) = engine.0.ports.store.project(seq, rows).await {
+        match error {
+            StoreError::Failed(_) => tracing::error!("Could not write rows: {error}"),
+            // Rows are rebuilt from the journal at the next start.
+            _ => tracing::warn!("Could not write rows: {error}"),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Evidence comes in: events are weighed, alerts and reports joined, incidents opened or raised, runs started.
+//!
+//! What one delivery leads to is one durable commit: its receipt, the incidents, the
+//! runs and their first intents. Raw events go to the evidence log first.
+
+mod evidence;
+mod open;
+mod runs;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+use super::driver::{Engine, Tx};
+use super::policy::SourceView;
+use super::ports::StoreError;
+use super::state::State;
+use crate::model::alert::{Alert, Report};
+use crate::model::entry::{DeliveryAccepted, Entry};
+use crate::model::event::Event;
+use crate::model::id::{IncidentId, ReceiptId, RunId};
+use crate::model::time::Time;
+
+pub(crate) use runs::follow_up;
+
+/// A verified, parsed delivery.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming {
+    pub(crate) source: SourceView,
+    /// The sender's delivery id, or SHA-256 of the body.
+    pub(crate) delivery: String,
+    pub(crate) facts: Vec<Fact>,
+    /// Records that were understood, irrelevant ones included.
+    pub(crate) accepted: usize,
+    pub(crate) rejected: Vec<Rejected>,
+    /// A person marked it as replayed: it opens incidents but never acts without approval.
+    pub(crate) replayed: bool,
+}
+
+/// One thing that a delivery states.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fact {
+    Event(Box<Event>),
+    Alert(Box<Alert>),
+    Report(Box<Report>),
+}
+
+impl Fact {
+    fn time(&self) -> Time {
+        match self {
+            Self::Event(e) => e.time,
+            Self::Alert(a) => a.time,
+            Self::Report(r) => r.time,
+        }
+    }
+}
+
+/// One record that could not be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct Rejected {
+    /// Its position in the body.
+    pub(crate) index: usize,
+    /// Why, as a stable problem type.
+    pub(crate) problem: String,
+}
+
+/// The answer to a delivery.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct Answer {
+    #[schema(value_type = String)]
+    pub(crate) receipt: ReceiptId,
+    /// It was received before; this is what was answered then.
+    pub(crate) duplicate: bool,
+    /// Records that were understood.
+    pub(crate) accepted: usize,
+    pub(crate) rejected: Vec<Rejected>,
+    /// Incidents that it opened, joined or raised.
+    pub(crate) incidents: Vec<Touched>,
+}
+
+/// An incident that a delivery was about.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+pub(crate) struct Touched {
+    #[schema(value_type = String)]
+    pub(crate) incident: IncidentId,
+    /// The incident's newest run, if it has one.
+    #[schema(value_type = Option<String>)]
+    pub(crate) run: Option<RunId>,
+}
+
+impl Engine {
+    /// Takes a delivery in. When it returns, the delivery is on disk and cannot be lost.
+    pub(crate) async fn ingest(&self, incoming: Incoming) -> Result<Answer, StoreError> {
+        self.ports().store.ready()?;
+        if let Some(answer) = self.answered(&incoming) {
+            return Ok(answer);
+        }
+        let receipt = ReceiptId::mint(self.now(), self.ports().entropy.id());
+        let lines = evidence_lines(&incoming, receipt, self.now());
+        if !lines.is_empty() {
+            self.ports().evidence.append(lines).await?;
+        }
+        self.commit(|tx| self.take(tx, &incoming, receipt)).await
+    }
+
+    fn answered(&self, incoming: &Incoming) -> Option<Answer> {
+        self.read(|core| answered(&core.state, incoming))
+    }
+
+    fn take(&self, tx: &mut Tx<'_>, incoming: &Incoming, receipt: ReceiptId) -> Answer {
+        // The same delivery may have come in while this one wrote its evidence.
+        if let Some(answer) = answered(&tx.core.state, incoming) {
+            return answer;
+        }
+        let mut touched = BTreeSet::new();
+        let mut facts: Vec<&Fact> = incoming.facts.iter().collect();
+        facts.sort_by_key(|fact| fact.time());
+        for fact in facts {
+            match fact {
+                Fact::Event(event) => self.take_event(tx, incoming, event, &mut touched),
+                Fact::Alert(alert) => self.take_alert(tx, incoming, alert, &mut touched),
+                Fact::Report(report) => self.take_report(tx, incoming, report, &mut touched),
+            }
+        }
+        for incident in &touched {
+            follow_up(self, tx, *incident);
+        }
+        let incidents = touched
+            .into_iter()
+            .map(|incident| Touched {
+                incident,
+                run: tx.core.state.incidents.get(&incident).and_then(|i| i.runs.last().copied()),
+            })
+            .collect();
+        let answer = Answer {
+            receipt,
+            duplicate: false,
+            accepted: incoming.accepted,
+            rejected: incoming.rejected.clone(),
+            incidents,
+        };
+        // Deliveries of raw events that led to nothing leave their trace in the evidence log only.
+        let only_events = incoming.facts.iter().all(|f| matches!(f, Fact::Event(_)));
+        if !(only_events && answer.incidents.is_empty()) {
+            tx.push(Entry::DeliveryAccepted(DeliveryAccepted {
+                receipt,
+                source: incoming.source.id.clone(),
+                delivery: incoming.delivery.clone(),
+                answer: serde_json::to_value(&answer).unwrap_or(Value::Null),
+            }));
+        }
+        answer
+    }
+}
+
+fn answered(state: &State, incoming: &Incoming) -> Option<Answer> {
+    let key = State::delivery_key(incoming.source.id.as_str(), &incoming.delivery);
+    let known = state.deliveries.get(&key)?;
+    let mut answer: Answer = serde_json::from_value(known.answer.clone()).ok()?;
+    answer.duplicate = true;
+    Some(answer)
+}
+
+/// The raw events of a delivery, as the evidence log keeps them.
+fn evidence_lines(incoming: &Incoming, receipt: ReceiptId, now: Time) -> Vec<Value> {
+    incoming
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            Fact::Event(event) => Some(json!({
+                "at": crate::model::time::rfc3339(now),
+                "receipt": receipt,
+                "source": incoming.source.id,
+                "delivery": incoming.delivery,
+                "event": event,
+            })),
+            Fact::Alert(_) | Fact::Report(_) => None,
+        })
+        .collect()
+}

@@ -1,0 +1,246 @@
+//! What an event, an alert or a report says about its person's incident.
+
+use std::collections::BTreeSet;
+
+use super::Incoming;
+use super::open::{Weight, raise, subject_of};
+use crate::detect::{About, Open, Signal};
+use crate::engine::driver::{Engine, Tx};
+use crate::model::alert::{Alert, Proof, Report};
+use crate::model::entry::Entry;
+use crate::model::event::Event;
+use crate::model::id::{AlertId, ConnectionId, IncidentId, SubjectId};
+use crate::model::incident::{ApprovalSeen, HostileContext, HostileFactor, Incident, Stage};
+use crate::model::plan::Trigger;
+use crate::model::subject::AccountKey;
+
+impl Engine {
+    pub(super) fn take_event(
+        &self,
+        tx: &mut Tx<'_>,
+        incoming: &Incoming,
+        event: &Event,
+        touched: &mut BTreeSet<IncidentId>,
+    ) {
+        let (key, subject) = known_subject(tx, incoming, &event.account);
+        let privileged = subject
+            .and_then(|id| tx.core.state.subject(id))
+            .is_some_and(crate::model::subject::Subject::privileged);
+        let open = subject.and_then(|id| tx.core.state.open_incident(id, tx.at)).cloned();
+        let view = open.as_ref().map(Open::from);
+        let about = About { privileged, open: view.as_ref(), now: tx.at };
+        let signals = tx.core.detector.observe(&key, event, &about);
+        for signal in signals {
+            let incident = self.take_signal(tx, incoming, event, &signal);
+            touched.insert(incident);
+        }
+        // What happens to a person whose incident is open belongs to its story, even without a signal.
+        if let Some(open) = open
+            && !touched.contains(&open.id)
+            && event.is_failed_prompt()
+        {
+            join_events(tx, incoming, open.id, std::slice::from_ref(event));
+        }
+    }
+
+    fn take_signal(
+        &self,
+        tx: &mut Tx<'_>,
+        incoming: &Incoming,
+        event: &Event,
+        signal: &Signal,
+    ) -> IncidentId {
+        let subject = subject_of(self, tx, incoming, &event.account);
+        let open = tx.core.state.open_incident(subject, tx.at).cloned();
+        let reported = open.as_ref().is_some_and(|i| i.counts.reports > 0);
+        let denials = signal.events.iter().any(Event::is_failed_prompt);
+        let stage = stage_of(signal, open.as_ref(), reported && denials);
+        let weight = Weight {
+            stage,
+            approval: signal.approval,
+            password_exposed: signal.password_exposed,
+            stale: incoming.replayed || signal.stale || is_old(self, tx, signal.last),
+            reason: signal.reason.clone(),
+            hostile_factors: hostile_factors(tx, incoming, subject, event, signal),
+            hostile: signal.hostile.clone(),
+            hostile_entry_at: signal.hostile_entry_at,
+            first_event_at: signal.first,
+            last_evidence_at: signal.last,
+            trigger: Some(Trigger::Alert(signal.kind)),
+        };
+        let incident = raise(self, tx, incoming, subject, weight);
+        join_events(tx, incoming, incident, &signal.events);
+        let alert = Alert {
+            id: AlertId::mint(tx.at, self.ports().entropy.id()),
+            kind: signal.kind,
+            account: event.account.clone(),
+            time: signal.last,
+            stage: signal.stage,
+            reason: signal.reason.clone(),
+            rule: signal.rule.to_owned(),
+            events: signal.event_ids(),
+            password_exposed: signal.password_exposed,
+            link: None,
+        };
+        tx.push(Entry::AlertRaised {
+            incident,
+            alert: Box::new(alert),
+            source: incoming.source.id.clone(),
+        });
+        incident
+    }
+
+    pub(super) fn take_alert(
+        &self,
+        tx: &mut Tx<'_>,
+        incoming: &Incoming,
+        alert: &Alert,
+        touched: &mut BTreeSet<IncidentId>,
+    ) {
+        let subject = subject_of(self, tx, incoming, &alert.account);
+        let reported =
+            tx.core.state.open_incident(subject, tx.at).is_some_and(|i| i.counts.reports > 0);
+        let stage = if reported { alert.stage.max(Stage::Confirmed) } else { alert.stage };
+        let weight = Weight {
+            // A posted alert never says more than `confirmed`: a breach is seen within an open incident only.
+            stage: stage.min(Stage::Confirmed),
+            approval: ApprovalSeen::None,
+            password_exposed: alert.password_exposed,
+            stale: incoming.replayed || is_old(self, tx, alert.time),
+            reason: alert.reason.clone(),
+            hostile_factors: Vec::new(),
+            hostile: HostileContext::default(),
+            hostile_entry_at: None,
+            first_event_at: alert.time,
+            last_evidence_at: alert.time,
+            trigger: Some(Trigger::Alert(alert.kind)),
+        };
+        let incident = raise(self, tx, incoming, subject, weight);
+        tx.push(Entry::AlertRaised {
+            incident,
+            alert: Box::new(alert.clone()),
+            source: incoming.source.id.clone(),
+        });
+        touched.insert(incident);
+    }
+
+    pub(super) fn take_report(
+        &self,
+        tx: &mut Tx<'_>,
+        incoming: &Incoming,
+        report: &Report,
+        touched: &mut BTreeSet<IncidentId>,
+    ) {
+        let (key, _) = known_subject(tx, incoming, &report.account);
+        let subject = subject_of(self, tx, incoming, &report.account);
+        let open = tx.core.state.open_incident(subject, tx.at).cloned();
+        let view = open.as_ref().map(Open::from);
+        let about = About { privileged: false, open: view.as_ref(), now: tx.at };
+        let signals = tx.core.detector.observe_report(&key, report, &about);
+        let denied = signals.iter().any(|s| s.events.iter().any(Event::is_failed_prompt))
+            || open.is_some_and(|i| i.counts.denied + i.counts.timed_out + i.counts.wrong_answer > 0);
+        let stage = match (report.proof, denied) {
+            (_, true) => Stage::Confirmed,
+            (Proof::SelfProved, false) => Stage::Suspected,
+            // Kept and answered; it does not count alone.
+            (Proof::AuthenticatedOther | Proof::Relayed, false) => Stage::Noted,
+        };
+        let weight = Weight {
+            stage,
+            approval: ApprovalSeen::None,
+            password_exposed: denied,
+            stale: incoming.replayed || is_old(self, tx, report.time),
+            reason: "the person reports a prompt that they did not ask for".to_owned(),
+            hostile_factors: Vec::new(),
+            hostile: HostileContext::default(),
+            hostile_entry_at: None,
+            first_event_at: report.time,
+            last_evidence_at: report.time,
+            trigger: Some(Trigger::Report),
+        };
+        let incident = raise(self, tx, incoming, subject, weight);
+        let source = incoming.source.id.clone();
+        tx.push(Entry::ReportReceived { incident, report: Box::new(report.clone()), source });
+        touched.insert(incident);
+    }
+}
+
+fn is_old(engine: &Engine, tx: &Tx<'_>, time: crate::model::time::Time) -> bool {
+    time < tx.at - engine.policy().evidence_age.delta()
+}
+
+/// The key that detection windows go by, and the subject if it is known already.
+fn known_subject(
+    tx: &Tx<'_>,
+    incoming: &Incoming,
+    account: &crate::model::event::AccountName,
+) -> (String, Option<SubjectId>) {
+    let aliases = super::open::aliases(incoming, account);
+    let known = aliases.iter().find_map(|a| tx.core.state.subject_by_alias(a)).map(|s| s.id);
+    // By alias rather than by subject id, so that windows outlive the subject's first naming and a merge.
+    let key = aliases.first().map(ToString::to_string).unwrap_or_default();
+    (key, known)
+}
+
+fn join_events(tx: &mut Tx<'_>, incoming: &Incoming, incident: IncidentId, events: &[Event]) {
+    for event in events {
+        let known =
+            tx.core.state.incidents.get(&incident).is_some_and(|i| i.event_ids.contains(&event.id));
+        if !known {
+            let source = incoming.source.id.clone();
+            tx.push(Entry::EventJoined { incident, event: Box::new(event.clone()), source });
+        }
+    }
+}
+
+/// A breach is only ever seen within an open incident; a hostile approval opens one as confirmed
+/// and raises it in the same breath.
+fn stage_of(signal: &Signal, open: Option<&Incident>, reported_and_denied: bool) -> Stage {
+    let breach = signal.approval == ApprovalSeen::Hostile || signal.stage == Stage::Breached;
+    if breach && (open.is_some() || signal.events.iter().any(Event::is_failed_prompt)) {
+        return Stage::Breached;
+    }
+    if reported_and_denied {
+        return signal.stage.max(Stage::Confirmed);
+    }
+    signal.stage
+}
+
+fn hostile_factors(
+    tx: &Tx<'_>,
+    incoming: &Incoming,
+    subject: SubjectId,
+    event: &Event,
+    signal: &Signal,
+) -> Vec<HostileFactor> {
+    let Some(seen) = signal.hostile_factor.clone() else { return Vec::new() };
+    let Some(account) = account_of(tx, incoming, subject, event) else { return Vec::new() };
+    let kind = seen
+        .factor
+        .and_then(|f| serde_json::to_value(f).ok())
+        .and_then(|v| v.as_str().map(ToOwned::to_owned));
+    vec![HostileFactor { account, id: seen.id, kind: kind.unwrap_or_default(), added_at: seen.added_at }]
+}
+
+/// The account that a factor change is about: by its id where that is known, else on the source's first connection.
+fn account_of(
+    tx: &Tx<'_>,
+    incoming: &Incoming,
+    subject: SubjectId,
+    event: &Event,
+) -> Option<AccountKey> {
+    let known = tx.core.state.subject(subject);
+    let on = |connection: &ConnectionId| {
+        known
+            .and_then(|s| s.accounts.iter().find(|a| a.connection == *connection))
+            .map(|a| a.provider_id.clone())
+    };
+    if let Some(id) = &event.account.provider_id
+        && let Some(account) = known.and_then(|s| s.accounts.iter().find(|a| a.provider_id == *id))
+    {
+        return Some(account.key());
+    }
+    let connection = incoming.source.connections.first()?;
+    let provider_id = event.account.provider_id.clone().or_else(|| on(connection))?;
+    Some(AccountKey { connection: connection.clone(), provider_id })
+}

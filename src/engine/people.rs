@@ -1,0 +1,414 @@
+//! What people and tokens cause: decisions, contain-now, restore, pause, notes, plans, people and tokens.
+//!
+//! Who may is settled by the caller (`server`, `console`); what it leads to is settled here.
+
+use chrono::TimeDelta;
+
+use super::driver::{Engine, Tx};
+use super::ingest::follow_up;
+use super::ports::StoreError;
+use super::restore::{self, RESTORE};
+use crate::approval::statement::{canonical, sha256_hex};
+use crate::model::approval::{ApprovalState, Decision, Signed, StatementItem};
+use crate::model::entry::{
+    ApprovalDecided, Entry, IncidentRisen, PersonEnrolled, PlanPublished, Rise, RunStarted,
+    StepSkipped, TokenChanged,
+};
+use crate::model::id::{
+    ApprovalId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SubjectId,
+};
+use crate::model::incident::{Incident, MayCause, Stage};
+use crate::model::plan::{Plan, Trigger};
+use crate::model::run::{CellKey, CellState, Conclusion, Purpose, StepIs};
+use crate::model::subject::AccountKey;
+
+/// Why something that a person asked for was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Refusal {
+    #[error("there is no such {0}")]
+    Missing(&'static str),
+    /// Somebody or the clock was faster.
+    #[error("it was already {0}")]
+    Already(&'static str),
+    #[error("{0} may not decide this")]
+    Barred(String),
+    #[error("the statement does not match the question any more; load the page again")]
+    Changed,
+    #[error("{0}")]
+    Nothing(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Engine {
+    /// Records a person's verified decision and lets the run go on. The first decision counts.
+    pub(crate) async fn decide_approval(
+        &self,
+        approval: ApprovalId,
+        by: PersonId,
+        signed: Signed,
+    ) -> Result<ApprovalState, Refusal> {
+        let (result, written) = self.transact(|tx| self.decided(tx, approval, by, signed));
+        written.await?;
+        result
+    }
+
+    fn decided(
+        &self,
+        tx: &mut Tx<'_>,
+        id: ApprovalId,
+        by: PersonId,
+        signed: Signed,
+    ) -> Result<ApprovalState, Refusal> {
+        let question =
+            tx.core.state.approvals.get(&id).cloned().ok_or(Refusal::Missing("approval"))?;
+        match question.state {
+            ApprovalState::Pending if question.expires_at <= tx.at => {
+                return Err(Refusal::Already("expired"));
+            }
+            ApprovalState::Pending => {}
+            ApprovalState::Approved => return Err(Refusal::Already("approved")),
+            ApprovalState::Denied => return Err(Refusal::Already("denied")),
+            ApprovalState::Expired => return Err(Refusal::Already("expired")),
+            ApprovalState::Cancelled => return Err(Refusal::Already("cancelled")),
+        }
+        let person = tx.core.state.people.get(&by).ok_or(Refusal::Missing("person"))?;
+        if question.barred.iter().any(|name| name.eq_ignore_ascii_case(&person.name)) {
+            return Err(Refusal::Barred(person.name.clone()));
+        }
+        let statement = &signed.statement;
+        let asked: Vec<StatementItem> = question.items.iter().map(StatementItem::from).collect();
+        let all_known =
+            statement.items.iter().all(|item| asked.contains(item)) && !statement.items.is_empty();
+        if !all_known
+            || statement.plan != question.plan
+            || statement.run != question.run
+            || statement.approval != id
+        {
+            return Err(Refusal::Changed);
+        }
+        let granted: Vec<CellKey> = question
+            .items
+            .iter()
+            .filter(|item| statement.items.contains(&StatementItem::from(*item)))
+            .map(|item| item.cell.clone())
+            .collect();
+        let (state, granted) = match statement.decision {
+            Decision::Approve => (ApprovalState::Approved, granted),
+            Decision::Deny => (ApprovalState::Denied, Vec::new()),
+        };
+        let begin_until = tx.at + self.policy().grant.delta();
+        tx.push(Entry::ApprovalDecided(Box::new(ApprovalDecided {
+            approval: id,
+            incident: question.incident,
+            state,
+            granted,
+            by,
+            signed,
+            begin_until,
+        })));
+        self.settle(tx, question.run);
+        Ok(state)
+    }
+
+    /// Starts containment of a person by hand, at stage `confirmed`.
+    pub(crate) async fn contain(
+        &self,
+        subject: SubjectId,
+        by: &str,
+        reason: &str,
+    ) -> Result<(IncidentId, Option<RunId>), Refusal> {
+        let (result, written) = self.transact(|tx| {
+            let known =
+                tx.core.state.subject(subject).cloned().ok_or(Refusal::Missing("subject"))?;
+            let evidence = Rise {
+                stage: Stage::Confirmed,
+                approval: crate::model::incident::ApprovalSeen::None,
+                password_exposed: true,
+                may_cause: MayCause::Contain,
+                stale: false,
+                privileged: known.privileged(),
+                reason: format!("{by}: {reason}"),
+                hostile_factors: Vec::new(),
+                hostile: crate::model::incident::HostileContext::default(),
+                first_event_at: tx.at,
+                last_evidence_at: tx.at,
+                hostile_entry_at: None,
+                watch_until: tx.at + self.policy().watch.delta(),
+                trigger: Some(Trigger::Manual),
+            };
+            let incident = match tx.core.state.open_incident(known.id, tx.at).map(|i| i.id) {
+                Some(incident) => {
+                    tx.push(Entry::IncidentStaged(Box::new(IncidentRisen { incident, evidence })));
+                    incident
+                }
+                None => {
+                    let incident = IncidentId::mint(tx.at, self.ports().entropy.id());
+                    let opened = crate::model::entry::IncidentOpened {
+                        incident,
+                        subject: known.id,
+                        evidence,
+                    };
+                    tx.push(Entry::IncidentOpened(Box::new(opened)));
+                    incident
+                }
+            };
+            follow_up(self, tx, incident);
+            let run = tx.core.state.incidents.get(&incident).and_then(|i| i.runs.last().copied());
+            Ok((incident, run))
+        });
+        written.await?;
+        result
+    }
+
+    /// Asks people whether what an incident changed may be taken back. The answer is a passkey's, on the approval page.
+    pub(crate) async fn request_restore(
+        &self,
+        incident: IncidentId,
+        by: &str,
+    ) -> Result<RunId, Refusal> {
+        let (result, written) = self.transact(|tx| self.start_restore(tx, incident, by, None));
+        written.await?;
+        result
+    }
+
+    /// A hold ran out: taken off if everything is clean, otherwise people are asked.
+    pub(super) fn hold_expired(&self, incident: IncidentId, account: &AccountKey) {
+        let ((), _written) = self.transact(|tx| {
+            let Some(case) = tx.core.state.incidents.get(&incident).cloned() else { return };
+            let clean = restore::is_clean(&tx.core.state, &case);
+            let by = if clean { restore::CLEAN_EXPIRY } else { restore::EXPIRY };
+            // Its time is over either way; a hold that people decide about has none.
+            let held: Vec<_> = tx
+                .core
+                .state
+                .holds_of(incident)
+                .filter(|(h, _)| h.account == *account)
+                .map(|(h, hold)| (h.capability.clone(), hold.clone(), h.ours))
+                .collect();
+            for (capability, hold, ours) in held {
+                tx.push(Entry::HoldPlaced {
+                    incident,
+                    run: hold.run,
+                    account: account.clone(),
+                    capability,
+                    action: hold.action,
+                    ours,
+                    expires_at: None,
+                });
+            }
+            if let Err(refusal) = self.start_restore(tx, incident, by, Some(account)) {
+                tracing::warn!(incident.id = %incident, "A hold ran out and nothing was to be undone: {refusal}");
+            }
+        });
+    }
+
+    fn start_restore(
+        &self,
+        tx: &mut Tx<'_>,
+        incident: IncidentId,
+        by: &str,
+        only: Option<&AccountKey>,
+    ) -> Result<RunId, Refusal> {
+        let case: Incident =
+            tx.core.state.incidents.get(&incident).cloned().ok_or(Refusal::Missing("incident"))?;
+        if let Some(live) = tx
+            .core
+            .state
+            .runs_of(incident)
+            .find(|r| r.purpose == Purpose::Restore && !r.status.ended())
+        {
+            return Ok(live.id);
+        }
+        let way = restore::way_back(&tx.core.state, &*self.ports().catalogue, &case, only);
+        if way.plan.steps.is_empty() {
+            return Err(Refusal::Nothing(
+                "this incident holds nothing that could be undone".to_owned(),
+            ));
+        }
+        let run = RunId::mint(tx.at, self.ports().entropy.id());
+        tx.push(Entry::RunStarted(Box::new(RunStarted {
+            run,
+            incident,
+            playbook: PlaybookName::new(RESTORE),
+            plan: PlanDigest::new(sha256_hex(&canonical(&way.plan))),
+            purpose: Purpose::Restore,
+            mode: self.policy().mode.max(crate::model::plan::Mode::Approve),
+            rises_seen: case.rises,
+            round: None,
+            started_by: Some(by.to_owned()),
+            decided_by: None,
+            own_plan: Some(Box::new(way.plan)),
+        })));
+        for (cell, how) in way.not_reversible {
+            let named = CellKey {
+                step: StepIs::not_reversible(&cell.key.step),
+                item: cell.key.item.clone(),
+            };
+            tx.push(Entry::StepSkipped(Box::new(StepSkipped {
+                run,
+                incident,
+                cell: named,
+                capability: None,
+                account: cell.account,
+                conclusion: Conclusion::Skipped,
+                not_applicable: false,
+                reason: format!("{}: {how}", cell.capability.map(|c| c.0).unwrap_or_default()),
+            })));
+        }
+        self.settle(tx, run);
+        Ok(run)
+    }
+
+    /// Lets a parked step of a run try again. A person's decision.
+    pub(crate) async fn resume(&self, run: RunId, by: &str) -> Result<usize, Refusal> {
+        let (result, written) = self.transact(|tx| {
+            let live = tx
+                .core
+                .state
+                .runs
+                .get(&run)
+                .filter(|r| !r.status.ended())
+                .ok_or(Refusal::Missing("live run"))?;
+            let incident = live.incident;
+            let parked: Vec<CellKey> = live
+                .cells
+                .values()
+                .filter(|c| matches!(c.state, CellState::Parked { .. }))
+                .map(|c| c.key.clone())
+                .collect();
+            for cell in &parked {
+                let (cell, until) = (cell.clone(), Some(tx.at));
+                tx.push(Entry::StepParked {
+                    run,
+                    incident,
+                    cell,
+                    until,
+                    problem: format!("resumed by {by}"),
+                });
+            }
+            self.settle(tx, run);
+            Ok(parked.len())
+        });
+        written.await?;
+        result
+    }
+
+    /// Stops all effects at once, or lets them go on.
+    pub(crate) async fn pause(
+        &self,
+        paused: bool,
+        by: &str,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.commit(|tx| {
+            let (by, reason) = (by.to_owned(), reason.to_owned());
+            tx.push(Entry::PauseChanged { paused, by, reason });
+            if !paused {
+                let live: Vec<RunId> = tx.core.state.live.iter().copied().collect();
+                for run in live {
+                    self.settle(tx, run);
+                }
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn note(
+        &self,
+        incident: IncidentId,
+        by: &str,
+        note: &str,
+    ) -> Result<(), Refusal> {
+        let (result, written) = self.transact(|tx| {
+            if !tx.core.state.incidents.contains_key(&incident) {
+                return Err(Refusal::Missing("incident"));
+            }
+            tx.push(Entry::IncidentNote { incident, by: by.to_owned(), note: note.to_owned() });
+            Ok(())
+        });
+        written.await?;
+        result
+    }
+
+    /// Closes a case. After a hostile approval only a person may, which the caller has made sure of.
+    pub(crate) async fn close(
+        &self,
+        incident: IncidentId,
+        by: &str,
+        note: &str,
+    ) -> Result<(), Refusal> {
+        let (result, written) = self.transact(|tx| {
+            if !tx.core.state.incidents.contains_key(&incident) {
+                return Err(Refusal::Missing("incident"));
+            }
+            tx.push(Entry::IncidentClosed { incident, by: by.to_owned(), note: note.to_owned() });
+            Ok(())
+        });
+        written.await?;
+        result
+    }
+
+    /// Makes a checked plan the one that runs from here on; true if it was not already.
+    pub(crate) async fn publish(
+        &self,
+        plan: Plan,
+        digest: PlanDigest,
+        source: String,
+        by: &str,
+        diff: String,
+    ) -> Result<bool, StoreError> {
+        self.commit(|tx| {
+            if tx.core.state.published.get(&plan.name) == Some(&digest) {
+                return false;
+            }
+            let name = plan.name.clone();
+            let by = by.to_owned();
+            tx.push(Entry::PlanPublished(Box::new(PlanPublished {
+                name,
+                digest,
+                plan,
+                source,
+                by,
+                diff,
+                signed: None,
+            })));
+            true
+        })
+        .await
+    }
+
+    /// A single-use ticket to enrol a passkey; only its hash is kept.
+    pub(crate) async fn issue_enrolment(
+        &self,
+        hash: String,
+        name: &str,
+        roles: Vec<String>,
+    ) -> Result<(), StoreError> {
+        self.commit(|tx| {
+            let expires_at = tx.at + TimeDelta::hours(24);
+            tx.push(Entry::EnrolmentIssued { hash, name: name.to_owned(), roles, expires_at });
+        })
+        .await
+    }
+
+    /// Uses a ticket up.
+    pub(crate) async fn enrol(&self, person: PersonEnrolled) -> Result<(), Refusal> {
+        let (result, written) = self.transact(|tx| {
+            let ticket =
+                tx.core.state.enrolments.get(&person.ticket).ok_or(Refusal::Already("used"))?;
+            if ticket.expires_at <= tx.at {
+                return Err(Refusal::Already("expired"));
+            }
+            tx.push(Entry::PersonEnrolled(Box::new(person)));
+            Ok(())
+        });
+        written.await?;
+        result
+    }
+
+    pub(crate) async fn change_token(&self, token: TokenChanged) -> Result<(), StoreError> {
+        self.commit(|tx| tx.push(Entry::TokenChanged(Box::new(token)))).await
+    }
+}

@@ -1,0 +1,100 @@
+//! The deployment's settings that bear on what runs: `[policy]`. Defaults are the response doctrine's.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::id::{ConnectionId, PlaybookName};
+use crate::model::plan::Mode;
+use crate::model::subject::Account;
+use crate::model::time::Span;
+
+/// The `[policy]` section.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Policy {
+    pub(crate) mode: Mode,
+    pub(crate) ceilings: Ceilings,
+    /// Break-glass accounts, by `connection:provider_id`, provider id or sign-in name.
+    pub(crate) protected: Vec<String>,
+    /// Which playbook contains when several match; those not named follow in name order.
+    pub(crate) playbooks: Vec<PlaybookName>,
+    /// Publish changed playbook files on load instead of waiting for a person.
+    pub(crate) auto_publish: bool,
+    /// How long a question stands.
+    pub(crate) approval_timeout: Span,
+    /// How long after a yes an action may begin.
+    pub(crate) grant: Span,
+    /// How long an incident is watched after containment, or after its last evidence.
+    pub(crate) watch: Span,
+    /// From a step's first attempt to its last.
+    pub(crate) step_deadline: Span,
+    /// Evidence older than this opens incidents but never acts without approval.
+    pub(crate) evidence_age: Span,
+    /// How old the reading of a subject's accounts may be when a run starts.
+    pub(crate) directory_age: Span,
+}
+
+/// How many account blocks may be done in an hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ceilings {
+    pub(crate) automatic_blocks: usize,
+    pub(crate) approved_blocks: usize,
+    /// For hostile approvals and privileged people only.
+    pub(crate) reserved_blocks: usize,
+}
+
+impl Default for Ceilings {
+    fn default() -> Self {
+        Self { automatic_blocks: 5, approved_blocks: 20, reserved_blocks: 10 }
+    }
+}
+
+impl Ceilings {
+    /// The limit behind a ceiling's name, per hour.
+    pub(crate) fn limit(&self, name: &str) -> usize {
+        match name {
+            crate::approval::gate::AUTO_BLOCKS => self.automatic_blocks,
+            crate::approval::gate::APPROVED_BLOCKS => self.approved_blocks,
+            _ => self.reserved_blocks,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Approve,
+            ceilings: Ceilings::default(),
+            protected: Vec::new(),
+            playbooks: Vec::new(),
+            auto_publish: false,
+            approval_timeout: Span::minutes(20),
+            grant: Span::minutes(10),
+            watch: Span::hours(24),
+            step_deadline: Span::minutes(15),
+            evidence_age: Span::hours(1),
+            directory_age: Span::minutes(15),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether an account is on the protected list.
+    pub(crate) fn protects(&self, account: &Account) -> bool {
+        let key = account.key().to_string();
+        self.protected.iter().any(|p| {
+            *p == key || *p == account.provider_id || p.eq_ignore_ascii_case(&account.login)
+        })
+    }
+}
+
+/// A source's settings, as far as the engine needs them.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SourceView {
+    pub(crate) id: crate::model::id::SourceId,
+    pub(crate) may_cause: crate::model::incident::MayCause,
+    /// Connections whose accounts it may name.
+    pub(crate) connections: Vec<ConnectionId>,
+    /// The source's own names → sign-in names.
+    pub(crate) aliases: std::collections::BTreeMap<String, String>,
+}

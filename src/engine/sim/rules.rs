@@ -1,0 +1,276 @@
+//! The engine's rules, each on one quiet run.
+
+use super::{Sim, describe, ended, ended_well};
+use crate::engine::ingest::Fact;
+use crate::engine::policy::Policy;
+use crate::model::approval::Decision;
+use crate::model::incident::{ContainmentState, IncidentStatus, MayCause, Stage};
+use crate::model::plan::Mode;
+use crate::model::run::{Conclusion, Purpose, RunStatus, WaitingOn};
+use crate::model::time::Span;
+
+#[tokio::test(start_paused = true)]
+async fn a_suspected_incident_revokes_tickets_and_is_contained() {
+    let sim = Sim::new(1, Mode::Auto).await;
+
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::seconds(30)).await;
+
+    let runs = sim.runs();
+    assert!(ended_well(&runs[0]), "{}", describe(&runs[0]));
+    assert_eq!(sim.world.did("idp/block"), 0);
+    assert_eq!(sim.world.tickets.lock().unwrap().len(), 1);
+    assert_eq!(sim.world.did("idp/revoke"), 2, "before and after");
+    let incident = sim.incident();
+    assert_eq!(incident.status, IncidentStatus::Contained);
+    assert!(
+        incident.containment.iter().all(|c| c.state == ContainmentState::Verified),
+        "{:?}",
+        incident.containment
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_incident_asks_once_and_acts_on_yes_in_order() {
+    let sim = Sim::new(2, Mode::Approve).await;
+
+    sim.alert("dana", Stage::Confirmed).await.unwrap();
+    sim.pass(Span::seconds(30)).await;
+    let question = sim.pending().unwrap();
+    assert_eq!(question.items.len(), 2, "block and reset are one question");
+    assert_eq!(sim.world.did("idp/revoke"), 1, "revocation waits for nobody");
+    assert_eq!(sim.runs()[0].waiting_on, Some(WaitingOn::Approval));
+    assert!(sim.answer(Decision::Approve).await);
+    sim.pass(Span::seconds(60)).await;
+
+    let runs = sim.runs();
+    assert!(ended_well(&runs[0]), "{}", describe(&runs[0]));
+    let order: Vec<String> = sim
+        .world
+        .log
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|d| d.action.clone())
+        .filter(|a| a.starts_with("idp"))
+        .collect();
+    assert_eq!(order, ["idp/revoke", "idp/block", "idp/reset", "idp/revoke"]);
+    assert_eq!(sim.incident().status, IncidentStatus::Contained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_block_stops_nothing_else_and_keeps_the_incident_open() {
+    let sim = Sim::new(3, Mode::Approve).await;
+
+    sim.alert("dana", Stage::Confirmed).await.unwrap();
+    sim.pass(Span::seconds(10)).await;
+    sim.answer(Decision::Deny).await;
+    sim.pass(Span::seconds(60)).await;
+
+    assert!(ended(&sim.runs()[0]));
+    assert_eq!(sim.world.did("idp/block"), 0);
+    assert_eq!(sim.world.did("idp/revoke"), 2);
+    assert_eq!(sim.incident().status, IncidentStatus::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_means_no_for_what_locks_a_person_out() {
+    let sim = Sim::new(4, Mode::Approve).await;
+
+    sim.alert("dana", Stage::Confirmed).await.unwrap();
+    sim.pass(Span::minutes(30)).await;
+
+    assert!(sim.pending().is_none());
+    assert_eq!(sim.world.did("idp/block"), 0);
+    let run = &sim.runs()[0];
+    assert!(
+        run.cells.values().any(|c| c.conclusion() == Some(Conclusion::Expired)),
+        "{}",
+        describe(run)
+    );
+    assert!(ended(run));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hostile_approval_after_the_end_makes_one_continuation_that_blocks_and_revokes_again() {
+    let sim = Sim::new(5, Mode::Auto).await;
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::seconds(60)).await;
+    let revoked = sim.world.did("idp/revoke");
+
+    sim.hostile_approval(&sim.incident()).await;
+    sim.pass(Span::minutes(2)).await;
+
+    let runs = sim.runs();
+    assert_eq!(runs.len(), 2);
+    assert!(matches!(runs[1].purpose, Purpose::Continue { .. }));
+    assert!(ended_well(&runs[1]), "{}", describe(&runs[1]));
+    assert_eq!(sim.world.did("idp/block"), 1);
+    assert_eq!(sim.world.did("idp/reset"), 1);
+    assert_eq!(sim.world.did("idp/revoke"), revoked + 2, "{}", describe(&runs[1]));
+    assert_eq!(sim.world.tickets.lock().unwrap().len(), 1, "never a second ticket");
+    assert_eq!(sim.incident().status, IncidentStatus::Contained);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hostile_approval_during_a_run_is_answered_in_it() {
+    let sim = Sim::new(6, Mode::Approve).await;
+    sim.alert("dana", Stage::Confirmed).await.unwrap();
+    sim.pass(Span::seconds(20)).await;
+
+    sim.hostile_approval(&sim.incident()).await;
+    sim.pass(Span::seconds(20)).await;
+
+    let runs = sim.runs();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].rounds.len(), 1, "{}", describe(&runs[0]));
+    assert_eq!(sim.world.did("idp/revoke"), 2, "revoked again at once: {}", describe(&runs[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_evidence_is_absorbed() {
+    let sim = Sim::new(7, Mode::Auto).await;
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::seconds(60)).await;
+
+    for n in 0..20 {
+        let fact = Fact::Alert(Box::new(sim.an_alert("dana", Stage::Suspected)));
+        sim.deliver(&format!("again-{n}"), MayCause::Contain, fact).await.unwrap();
+    }
+    sim.pass(Span::seconds(60)).await;
+
+    assert_eq!(sim.runs().len(), 1);
+    assert_eq!(sim.incident().counts.alerts, 21);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_delivery_gets_the_same_answer_and_starts_nothing() {
+    let sim = Sim::new(8, Mode::Auto).await;
+
+    let first = sim.alert("dana", Stage::Suspected).await.unwrap();
+    let second = sim.alert("dana", Stage::Suspected).await.unwrap();
+
+    assert_eq!(first.receipt, second.receipt);
+    assert!(second.duplicate && !first.duplicate);
+    assert_eq!(first.incidents, second.incidents);
+    assert_eq!(sim.incident().counts.alerts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kill_switch_stops_effects_while_intake_goes_on() {
+    let sim = Sim::new(9, Mode::Auto).await;
+    sim.engine.pause(true, "olga", "drill").await.unwrap();
+
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::minutes(5)).await;
+    assert!(sim.world.log.lock().unwrap().is_empty());
+    sim.engine.pause(false, "olga", "over").await.unwrap();
+    sim.pass(Span::minutes(1)).await;
+
+    assert!(ended_well(&sim.runs()[0]), "{}", describe(&sim.runs()[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn restore_opens_what_quell_shut_and_says_what_cannot_be_taken_back() {
+    let sim = Sim::new(10, Mode::Auto).await;
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::seconds(20)).await;
+    sim.hostile_approval(&sim.incident()).await;
+    sim.pass(Span::minutes(2)).await;
+    assert!(!sim.world.person("dana").enabled);
+
+    sim.engine.request_restore(sim.incident().id, "desk").await.unwrap();
+    sim.pass(Span::seconds(10)).await;
+    assert!(!sim.world.person("dana").enabled, "never without a person's decision");
+    assert!(sim.answer(Decision::Approve).await);
+    sim.pass(Span::minutes(1)).await;
+
+    assert!(sim.world.person("dana").enabled);
+    let runs = sim.runs();
+    let restore = runs.last().unwrap();
+    assert_eq!(restore.status, RunStatus::Succeeded, "{}", describe(restore));
+    let said: Vec<&str> = restore.cells.values().filter_map(|c| c.problem.as_deref()).collect();
+    assert!(
+        said.iter().any(|s| s.contains("reset_credentials") && s.contains("not reversible")),
+        "{said:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_was_shut_before_is_never_opened() {
+    let sim = Sim::new(11, Mode::Auto).await;
+    sim.world.people.lock().unwrap().entry("dana".into()).or_default().enabled = false;
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.hostile_approval(&sim.incident()).await;
+    sim.pass(Span::minutes(2)).await;
+
+    sim.engine.request_restore(sim.incident().id, "desk").await.unwrap();
+    sim.pass(Span::seconds(10)).await;
+    sim.answer(Decision::Approve).await;
+    sim.pass(Span::minutes(1)).await;
+
+    assert!(!sim.world.person("dana").enabled);
+    assert_eq!(sim.world.did("idp/unblock"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn privileged_people_are_revoked_and_asked_about() {
+    let sim = Sim::new(12, Mode::Auto).await;
+    sim.world.privileged("root");
+    sim.alert("root", Stage::Confirmed).await.unwrap();
+    sim.pass(Span::seconds(30)).await;
+
+    assert_eq!(sim.world.did("idp/block"), 0);
+    assert_eq!(sim.world.did("idp/revoke"), 1);
+    assert!(sim.pending().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ceiling_holds_under_a_storm() {
+    let mut policy = Policy { mode: Mode::Auto, ..Policy::default() };
+    policy.ceilings.automatic_blocks = 2;
+    policy.ceilings.reserved_blocks = 3;
+    let sim = Sim::with(13, policy).await;
+    for n in 0..12 {
+        sim.alert(&format!("p{n}"), Stage::Suspected).await.unwrap();
+    }
+    sim.pass(Span::seconds(30)).await;
+    let incidents: Vec<_> = sim.engine.read(|c| c.state.incidents.values().cloned().collect());
+
+    for incident in &incidents {
+        sim.hostile_approval(incident).await;
+    }
+    sim.pass(Span::minutes(5)).await;
+
+    assert_eq!(sim.world.did("idp/block"), 5, "two automatic and three reserved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forbidden_step_fails_and_the_others_go_on() {
+    let sim = Sim::new(14, Mode::Auto).await;
+    *sim.world.script.lock().unwrap() = vec![super::world::Fault::Forbidden];
+
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::minutes(1)).await;
+
+    assert_eq!(sim.runs()[0].status, RunStatus::Failed);
+    assert_eq!(sim.world.log.lock().unwrap().len(), 2, "of ticket and two revocations, one was refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fold_of_the_journal_is_the_projection() {
+    let sim = Sim::new(15, Mode::Auto).await;
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.hostile_approval(&sim.incident()).await;
+    sim.pass(Span::minutes(2)).await;
+    sim.engine.stop().await;
+
+    let mut folded = crate::engine::state::State::default();
+    for commit in sim.store.written() {
+        folded.apply(&commit);
+    }
+    let rows = sim.store.rows.lock().unwrap().clone();
+    assert_eq!(folded.all_rows(), rows);
+    let mut back = crate::engine::state::State::from_rows(folded.seq, rows.clone()).unwrap();
+    assert_eq!(back.all_rows(), rows);
+}

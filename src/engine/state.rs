@@ -1,0 +1,178 @@
+//! The state: the fold of the journal. One `apply` per entry, no decisions, no clock.
+//!
+//! Every change also names the rows it touched, so that the store's index can be
+//! written behind the journal and rebuilt from it: `fold(journal) == rows` is a
+//! check that anyone can run.
+
+mod fold;
+mod fold_run;
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::approval::Approval;
+use crate::model::entry::{DeploymentCreated, PersonEnrolled, TokenChanged};
+use crate::model::id::{
+    ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
+    RunId, SubjectId, TokenId,
+};
+use crate::model::incident::{Incident, IncidentStatus};
+use crate::model::plan::Plan;
+use crate::model::run::Run;
+use crate::model::subject::{AccountKey, Alias, Subject};
+use crate::model::time::Time;
+
+pub(crate) use fold::is_stronger;
+pub(crate) use rows::RowKey;
+
+/// A delivery that was answered, so that a repetition is answered the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Delivered {
+    pub(crate) receipt: ReceiptId,
+    pub(crate) answer: Value,
+    pub(crate) at: Time,
+}
+
+/// Why an account is shut, and for whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Holds {
+    pub(crate) account: AccountKey,
+    pub(crate) capability: Capability,
+    /// Quell itself shut it; what was shut before is never opened by Quell.
+    pub(crate) ours: bool,
+    pub(crate) by: BTreeMap<IncidentId, Hold>,
+}
+
+/// One incident's hold on one account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Hold {
+    pub(crate) run: RunId,
+    /// The action that placed it; its manifest names the undo.
+    pub(crate) action: ActionId,
+    pub(crate) placed_at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<Time>,
+}
+
+/// A published plan and its YAML.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Published {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) source: String,
+    pub(crate) by: String,
+    pub(crate) at: Time,
+}
+
+/// An enrolment ticket that has not been used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Enrolment {
+    pub(crate) name: String,
+    pub(crate) roles: Vec<String>,
+    pub(crate) expires_at: Time,
+}
+
+/// The kill switch, when it is pulled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pause {
+    pub(crate) by: String,
+    pub(crate) reason: String,
+    pub(crate) at: Time,
+}
+
+/// Everything that the journal says, all told.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// The last applied commit.
+    pub(crate) seq: u64,
+    pub(crate) deployment: Option<DeploymentCreated>,
+    pub(crate) subjects: HashMap<SubjectId, Subject>,
+    pub(crate) aliases: HashMap<Alias, SubjectId>,
+    pub(crate) incidents: BTreeMap<IncidentId, Incident>,
+    /// The newest incident of each subject.
+    pub(crate) newest: HashMap<SubjectId, IncidentId>,
+    pub(crate) runs: BTreeMap<RunId, Run>,
+    pub(crate) live: BTreeSet<RunId>,
+    pub(crate) approvals: BTreeMap<ApprovalId, Approval>,
+    pub(crate) plans: BTreeMap<PlanDigest, Published>,
+    pub(crate) published: BTreeMap<PlaybookName, PlanDigest>,
+    pub(crate) holds: BTreeMap<(AccountKey, Capability), Holds>,
+    pub(crate) deliveries: HashMap<String, Delivered>,
+    /// The same, oldest first.
+    delivery_order: VecDeque<(Time, String)>,
+    /// When each ceiling was used, oldest first; pruned to the last day.
+    pub(crate) ceilings: BTreeMap<String, Vec<Time>>,
+    pub(crate) paused: Option<Pause>,
+    pub(crate) people: BTreeMap<PersonId, PersonEnrolled>,
+    pub(crate) enrolments: BTreeMap<String, Enrolment>,
+    pub(crate) tokens: BTreeMap<TokenId, TokenChanged>,
+    changed: BTreeSet<RowKey>,
+}
+
+impl State {
+    /// The subject that an alias names, following merges.
+    pub(crate) fn subject_by_alias(&self, alias: &Alias) -> Option<&Subject> {
+        self.aliases.get(alias).and_then(|id| self.subject(*id))
+    }
+
+    /// A subject by id, following merges.
+    pub(crate) fn subject(&self, id: SubjectId) -> Option<&Subject> {
+        let mut subject = self.subjects.get(&id)?;
+        // A chain of merges is as long as there were merges of this person: few, but never a loop.
+        for _ in 0..16 {
+            match subject.merged_into {
+                Some(into) => subject = self.subjects.get(&into)?,
+                None => break,
+            }
+        }
+        Some(subject)
+    }
+
+    /// The incident that evidence about a subject joins at `now`, if one is still watched.
+    pub(crate) fn open_incident(&self, subject: SubjectId, now: Time) -> Option<&Incident> {
+        let incident = self.incidents.get(self.newest.get(&subject)?)?;
+        (incident.status != IncidentStatus::Closed && now <= incident.watch_until)
+            .then_some(incident)
+    }
+
+    pub(crate) fn plan(&self, digest: &PlanDigest) -> Option<&Arc<Plan>> {
+        self.plans.get(digest).map(|published| &published.plan)
+    }
+
+    /// The plan that a run pins: published, or its own (restore).
+    pub(crate) fn plan_of(&self, run: RunId) -> Option<&Arc<Plan>> {
+        self.plan(&self.runs.get(&run)?.plan)
+    }
+
+    /// How often a ceiling was used since `since`.
+    pub(crate) fn used(&self, ceiling: &str, since: Time) -> usize {
+        self.ceilings.get(ceiling).map_or(0, |at| at.iter().filter(|t| **t > since).count())
+    }
+
+    /// Runs of an incident, oldest first.
+    pub(crate) fn runs_of(&self, incident: IncidentId) -> impl Iterator<Item = &Run> {
+        self.incidents
+            .get(&incident)
+            .into_iter()
+            .flat_map(|i| i.runs.iter().filter_map(|id| self.runs.get(id)))
+    }
+
+    /// Holds that an incident has placed.
+    pub(crate) fn holds_of(&self, incident: IncidentId) -> impl Iterator<Item = (&Holds, &Hold)> {
+        self.holds
+            .values()
+            .filter_map(move |holds| holds.by.get(&incident).map(|hold| (holds, hold)))
+    }
+
+    /// The key under which a delivery is remembered.
+    pub(crate) fn delivery_key(source: &str, delivery: &str) -> String {
+        format!("{source}/{delivery}")
+    }
+
+    fn touch(&mut self, row: RowKey) {
+        self.changed.insert(row);
+    }
+}

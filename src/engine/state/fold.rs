@@ -1,0 +1,371 @@
+//! What each entry does to subjects, incidents, plans, people and limits.
+
+use chrono::TimeDelta;
+use std::sync::Arc;
+
+use super::{Delivered, Enrolment, Hold, Holds, Pause, Published, RowKey, State};
+use crate::model::entry::{Commit, Entry, IncidentOpened, IncidentRisen, PlanPublished, Rise};
+use crate::model::event::{Event, EventOutcome};
+use crate::model::id::{IncidentId, SubjectId};
+use crate::model::incident::{
+    Containment, ContainmentState, EvidenceCounts, HostileContext, Incident, IncidentStatus,
+    Severity,
+};
+use crate::model::subject::{Account, Alias, Subject};
+use crate::model::time::Time;
+
+/// How many joined events' ids an incident remembers against repetition.
+const EVENT_IDS_MAX: usize = 500;
+/// How long a delivery's answer is remembered against repetition.
+const DELIVERY_MEMORY: TimeDelta = TimeDelta::hours(25);
+/// How many of each kind of hostile mark (addresses, sessions …) an incident remembers.
+const HOSTILE_MAX: usize = 64;
+
+impl State {
+    /// Applies one journal line.
+    pub(crate) fn apply(&mut self, commit: &Commit) {
+        for entry in &commit.entries {
+            self.apply_entry(commit.at, entry);
+        }
+        self.seq = commit.seq;
+    }
+
+    /// Applies one entry of a commit that is being put together.
+    pub(crate) fn apply_entry(&mut self, at: Time, entry: &Entry) {
+        match entry {
+            Entry::DeploymentCreated(e) => {
+                self.deployment = Some(e.clone());
+                self.touch(RowKey::Deployment);
+            }
+            Entry::DeliveryAccepted(e) => self.delivered(at, e),
+            Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
+            Entry::AlertRaised { incident, .. } => {
+                self.with_incident(*incident, |i| i.counts.alerts += 1)
+            }
+            Entry::ReportReceived { incident, .. } => {
+                self.with_incident(*incident, |i| i.counts.reports += 1)
+            }
+            Entry::SubjectCreated { subject } => self.subject_created(subject),
+            Entry::SubjectResolved { subject, name, accounts, aliases } => {
+                self.subject_resolved(at, *subject, name, accounts, aliases);
+            }
+            Entry::SubjectMerged { from, into } => self.subject_merged(*from, *into),
+            Entry::IncidentOpened(e) => self.incident_opened(at, e),
+            Entry::IncidentJoined(e) => self.incident_risen(e, false),
+            Entry::IncidentStaged(e) => self.incident_risen(e, true),
+            Entry::IncidentContained { incident, watch_until } => {
+                self.with_incident(*incident, |i| {
+                    i.status = IncidentStatus::Contained;
+                    i.contained_at = Some(at);
+                    i.watch_until = *watch_until;
+                })
+            }
+            Entry::IncidentClosed { incident, .. } => {
+                self.with_incident(*incident, |i| i.status = IncidentStatus::Closed);
+            }
+            Entry::PlanPublished(e) => self.plan_published(at, e),
+            Entry::PauseChanged { paused, by, reason } => {
+                self.paused = paused.then(|| Pause { by: by.clone(), reason: reason.clone(), at });
+                self.touch(RowKey::Pause);
+            }
+            Entry::PersonEnrolled(e) => {
+                self.enrolments.remove(&e.ticket);
+                self.touch(RowKey::Enrolment(e.ticket.clone()));
+                self.people.insert(e.person, (**e).clone());
+                self.touch(RowKey::Person(e.person));
+            }
+            Entry::EnrolmentIssued { hash, name, roles, expires_at } => {
+                let enrolment =
+                    Enrolment { name: name.clone(), roles: roles.clone(), expires_at: *expires_at };
+                self.enrolments.insert(hash.clone(), enrolment);
+                self.touch(RowKey::Enrolment(hash.clone()));
+            }
+            Entry::TokenChanged(e) => {
+                self.tokens.insert(e.token, (**e).clone());
+                self.touch(RowKey::Token(e.token));
+            }
+            Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } => self.apply_hold(at, entry),
+            Entry::IncidentNote { .. }
+            | Entry::GuardrailRefused { .. }
+            | Entry::Snapshot { .. }
+            | Entry::Checkpoint { .. } => {}
+            _ => self.apply_run_entry(at, entry),
+        }
+    }
+
+    pub(super) fn with_incident(&mut self, id: IncidentId, change: impl FnOnce(&mut Incident)) {
+        if let Some(incident) = self.incidents.get_mut(&id) {
+            change(incident);
+            self.touch(RowKey::Incident(id));
+        }
+    }
+
+    fn delivered(&mut self, at: Time, e: &crate::model::entry::DeliveryAccepted) {
+        let key = Self::delivery_key(e.source.as_str(), &e.delivery);
+        self.deliveries
+            .insert(key.clone(), Delivered { receipt: e.receipt, answer: e.answer.clone(), at });
+        self.delivery_order.push_back((at, key.clone()));
+        self.touch(RowKey::Delivery(key));
+        // Forgetting follows the journal's own times, so that the fold stays a function of the journal.
+        while self.delivery_order.front().is_some_and(|(then, _)| *then < at - DELIVERY_MEMORY) {
+            if let Some((_, old)) = self.delivery_order.pop_front() {
+                self.deliveries.remove(&old);
+                self.touch(RowKey::Delivery(old));
+            }
+        }
+    }
+
+    fn event_joined(&mut self, incident: IncidentId, event: &Event) {
+        self.with_incident(incident, |i| {
+            if i.event_ids.contains(&event.id) {
+                return;
+            }
+            i.event_ids.push(event.id.clone());
+            if i.event_ids.len() > EVENT_IDS_MAX {
+                i.event_ids.remove(0);
+            }
+            count(&mut i.counts, event.outcome);
+        });
+    }
+
+    fn subject_created(&mut self, subject: &Subject) {
+        for alias in &subject.aliases {
+            self.aliases.insert(alias.clone(), subject.id);
+        }
+        self.subjects.insert(subject.id, subject.clone());
+        self.touch(RowKey::Subject(subject.id));
+    }
+
+    fn subject_resolved(
+        &mut self,
+        at: Time,
+        id: SubjectId,
+        name: &str,
+        accounts: &[Account],
+        aliases: &[Alias],
+    ) {
+        for alias in aliases {
+            self.aliases.insert(alias.clone(), id);
+        }
+        let Some(subject) = self.subjects.get_mut(&id) else { return };
+        if !name.is_empty() {
+            name.clone_into(&mut subject.name);
+        }
+        subject.accounts = accounts.to_vec();
+        subject.resolved_at = Some(at);
+        for alias in aliases {
+            if !subject.aliases.contains(alias) {
+                subject.aliases.push(alias.clone());
+            }
+        }
+        let privileged = subject.privileged();
+        self.touch(RowKey::Subject(id));
+        if let Some(incident) = self.newest.get(&id).copied() {
+            self.with_incident(incident, |i| {
+                i.severity = i.severity.max(Severity::of(i.stage, privileged))
+            });
+        }
+    }
+
+    fn subject_merged(&mut self, from: SubjectId, into: SubjectId) {
+        let Some(gone) = self.subjects.get_mut(&from) else { return };
+        gone.merged_into = Some(into);
+        let aliases = gone.aliases.clone();
+        self.touch(RowKey::Subject(from));
+        if let Some(kept) = self.subjects.get_mut(&into) {
+            for alias in aliases {
+                self.aliases.insert(alias.clone(), into);
+                if !kept.aliases.contains(&alias) {
+                    kept.aliases.push(alias);
+                }
+            }
+            self.touch(RowKey::Subject(into));
+        }
+        if let Some(incident) = self.newest.remove(&from) {
+            self.with_incident(incident, |i| i.subject = into);
+            let newest = self.newest.entry(into).or_insert(incident);
+            *newest = (*newest).max(incident);
+        }
+    }
+
+    fn incident_opened(&mut self, at: Time, e: &IncidentOpened) {
+        let rise = &e.evidence;
+        let incident = Incident {
+            id: e.incident,
+            subject: e.subject,
+            status: IncidentStatus::Open,
+            stage: rise.stage,
+            severity: Severity::of(rise.stage, rise.privileged),
+            approval: rise.approval,
+            password_exposed: rise.password_exposed,
+            may_cause: rise.may_cause,
+            stale: rise.stale,
+            reason: rise.reason.clone(),
+            hostile_factors: rise.hostile_factors.clone(),
+            hostile: rise.hostile.clone(),
+            counts: EvidenceCounts::default(),
+            opened_at: at,
+            first_event_at: rise.first_event_at,
+            last_evidence_at: rise.last_evidence_at,
+            hostile_entry_at: rise.hostile_entry_at,
+            watch_until: rise.watch_until,
+            contained_at: None,
+            containment: Vec::new(),
+            runs: Vec::new(),
+            triggers: rise.trigger.into_iter().collect(),
+            rises: 0,
+            event_ids: Vec::new(),
+        };
+        self.newest.insert(e.subject, e.incident);
+        self.incidents.insert(e.incident, incident);
+        self.touch(RowKey::Incident(e.incident));
+    }
+
+    fn incident_risen(&mut self, e: &IncidentRisen, staged: bool) {
+        let rise = &e.evidence;
+        self.with_incident(e.incident, |i| {
+            i.stage = i.stage.max(rise.stage);
+            i.severity = i.severity.max(Severity::of(i.stage, rise.privileged));
+            i.approval = i.approval.max(rise.approval);
+            i.password_exposed |= rise.password_exposed;
+            i.may_cause = i.may_cause.max(rise.may_cause);
+            i.stale &= rise.stale;
+            i.reason.clone_from(&rise.reason);
+            for factor in &rise.hostile_factors {
+                if !i
+                    .hostile_factors
+                    .iter()
+                    .any(|f| f.id == factor.id && f.account == factor.account)
+                {
+                    i.hostile_factors.push(factor.clone());
+                }
+            }
+            merge_hostile(&mut i.hostile, &rise.hostile);
+            i.first_event_at = i.first_event_at.min(rise.first_event_at);
+            i.last_evidence_at = i.last_evidence_at.max(rise.last_evidence_at);
+            i.hostile_entry_at = i.hostile_entry_at.max(rise.hostile_entry_at);
+            i.watch_until = i.watch_until.max(rise.watch_until);
+            if let Some(trigger) = rise.trigger.filter(|t| !i.triggers.contains(t)) {
+                i.triggers.push(trigger);
+            }
+            if staged {
+                i.rises += 1;
+                if i.status == IncidentStatus::Contained {
+                    i.status = IncidentStatus::Open;
+                    i.contained_at = None;
+                }
+            }
+        });
+    }
+
+    fn plan_published(&mut self, at: Time, e: &PlanPublished) {
+        let published = Published {
+            plan: Arc::new(e.plan.clone()),
+            source: e.source.clone(),
+            by: e.by.clone(),
+            at,
+        };
+        self.plans.insert(e.digest.clone(), published);
+        self.published.insert(e.name.clone(), e.digest.clone());
+        self.touch(RowKey::Plan(e.digest.clone()));
+        self.touch(RowKey::Published(e.name.clone()));
+    }
+
+    fn apply_hold(&mut self, at: Time, entry: &Entry) {
+        match entry {
+            Entry::HoldPlaced { incident, run, account, capability, action, ours, expires_at } => {
+                let key = (account.clone(), capability.clone());
+                let holds = self.holds.entry(key).or_insert_with(|| Holds {
+                    account: account.clone(),
+                    capability: capability.clone(),
+                    ours: *ours,
+                    by: std::collections::BTreeMap::new(),
+                });
+                let hold = Hold {
+                    run: *run,
+                    action: action.clone(),
+                    placed_at: at,
+                    expires_at: *expires_at,
+                };
+                holds.by.insert(*incident, hold);
+                self.touch(RowKey::Hold(account.clone(), capability.clone()));
+            }
+            Entry::HoldReleased { incident, account, capability, opened, reason } => {
+                let key = (account.clone(), capability.clone());
+                if let Some(holds) = self.holds.get_mut(&key) {
+                    holds.by.remove(incident);
+                    if holds.by.is_empty() {
+                        self.holds.remove(&key);
+                    }
+                }
+                self.touch(RowKey::Hold(account.clone(), capability.clone()));
+                let (name, opened, reason) = (account.to_string(), *opened, reason.clone());
+                self.with_incident(*incident, |i| {
+                    for line in &mut i.containment {
+                        if line.account == name && line.capability == *capability {
+                            line.state = ContainmentState::Undone;
+                            line.residual = (!opened).then(|| reason.clone());
+                            line.at = at;
+                        }
+                    }
+                });
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn set_containment(&mut self, incident: IncidentId, line: Containment) {
+        self.with_incident(incident, |i| {
+            let same = |l: &&mut Containment| {
+                l.account == line.account && l.capability == line.capability && l.item == line.item
+            };
+            match i.containment.iter_mut().find(same) {
+                Some(old) => *old = line,
+                None => i.containment.push(line),
+            }
+        });
+    }
+}
+
+fn count(counts: &mut EvidenceCounts, outcome: EventOutcome) {
+    counts.events += 1;
+    match outcome {
+        EventOutcome::Denied | EventOutcome::Reported => counts.denied += 1,
+        EventOutcome::TimedOut => counts.timed_out += 1,
+        EventOutcome::WrongAnswer => counts.wrong_answer += 1,
+        EventOutcome::Approved => counts.approved += 1,
+        EventOutcome::Prompted | EventOutcome::Succeeded | EventOutcome::Failed => {}
+    }
+}
+
+fn merge<T: PartialEq + Clone>(into: &mut Vec<T>, more: &[T]) {
+    for value in more {
+        if into.len() < HOSTILE_MAX && !into.contains(value) {
+            into.push(value.clone());
+        }
+    }
+}
+
+/// Adds the marks of `more` to `into`, each once, up to a bound.
+pub(crate) fn merge_hostile(into: &mut HostileContext, more: &HostileContext) {
+    merge(&mut into.ips, &more.ips);
+    merge(&mut into.asns, &more.asns);
+    merge(&mut into.sessions, &more.sessions);
+    merge(&mut into.correlations, &more.correlations);
+    merge(&mut into.devices, &more.devices);
+}
+
+/// What the incident would say after `rise`: used to tell a rise from a repetition.
+pub(crate) fn is_stronger(incident: &Incident, rise: &Rise) -> bool {
+    rise.stage > incident.stage
+        || rise.approval > incident.approval
+        || (rise.password_exposed && !incident.password_exposed)
+        || rise.hostile_entry_at > incident.hostile_entry_at
+        || rise.may_cause > incident.may_cause
+        || (incident.stale && !rise.stale)
+        || rise.trigger.is_some_and(|t| !incident.triggers.contains(&t))
+        || rise
+            .hostile_factors
+            .iter()
+            .any(|f| !incident.hostile_factors.iter().any(|g| g.id == f.id))
+}

@@ -1,0 +1,211 @@
+//! The state as rows of a key-value index, and back.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::State;
+use crate::engine::ports::{RowChange, StoreError};
+use crate::model::id::{
+    ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SubjectId,
+    TokenId,
+};
+use crate::model::incident::Incident;
+use crate::model::run::{Cell, CellKey, Run};
+use crate::model::subject::AccountKey;
+
+/// Names one row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RowKey {
+    Deployment,
+    Pause,
+    Subject(SubjectId),
+    Incident(IncidentId),
+    Run(RunId),
+    Cell(RunId, CellKey),
+    Approval(ApprovalId),
+    Plan(PlanDigest),
+    Published(PlaybookName),
+    Hold(AccountKey, Capability),
+    Delivery(String),
+    Ceiling(String),
+    Person(PersonId),
+    Enrolment(String),
+    Token(TokenId),
+}
+
+impl RowKey {
+    fn text(&self) -> String {
+        match self {
+            Self::Deployment => "deployment".to_owned(),
+            Self::Pause => "pause".to_owned(),
+            Self::Subject(id) => format!("subject/{id}"),
+            Self::Incident(id) => format!("incident/{id}"),
+            Self::Run(id) => format!("run/{id}"),
+            Self::Cell(run, key) => format!("cell/{run}/{}|{}", key.step, key.item),
+            Self::Approval(id) => format!("approval/{id}"),
+            Self::Plan(digest) => format!("plan/{digest}"),
+            Self::Published(name) => format!("published/{name}"),
+            Self::Hold(account, capability) => format!("hold/{capability}/{account}"),
+            Self::Delivery(key) => format!("delivery/{key}"),
+            Self::Ceiling(name) => format!("ceiling/{name}"),
+            Self::Person(id) => format!("person/{id}"),
+            Self::Enrolment(hash) => format!("enrolment/{hash}"),
+            Self::Token(id) => format!("token/{id}"),
+        }
+    }
+}
+
+fn json<T: Serialize>(value: Option<&T>) -> Option<Bytes> {
+    // Rows are plain data with text keys: writing them as JSON cannot fail.
+    value.and_then(|v| serde_json::to_vec(v).ok()).map(Bytes::from)
+}
+
+fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(value)
+        .map_err(|e| StoreError::Read(format!("row `{key}` of the index is unreadable: {e}")))
+}
+
+impl State {
+    /// The rows that changed since the last call, as they stand now.
+    pub(crate) fn take_changes(&mut self) -> Vec<RowChange> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|key| (key.text(), self.row(&key))).collect()
+    }
+
+    /// Whether rows wait to be written.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    fn row(&self, key: &RowKey) -> Option<Bytes> {
+        match key {
+            RowKey::Deployment => json(self.deployment.as_ref()),
+            RowKey::Pause => json(self.paused.as_ref()),
+            RowKey::Subject(id) => json(self.subjects.get(id)),
+            RowKey::Incident(id) => json(self.incidents.get(id)),
+            RowKey::Run(id) => json(self.runs.get(id)),
+            RowKey::Cell(run, cell) => json(self.runs.get(run).and_then(|r| r.cells.get(cell))),
+            RowKey::Approval(id) => json(self.approvals.get(id)),
+            RowKey::Plan(digest) => json(self.plans.get(digest)),
+            RowKey::Published(name) => json(self.published.get(name)),
+            RowKey::Hold(account, capability) => {
+                json(self.holds.get(&(account.clone(), capability.clone())))
+            }
+            RowKey::Delivery(key) => json(self.deliveries.get(key)),
+            RowKey::Ceiling(name) => json(self.ceilings.get(name)),
+            RowKey::Person(id) => json(self.people.get(id)),
+            RowKey::Enrolment(hash) => json(self.enrolments.get(hash)),
+            RowKey::Token(id) => json(self.tokens.get(id)),
+        }
+    }
+
+    /// Takes over rows that were written at `seq`.
+    pub(crate) fn from_rows(
+        seq: u64,
+        rows: impl IntoIterator<Item = (String, Bytes)>,
+    ) -> Result<Self, StoreError> {
+        let mut state = Self { seq, ..Self::default() };
+        let mut cells = Vec::new();
+        for (key, value) in rows {
+            state.load(&key, &value, &mut cells)?;
+        }
+        for (run, cell) in cells {
+            if let Some(run) = state.runs.get_mut(&run) {
+                run.cells.insert(cell.key.clone(), cell);
+            }
+        }
+        let mut order: Vec<_> = state.deliveries.iter().map(|(k, d)| (d.at, k.clone())).collect();
+        order.sort_unstable();
+        state.delivery_order = order.into();
+        Ok(state)
+    }
+
+    fn load(
+        &mut self,
+        key: &str,
+        value: &[u8],
+        cells: &mut Vec<(RunId, Cell)>,
+    ) -> Result<(), StoreError> {
+        let (kind, rest) = key.split_once('/').unwrap_or((key, ""));
+        let bad = || StoreError::Read(format!("the index has a row with a bad key: `{key}`"));
+        match kind {
+            "deployment" => self.deployment = Some(parse(key, value)?),
+            "pause" => self.paused = Some(parse(key, value)?),
+            "subject" => self.load_subject(parse(key, value)?),
+            "incident" => self.load_incident(parse(key, value)?),
+            "run" => {
+                let run: Run = parse(key, value)?;
+                if !run.status.ended() {
+                    self.live.insert(run.id);
+                }
+                self.runs.insert(run.id, run);
+            }
+            "cell" => {
+                let run = rest.split_once('/').ok_or_else(bad)?.0.parse().map_err(|_| bad())?;
+                cells.push((run, parse(key, value)?));
+            }
+            "approval" => {
+                drop(self.approvals.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?))
+            }
+            "plan" => drop(self.plans.insert(PlanDigest::new(rest), parse(key, value)?)),
+            "published" => drop(self.published.insert(PlaybookName::new(rest), parse(key, value)?)),
+            "hold" => {
+                let holds: super::Holds = parse(key, value)?;
+                self.holds.insert((holds.account.clone(), holds.capability.clone()), holds);
+            }
+            "delivery" => drop(self.deliveries.insert(rest.to_owned(), parse(key, value)?)),
+            "ceiling" => drop(self.ceilings.insert(rest.to_owned(), parse(key, value)?)),
+            "person" => {
+                drop(self.people.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?))
+            }
+            "enrolment" => drop(self.enrolments.insert(rest.to_owned(), parse(key, value)?)),
+            "token" => {
+                drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?))
+            }
+            _ => return Err(bad()),
+        }
+        Ok(())
+    }
+
+    fn load_subject(&mut self, subject: crate::model::subject::Subject) {
+        for alias in &subject.aliases {
+            self.aliases.insert(alias.clone(), subject.id);
+        }
+        self.subjects.insert(subject.id, subject);
+    }
+
+    fn load_incident(&mut self, incident: Incident) {
+        let newest = self.newest.entry(incident.subject).or_insert(incident.id);
+        *newest = (*newest).max(incident.id);
+        self.incidents.insert(incident.id, incident);
+    }
+
+    /// Every row, as a rebuilt index would hold them; the oracle of `store verify`.
+    pub(crate) fn all_rows(&mut self) -> std::collections::BTreeMap<String, Bytes> {
+        self.touch_all();
+        self.take_changes().into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).collect()
+    }
+
+    fn touch_all(&mut self) {
+        let mut keys = Vec::new();
+        keys.extend(self.deployment.as_ref().map(|_| RowKey::Deployment));
+        keys.extend(self.paused.as_ref().map(|_| RowKey::Pause));
+        keys.extend(self.subjects.keys().map(|id| RowKey::Subject(*id)));
+        keys.extend(self.incidents.keys().map(|id| RowKey::Incident(*id)));
+        for run in self.runs.values() {
+            keys.push(RowKey::Run(run.id));
+            keys.extend(run.cells.keys().map(|cell| RowKey::Cell(run.id, cell.clone())));
+        }
+        keys.extend(self.approvals.keys().map(|id| RowKey::Approval(*id)));
+        keys.extend(self.plans.keys().map(|d| RowKey::Plan(d.clone())));
+        keys.extend(self.published.keys().map(|n| RowKey::Published(n.clone())));
+        keys.extend(self.holds.keys().map(|(a, c)| RowKey::Hold(a.clone(), c.clone())));
+        keys.extend(self.deliveries.keys().map(|k| RowKey::Delivery(k.clone())));
+        keys.extend(self.ceilings.keys().map(|k| RowKey::Ceiling(k.clone())));
+        keys.extend(self.people.keys().map(|id| RowKey::Person(*id)));
+        keys.extend(self.enrolments.keys().map(|h| RowKey::Enrolment(h.clone())));
+        keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
+        self.changed.extend(keys);
+    }
+}

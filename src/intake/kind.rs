@@ -1,0 +1,116 @@
+//! The kinds of source, and what is fixed about each.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::incident::MayCause;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// What a source sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Quell's own event schema.
+    #[serde(alias = "generic")]
+    Events,
+    /// What a detector asserts.
+    Alerts,
+    /// What people say.
+    Reports,
+    /// Okta System Log records, by hook, poll or forwarder.
+    Okta,
+    /// Entra sign-in, audit and risk records.
+    Entra,
+    PingId,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Events, Self::Alerts, Self::Reports, Self::Okta, Self::Entra, Self::PingId];
+
+    /// The name used in configuration and on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Alerts => "alerts",
+            Self::Reports => "reports",
+            Self::Okta => "okta",
+            Self::Entra => "entra",
+            Self::PingId => "pingid",
+        }
+    }
+
+    /// Longest body, before and after inflating.
+    pub(crate) fn body_cap(self) -> usize {
+        match self {
+            Self::Alerts | Self::Reports | Self::Okta => 256 * KIB,
+            Self::Events | Self::Entra | Self::PingId => 4 * MIB,
+        }
+    }
+
+    /// How far the word of such a source carries when its section does not say.
+    #[expect(clippy::unused_self, reason = "part of what is fixed about each kind")]
+    pub(crate) fn default_may_cause(self) -> MayCause {
+        MayCause::Revoke
+    }
+
+    /// Whether the vendor itself signs what it sends. Where not, it is corroborated in the
+    /// provider's own log before anything that locks a person out.
+    pub(crate) fn signed_by_sender(self) -> bool {
+        match self {
+            Self::Events | Self::Alerts | Self::Reports => true,
+            Self::Okta | Self::Entra | Self::PingId => false,
+        }
+    }
+
+    /// Paths under which an object holds an array of records.
+    pub(super) fn wrappers(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::Events => &[&["events"]],
+            Self::Alerts => &[&["alerts"]],
+            Self::Reports => &[&["reports"]],
+            Self::Okta => &[&["data", "events"], &["events"]],
+            Self::Entra => &[&["records"], &["value"]],
+            Self::PingId => &[&["events"], &["records"]],
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a text names no [`Kind`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no kind of source: use events, alerts, reports, okta, entra or pingid")]
+pub(crate) struct NoSuchKind(String);
+
+impl FromStr for Kind {
+    type Err = NoSuchKind;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchKind> {
+        let named = if text == "generic" { "events" } else { text };
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == named)
+            .ok_or_else(|| NoSuchKind(text.chars().take(40).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_reads_back_as_it_is_named() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.name().parse(), Ok(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The playbook language: YAML as a person wrote it → a checked plan, or every problem in it.
+//!
+//! Three stages, each a type that only the one before can make:
+//!
+//! * `document`: the YAML as nodes that know where they stand,
+//! * `draft`: what was typed, key by key ([`draft`] reports shapes and unknown keys),
+//! * [`Plan`](crate::model::plan::Plan): what it means, once every rule in `rules` is content.
+//!
+//! What may be called comes in as [`Signatures`](crate::model::action::Signatures).
+//!
+//! Uses `model`, `diagnostic` and `template`. Knows no connector, no HTTP and no disk.
+
+mod check;
+mod digest;
+mod document;
+mod draft;
+mod fields;
+pub(crate) mod fixture;
+mod graph;
+mod keys;
+mod resolve;
+mod rules;
+mod schema;
+mod shape;
+mod shipped;
+mod skeleton;
+#[cfg(test)]
+mod tests;
+mod unquoted;
+
+pub(crate) use check::{Checked, check};
+pub(crate) use digest::{canonical, digest};
+pub(crate) use graph::graph;
+pub(crate) use schema::schema;
+pub(crate) use shipped::SHIPPED;
+pub(crate) use skeleton::{UnfitName, skeleton};

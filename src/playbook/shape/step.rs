@@ -1,0 +1,143 @@
+//! Reads the steps.
+
+use super::values::{ON_ERROR, ON_TIMEOUT};
+use super::{Reader, first_line_end};
+use crate::diagnostic::Diagnostic;
+use crate::playbook::document::{Entry, Node, Yaml};
+use crate::playbook::draft::{Approval, Placed, Step};
+use crate::playbook::keys;
+
+impl Reader<'_> {
+    pub(super) fn steps(&mut self, node: &Node) -> Vec<Step> {
+        match &node.value {
+            Yaml::List(items) if !items.is_empty() => {
+                items.iter().filter_map(|item| self.step(item)).collect()
+            }
+            Yaml::List(_) | Yaml::Null => {
+                let line = first_line_end(&self.source.text, node.at.start);
+                let at = node.at.start..line.max(node.at.end);
+                let message = "the playbook has no steps";
+                self.push(Diagnostic::error("P025", self.source, at, message, "no steps"));
+                Vec::new()
+            }
+            _ => {
+                self.wrong(node, "`steps`", "a list");
+                Vec::new()
+            }
+        }
+    }
+
+    fn step(&mut self, item: &Node) -> Option<Step> {
+        let entries = self.map(item, "a step")?;
+        let begin = entries.first().map_or_else(|| item.at.clone(), |entry| entry.key_at.clone());
+        let mut step = Step { at: begin.clone(), ..Step::default() };
+        for entry in entries {
+            self.step_key(entry, &mut step);
+        }
+        let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+        if !has("id") {
+            self.missing(begin.clone(), "a step", "id");
+        }
+        let later = entries.iter().any(|entry| keys::LATER.contains(&entry.key.as_str()));
+        if !later {
+            self.one_thing(&step);
+        }
+        if !has("use") && !step.does.is_empty() {
+            self.only_with_use(entries, &step);
+        }
+        Some(step)
+    }
+
+    fn step_key(&mut self, entry: &Entry, step: &mut Step) {
+        let placed = |value| Placed { value, at: entry.key_at.clone() };
+        match entry.key.as_str() {
+            "id" => step.id = self.word(entry),
+            "use" => {
+                step.does.push(placed("use"));
+                step.action = self.word(entry);
+            }
+            "wait" => {
+                step.does.push(placed("wait"));
+                step.wait = self.span(entry);
+            }
+            "ask" => {
+                step.does.push(placed("ask"));
+                step.ask = self.word(entry);
+            }
+            "connection" => step.connection = self.word(entry),
+            "with" => self.with(entry, step),
+            "for_each" => step.for_each = self.expression(entry),
+            "when" => step.when = self.expression(entry),
+            "after" => step.after = self.words(entry),
+            "on_error" => {
+                step.on_error = self.choice(entry, ON_ERROR).map(|c| c.value).unwrap_or_default();
+            }
+            "expires" => step.expires = self.span(entry),
+            "deadline" => step.deadline = self.span(entry),
+            "approval" => step.approval = self.approval(entry),
+            _ => {
+                step.misspelt = true;
+                self.unknown_key(entry, keys::STEP, "a step");
+            }
+        }
+    }
+
+    fn with(&mut self, entry: &Entry, step: &mut Step) {
+        step.with_at = Some(entry.key_at.clone());
+        if let Some(entries) = self.map(&entry.value, "`with`") {
+            step.with = entries.to_vec();
+        }
+    }
+
+    fn approval(&mut self, entry: &Entry) -> Option<Approval> {
+        let entries = self.map(&entry.value, "`approval`")?;
+        let at = entry.key_at.clone();
+        let mut approval = Approval { at: at.clone(), timeout: None, on_timeout: None };
+        for inner in entries {
+            match inner.key.as_str() {
+                "timeout" => approval.timeout = self.span(inner),
+                "on_timeout" => approval.on_timeout = self.choice(inner, ON_TIMEOUT),
+                _ => self.unknown_key(inner, keys::APPROVAL, "an approval"),
+            }
+        }
+        if !entries.iter().any(|inner| inner.key == "timeout") {
+            self.missing(at, "an approval", "timeout");
+        }
+        Some(approval)
+    }
+
+    /// A step is one line of a plan, so it does exactly one thing.
+    fn one_thing(&mut self, step: &Step) {
+        let problem = match step.does.as_slice() {
+            [_] => return,
+            [] => Diagnostic::error(
+                "P009",
+                self.source,
+                step.at.clone(),
+                format!("{} does nothing", step.called()),
+                "this step",
+            )
+            .help("give it one of `use`, `wait` and `ask`"),
+            [first, second, ..] => Diagnostic::error(
+                "P009",
+                self.source,
+                second.at.clone(),
+                format!("{} does two things", step.called()),
+                format!("`{}` as well", second.value),
+            )
+            .note(first.at.clone(), format!("`{}` is given here", first.value))
+            .help("make it two steps"),
+        };
+        self.push(problem);
+    }
+
+    fn only_with_use(&mut self, entries: &[Entry], step: &Step) {
+        let does = step.does.first().map_or("wait", |does| does.value);
+        for entry in entries.iter().filter(|e| keys::ONLY_WITH_USE.contains(&e.key.as_str())) {
+            let message = format!("`{}` means nothing beside `{does}`", entry.key);
+            let at = entry.key_at.clone();
+            let problem = Diagnostic::error("P009", self.source, at, message, "belongs to `use`");
+            self.push(problem);
+        }
+    }
+}

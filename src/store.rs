@@ -1,0 +1,26 @@
+//! Keeps what was promised: the journal, its index, and the evidence log.
+//!
+//! The journal is the truth; everything else in a folder can be lost and made again from it.
+//!
+//! * `journal` appends hash-chained lines, many commits to one sync, and refuses to
+//!   open over damage.
+//! * `index` keeps rows and timelines in sled, which may lag behind, break or vanish.
+//! * `evidence` keeps raw events for a time.
+//! * `folder` opens all three under one lock and says what it found.
+//! * `memory` is the same store without a disk, for simulation.
+//!
+//! Both stores answer to one suite, `conformance`.
+//!
+//! May use `model` and `engine::ports`. Knows no HTTP, and not what a row means.
+
+pub(crate) mod checkpoint;
+#[cfg(test)]
+mod conformance;
+pub(crate) mod disk;
+pub(crate) mod evidence;
+pub(crate) mod folder;
+mod hold;
+mod index;
+pub(crate) mod journal;
+pub(crate) mod memory;
+pub(crate) mod verify;

@@ -1,0 +1,236 @@
+//! Rows and timelines, in sled: quick to ask, and never trusted.
+//!
+//! sled may lag behind the journal, lose what it has, panic or refuse to open. None of that
+//! loses anything, because every key here can be made again from the journal. So each batch
+//! carries the sequence it stands at, and an index that cannot be used is set aside.
+//!
+//! One tree with prefixed keys: `r/` rows, `t/<incident>/<sequence>` timelines,
+//! `m/position`. sled wants small values: a longer one is kept as parts behind its key.
+//!
+//! All methods block. Nothing here is called on a runtime's own threads.
+
+mod keys;
+mod open;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock};
+
+use bytes::Bytes;
+use sled::{Batch, Db};
+
+pub(crate) use open::{IndexState, open, set_aside};
+
+use crate::engine::ports::{RowChange, StoreError};
+use crate::model::id::IncidentId;
+use keys::Stored;
+
+/// Keys that one batch may hold when there is much to write.
+const BATCH: usize = 1024;
+
+/// The open index.
+pub(crate) struct Index {
+    db: Db,
+    /// sled has no snapshots, and a row may be in parts: nobody reads while a batch is applied.
+    gate: RwLock<()>,
+}
+
+impl Index {
+    fn new(db: Db) -> Self {
+        Self { db, gate: RwLock::new(()) }
+    }
+
+    /// The sequence that the rows stand at.
+    pub(crate) fn position(&self) -> Result<u64, StoreError> {
+        let value = self.db.get(keys::POSITION).map_err(|e| unread(&e))?;
+        Ok(value.and_then(|value| keys::number(&value)).unwrap_or(0))
+    }
+
+    /// Writes rows as they stand after `seq`, with the timelines that `touched` adds to.
+    pub(crate) fn project(
+        &self,
+        seq: u64,
+        rows: Vec<RowChange>,
+        touched: &[(u64, Vec<IncidentId>)],
+    ) -> Result<(), StoreError> {
+        let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let position = self.position()?;
+        if seq < position {
+            return Err(StoreError::OutOfOrder { head: position, got: seq });
+        }
+        let mut batch = Batch::default();
+        // The last change of a key counts.
+        let rows: BTreeMap<String, Option<Bytes>> = rows.into_iter().collect();
+        for (key, value) in &rows {
+            self.change(&mut batch, key, value.as_deref())?;
+        }
+        add_timelines(&mut batch, touched);
+        batch.insert(keys::POSITION, seq.to_be_bytes().to_vec());
+        self.db.apply_batch(batch).map_err(|e| unread(&e))
+    }
+
+    /// Adds to timelines only: for commits that were read back at the start.
+    pub(crate) fn add_timelines(
+        &self,
+        touched: &[(u64, Vec<IncidentId>)],
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        add_timelines(&mut batch, touched);
+        self.db.apply_batch(batch).map_err(|e| unread(&e))
+    }
+
+    /// Fills an empty index with all rows as they stand after `seq`.
+    pub(crate) fn fill(
+        &self,
+        seq: u64,
+        rows: impl Iterator<Item = (String, Bytes)>,
+    ) -> Result<(), StoreError> {
+        let mut some = Vec::new();
+        for (key, value) in rows {
+            some.push((key, Some(value)));
+            if some.len() == BATCH {
+                // Position 0 until all are there: a half-filled index is filled again.
+                self.project(0, std::mem::take(&mut some), &[])?;
+            }
+        }
+        self.project(seq, some, &[])
+    }
+
+    fn change(&self, batch: &mut Batch, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
+        if key.contains('\0') {
+            return Err(StoreError::Read(format!("row key {key:?} holds a NUL")));
+        }
+        let main = keys::row(key);
+        let had = match self.db.get(&main).map_err(|e| unread(&e))? {
+            Some(stored) => keys::parts(&stored),
+            None => 0,
+        };
+        let has = match value {
+            Some(value) => {
+                let (stored, parts) = keys::split(value)
+                    .ok_or_else(|| StoreError::Read(format!("row `{key}` is too long")))?;
+                for (n, part) in parts.iter().enumerate() {
+                    batch.insert(keys::part(&main, n), *part);
+                }
+                batch.insert(main.clone(), stored);
+                parts.len()
+            }
+            None => {
+                batch.remove(main.clone());
+                0
+            }
+        };
+        for n in has..had {
+            batch.remove(keys::part(&main, n));
+        }
+        Ok(())
+    }
+
+    /// One row.
+    pub(crate) fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let main = keys::row(key);
+        let Some(stored) = self.db.get(&main).map_err(|e| unread(&e))? else { return Ok(None) };
+        let value = self.whole(&main, &stored)?;
+        Ok(Some(value))
+    }
+
+    /// Rows whose key starts with `prefix`, in key order, after the key `after`.
+    pub(crate) fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let prefix = keys::row(prefix);
+        let mut from = Bound::Included(prefix.clone());
+        if let Some(after) = after.map(keys::row)
+            && after >= prefix
+        {
+            from = Bound::Excluded(after);
+        }
+        let mut rows = Vec::new();
+        if limit == 0 {
+            return Ok(rows);
+        }
+        for item in self.db.range::<Vec<u8>, _>((from, Bound::Unbounded)) {
+            let (key, stored) = item.map_err(|e| unread(&e))?;
+            if !key.starts_with(&prefix) {
+                break;
+            }
+            if keys::is_part(&key) {
+                continue;
+            }
+            let value = self.whole(&key, &stored)?;
+            rows.push((keys::name(&key), value));
+            if rows.len() == limit {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The value that `stored` says is behind `key`.
+    fn whole(&self, key: &[u8], stored: &[u8]) -> Result<Bytes, StoreError> {
+        let count = match keys::stored(stored) {
+            Stored::Whole(value) => return Ok(Bytes::copy_from_slice(value)),
+            Stored::Parts(count) => count,
+            Stored::Unknown => return Err(unread(&"a row is not in a known form")),
+        };
+        let mut value = Vec::new();
+        for n in 0..count {
+            let part = self.db.get(keys::part(key, n)).map_err(|e| unread(&e))?;
+            let part =
+                part.ok_or_else(|| unread(&format!("row `{}` has lost a part", keys::name(key))))?;
+            value.extend_from_slice(&part);
+        }
+        Ok(Bytes::from(value))
+    }
+
+    /// Sequences of the commits that hold an entry of `incident`.
+    pub(crate) fn timeline(
+        &self,
+        incident: IncidentId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, StoreError> {
+        let from = keys::moment(incident, after.saturating_add(1));
+        let to = keys::moment(incident, u64::MAX);
+        let mut seqs = Vec::new();
+        for item in self.db.range(from..=to).keys().take(limit) {
+            let key = item.map_err(|e| unread(&e))?;
+            seqs.extend(keys::moment_seq(&key));
+        }
+        Ok(seqs)
+    }
+
+    /// Rows and the bytes of their keys and values.
+    pub(crate) fn count(&self) -> Result<(u64, u64), StoreError> {
+        let (mut rows, mut bytes) = (0, 0);
+        for item in self.db.scan_prefix(keys::ROWS) {
+            let (key, stored) = item.map_err(|e| unread(&e))?;
+            rows += u64::from(!keys::is_part(&key));
+            bytes += super::journal::to_u64(key.len() + stored.len());
+        }
+        Ok((rows, bytes))
+    }
+
+    pub(crate) fn size_on_disk(&self) -> Result<u64, StoreError> {
+        self.db.size_on_disk().map_err(|e| unread(&e))
+    }
+}
+
+fn add_timelines(batch: &mut Batch, touched: &[(u64, Vec<IncidentId>)]) {
+    for (seq, incidents) in touched {
+        for incident in incidents {
+            batch.insert(keys::moment(*incident, *seq), Vec::new());
+        }
+    }
+}
+
+fn unread(why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Read(format!("the index could not be read or written: {why}"))
+}

@@ -1,0 +1,180 @@
+//! The append-only, hash-chained record: the state and the audit log at once.
+//!
+//! * `line`: one commit as bytes, and back.
+//! * `segment`: files of lines. `medium`: what is asked of the disk.
+//! * `open`: reads everything once and refuses damage.
+//! * `writer`: the thread that writes. `read`: everything that reads.
+//!
+//! Durable means that the line and all lines before it survive a power cut.
+
+mod line;
+mod lines;
+pub(crate) mod medium;
+mod open;
+mod read;
+mod segment;
+mod shared;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod torn;
+mod writer;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+pub(crate) use line::{Checked, parse};
+pub(crate) use lines::{Lines, Raw, to_u64};
+pub(crate) use medium::{Medium, RealMedium};
+pub(crate) use open::{OpenError, Place, TornTail, scan};
+pub(crate) use read::Reader;
+pub(crate) use shared::{Head, Shared};
+
+use super::hold::hold;
+use crate::engine::ports::{Durable, StoreError};
+use crate::model::entry::Commit;
+use crate::model::id::IncidentId;
+use line::Body;
+use writer::{Queued, Writer};
+
+/// How the journal is laid out and how much it takes in.
+#[derive(Debug, Clone)]
+pub(crate) struct JournalOptions {
+    /// A segment that is this long is followed by a new one.
+    pub(crate) segment_bytes: u64,
+    /// Segments grow by this much at a time.
+    pub(crate) growth: u64,
+    /// Commits that may wait before deliveries are told that the journal is busy.
+    pub(crate) queue: usize,
+    /// Most commits of one write.
+    pub(crate) group: usize,
+    /// How long a full disk is left alone between two attempts.
+    pub(crate) retry_every: Duration,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            growth: 1 << 20,
+            queue: 4096,
+            group: 256,
+            retry_every: Duration::from_secs(1),
+        }
+    }
+}
+
+/// An open journal.
+pub(crate) struct Journal {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) reader: Reader,
+    queue: Mutex<Option<Sender<Queued>>>,
+    queue_max: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Journal {
+    /// Checks every line, cuts a torn tail, and starts the writer.
+    pub(crate) fn open(
+        medium: Arc<dyn Medium>,
+        options: JournalOptions,
+    ) -> Result<(Self, Option<TornTail>), OpenError> {
+        let scanned = scan(medium.as_ref(), &mut |_, _, _| {})?;
+        let torn = scanned.torn.clone();
+        let (map, segment) = scanned.into_segment(medium.as_ref())?;
+        let shared = Arc::new(Shared::new(map));
+        let (sender, receiver) = channel();
+        let queue_max = options.queue;
+        let writer = Writer::new(medium.clone(), shared.clone(), options, receiver, segment);
+        let thread = Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| OpenError::Io { file: "writer".to_owned(), source })?;
+        let journal = Self {
+            shared: shared.clone(),
+            reader: Reader { medium, shared },
+            queue: Mutex::new(Some(sender)),
+            queue_max,
+            thread: Mutex::new(Some(thread)),
+        };
+        Ok((journal, torn))
+    }
+
+    /// Whether deliveries may be taken in: not while the disk is full or the queue is long.
+    pub(crate) fn ready(&self) -> Result<(), StoreError> {
+        if let Some(refusal) = self.shared.refusal() {
+            return Err(refusal);
+        }
+        if self.shared.waiting() >= self.queue_max {
+            return Err(StoreError::Busy("its queue is long".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Queues a commit; the order of calls is the order of lines.
+    ///
+    /// Never refused for want of room: the state has moved already, so the line waits for
+    /// the disk instead. Deliveries are kept out by [`Journal::ready`].
+    pub(crate) fn submit(&self, commit: &Commit) -> Durable {
+        match self.enqueue(commit) {
+            Ok(answer) => Box::pin(async move {
+                answer.await.unwrap_or_else(|_| {
+                    Err(StoreError::Failed("the journal's writer ended".to_owned()))
+                })
+            }),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn enqueue(
+        &self,
+        commit: &Commit,
+    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
+        if let Some(ended) = self.shared.ended() {
+            return Err(ended);
+        }
+        let body = Body::of(commit).map_err(|e| {
+            StoreError::Read(format!("commit {} cannot be written as JSON: {e}", commit.seq))
+        })?;
+        let (answer, answered) = oneshot::channel();
+        let queued = Queued { body, incidents: incidents(commit), answer };
+        let queue = hold(&self.queue);
+        let sender = queue.as_ref().ok_or_else(|| StoreError::Failed("it is closed".to_owned()))?;
+        self.shared.arrived();
+        sender
+            .send(queued)
+            .map(|()| answered)
+            .map_err(|_| StoreError::Failed("its writer ended".to_owned()))
+    }
+
+    /// Writes what is queued, then ends the writer. Blocks.
+    pub(crate) fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        drop(hold(&self.queue).take());
+        let thread = hold(&self.thread).take();
+        if let Some(thread) = thread {
+            thread.thread().unpark();
+            // A writer that panicked has told everybody by ending the journal.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The cases that a commit belongs to, each once.
+pub(crate) fn incidents(commit: &Commit) -> Vec<IncidentId> {
+    let distinct: BTreeSet<IncidentId> =
+        commit.entries.iter().filter_map(crate::model::entry::Entry::incident).collect();
+    distinct.into_iter().collect()
+}

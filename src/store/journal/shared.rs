@@ -1,0 +1,165 @@
+//! What the writer's thread and its callers both look at.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+
+use super::line::NO_PREV;
+use crate::engine::ports::StoreError;
+use crate::model::id::IncidentId;
+use crate::store::hold::hold;
+
+/// Every so many lines, the place of one is kept in memory.
+const MARK_EVERY: u64 = 64;
+
+/// How far the writer is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    pub(crate) durable: u64,
+    /// Why it will not get any further.
+    pub(crate) ended: Option<String>,
+}
+
+/// The end of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) seq: u64,
+    pub(crate) hash: String,
+}
+
+/// Where lines are.
+#[derive(Debug)]
+pub(crate) struct Map {
+    pub(crate) head: Head,
+    /// Segments by first sequence, with the bytes of their lines.
+    pub(crate) segments: BTreeMap<u64, u64>,
+    /// Sequence → segment and offset, for a segment's first line and for some others.
+    marks: BTreeMap<u64, (u64, u64)>,
+}
+
+impl Map {
+    pub(crate) fn new() -> Self {
+        Self {
+            head: Head { seq: 0, hash: NO_PREV.to_owned() },
+            segments: BTreeMap::new(),
+            marks: BTreeMap::new(),
+        }
+    }
+
+    /// Notes one more line, `end` being where its segment's lines end now.
+    pub(crate) fn push(&mut self, head: Head, segment: u64, offset: u64, end: u64) {
+        if head.seq.is_multiple_of(MARK_EVERY) || head.seq == segment {
+            self.marks.insert(head.seq, (segment, offset));
+        }
+        self.segments.insert(segment, end);
+        self.head = head;
+    }
+
+    /// The nearest known place at or before `seq`: its sequence, segment and offset.
+    pub(crate) fn near(&self, seq: u64) -> Option<(u64, u64, u64)> {
+        let (seq, (segment, offset)) = self.marks.range(..=seq).next_back()?;
+        Some((*seq, *segment, *offset))
+    }
+}
+
+/// The state that both sides share.
+pub(crate) struct Shared {
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) map: Mutex<Map>,
+    /// Incidents of durable commits whose rows are not written yet.
+    touched: Mutex<BTreeMap<u64, Vec<IncidentId>>>,
+    stalled: Mutex<Option<String>>,
+    waiting: AtomicUsize,
+    pub(crate) closing: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(map: Map) -> Self {
+        let progress = Progress { durable: map.head.seq, ended: None };
+        Self {
+            progress: watch::Sender::new(progress),
+            map: Mutex::new(map),
+            touched: Mutex::new(BTreeMap::new()),
+            stalled: Mutex::new(None),
+            waiting: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn durable(&self) -> u64 {
+        self.progress.borrow().durable
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        hold(&self.map).head.clone()
+    }
+
+    /// Why nothing can be taken now, if so.
+    pub(crate) fn refusal(&self) -> Option<StoreError> {
+        self.ended().or_else(|| hold(&self.stalled).clone().map(StoreError::Busy))
+    }
+
+    /// Why nothing will be written any more, if so.
+    pub(crate) fn ended(&self) -> Option<StoreError> {
+        self.progress.borrow().ended.clone().map(StoreError::Failed)
+    }
+
+    /// Commits that wait for the writer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn arrived(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn taken(&self, n: usize) {
+        self.waiting.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_stalled(&self, why: Option<String>) {
+        *hold(&self.stalled) = why;
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Ends the journal until a restart; the first reason stays.
+    pub(crate) fn end(&self, why: &str) {
+        self.progress.send_modify(|progress| {
+            progress.ended.get_or_insert_with(|| why.to_owned());
+        });
+    }
+
+    pub(crate) fn touch(&self, seq: u64, incidents: Vec<IncidentId>) {
+        if !incidents.is_empty() {
+            hold(&self.touched).insert(seq, incidents);
+        }
+    }
+
+    /// The incidents that commits up to `seq` touched and no rows were written for yet.
+    pub(crate) fn touched(&self, seq: u64) -> Vec<(u64, Vec<IncidentId>)> {
+        hold(&self.touched).range(..=seq).map(|(seq, ids)| (*seq, ids.clone())).collect()
+    }
+
+    pub(crate) fn forget_touched(&self, seq: u64) {
+        hold(&self.touched).retain(|touched, _| *touched > seq);
+    }
+
+    /// Returns once `seq` is on disk.
+    pub(crate) async fn until_durable(&self, seq: u64) -> Result<(), StoreError> {
+        let mut progress = self.progress.subscribe();
+        let reached = progress
+            .wait_for(|progress| progress.durable >= seq || progress.ended.is_some())
+            .await
+            .map(|progress| progress.clone());
+        match reached {
+            Ok(progress) if progress.durable >= seq => Ok(()),
+            Ok(progress) => Err(StoreError::Failed(progress.ended.unwrap_or_default())),
+            Err(_) => Err(StoreError::Failed("the journal is closed".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Proves a folder: that no line was changed, and that the rows are what the lines say.
+//!
+//! [`audit`] needs nothing but the journal's files and, to prove that they were not all
+//! written anew, a public key from elsewhere. It changes nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::checkpoint;
+use super::journal::{
+    Checked, Head, OpenError, Place, Raw, RealMedium, TornTail, parse, scan, to_u64,
+};
+use crate::engine::ports::{Store, StoreError};
+use crate::model::entry::{Commit, Entry};
+
+/// Hashes remembered for checkpoints, which come every hundred lines or so.
+const REMEMBERED: usize = 10_000;
+
+/// Keys named in a report of rows; all are counted.
+const NAMED: usize = 100;
+
+/// Commits or rows read at once.
+const READ: usize = 512;
+
+/// A line that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct BadEntry {
+    pub(crate) place: Place,
+    pub(crate) why: String,
+}
+
+/// What `audit verify` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct AuditReport {
+    pub(crate) segments: u64,
+    pub(crate) lines: u64,
+    pub(crate) entries: u64,
+    pub(crate) checkpoints: u64,
+    pub(crate) head: u64,
+    pub(crate) head_hash: String,
+    /// The key that checkpoints were held against.
+    pub(crate) key: Option<String>,
+    /// Everything up to here is covered by a signature.
+    pub(crate) signed_up_to: u64,
+    /// Bytes of a write that was never acknowledged.
+    pub(crate) torn: Option<TornTail>,
+    pub(crate) first_bad: Option<BadEntry>,
+}
+
+/// Walks the journal of the folder at `path`. Without a `key`, the journal's own is believed.
+/// Blocks.
+pub(crate) fn audit(path: &Path, key: Option<&str>) -> Result<AuditReport, StoreError> {
+    let medium = RealMedium::new(&path.join("journal"));
+    let mut audit = Audit::default();
+    audit.report.key = key.map(str::to_owned);
+    let scanned = scan(&medium, &mut |place, raw, checked| audit.line(place, raw, checked));
+    let mut report = audit.report;
+    if let Some(head) = audit.recent.pop_back() {
+        report.head = head.seq;
+        report.head_hash = head.hash;
+    }
+    match scanned {
+        Ok(scan) => report.torn = scan.torn,
+        Err(OpenError::Damaged { place, why }) => {
+            report.first_bad.get_or_insert(BadEntry { place, why });
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(report)
+}
+
+#[derive(Default)]
+struct Audit {
+    report: AuditReport,
+    recent: VecDeque<Head>,
+    segment: String,
+}
+
+impl Audit {
+    fn line(&mut self, place: &Place, raw: &Raw, checked: &Checked) {
+        if self.segment != place.segment {
+            self.segment.clone_from(&place.segment);
+            self.report.segments += 1;
+        }
+        self.report.lines += 1;
+        match parse(&raw.bytes) {
+            Ok(commit) => self.entries(place, &commit),
+            Err(bad) => self.bad(place, bad.to_string()),
+        }
+        self.recent.push_back(Head { seq: checked.seq, hash: checked.hash.clone() });
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
+    }
+
+    fn entries(&mut self, place: &Place, commit: &Commit) {
+        for entry in &commit.entries {
+            self.report.entries += 1;
+            match entry {
+                Entry::DeploymentCreated(created) if self.report.key.is_none() => {
+                    self.report.key = Some(created.key.clone());
+                }
+                Entry::Checkpoint { head, seq, key, signature } => {
+                    self.report.checkpoints += 1;
+                    match self.checkpoint(*seq, head, key, signature) {
+                        Ok(()) => self.report.signed_up_to = *seq,
+                        Err(why) => self.bad(place, format!("the checkpoint of line {seq}: {why}")),
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn checkpoint(&self, seq: u64, head: &str, key: &str, signature: &str) -> Result<(), String> {
+        let trusted = self.report.key.as_deref().ok_or("no key is known to hold it against")?;
+        checkpoint::verify(trusted, key, seq, head, signature).map_err(|bad| bad.to_string())?;
+        let line = self.recent.iter().rev().find(|line| line.seq == seq);
+        match line {
+            Some(line) if line.hash == head => Ok(()),
+            Some(_) => Err("the line has another hash than was signed".to_owned()),
+            None => Err("the line is not before it, or too far before it".to_owned()),
+        }
+    }
+
+    fn bad(&mut self, place: &Place, why: String) {
+        self.report.first_bad.get_or_insert_with(|| BadEntry { place: place.clone(), why });
+    }
+}
+
+/// How rows differ from those expected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct RowsReport {
+    /// The sequence that the rows stand at.
+    pub(crate) projected: u64,
+    pub(crate) rows: u64,
+    pub(crate) differences: u64,
+    /// The first keys that are expected and not there.
+    pub(crate) missing: Vec<String>,
+    /// The first keys that are there and not expected.
+    pub(crate) unexpected: Vec<String>,
+    /// The first keys with another value.
+    pub(crate) different: Vec<String>,
+}
+
+/// Hands `fold` every commit up to the sequence that the rows stand at, and says which that is.
+pub(crate) async fn fold_journal(
+    store: &dyn Store,
+    mut fold: impl FnMut(&Commit) + Send,
+) -> Result<u64, StoreError> {
+    let projected = store.projected().await?;
+    let mut at = 0;
+    while at < projected {
+        let commits = store.commits(at, READ).await?;
+        if commits.is_empty() {
+            return Err(StoreError::Read(format!("the journal has no line {}", at + 1)));
+        }
+        for commit in commits.iter().filter(|commit| commit.seq <= projected) {
+            fold(commit);
+        }
+        at = commits.last().map_or(projected, |commit| commit.seq);
+    }
+    Ok(projected)
+}
+
+/// Compares the store's rows with those that the fold expects.
+pub(crate) async fn compare_rows(
+    store: &dyn Store,
+    mut expected: BTreeMap<String, Bytes>,
+) -> Result<RowsReport, StoreError> {
+    let mut report = RowsReport { projected: store.projected().await?, ..RowsReport::default() };
+    let mut after: Option<String> = None;
+    loop {
+        let rows = store.scan("", after.as_deref(), READ).await?;
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(last.clone());
+        report.rows += to_u64(rows.len());
+        for (key, value) in rows {
+            match expected.remove(&key) {
+                Some(wanted) if wanted == value => {}
+                Some(_) => name(&mut report.differences, &mut report.different, key),
+                None => name(&mut report.differences, &mut report.unexpected, key),
+            }
+        }
+    }
+    for key in expected.into_keys() {
+        name(&mut report.differences, &mut report.missing, key);
+    }
+    Ok(report)
+}
+
+fn name(count: &mut u64, names: &mut Vec<String>, key: String) {
+    *count += 1;
+    if names.len() < NAMED {
+        names.push(key);
+    }
+}

@@ -1,0 +1,132 @@
+//! Real records that nobody here wrote: the two real bursts are found, and everything quiet
+//! stays quiet. Where they come from is in `tests/fixtures/NOTICE.md`.
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use std::io::Read as _;
+use std::path::Path;
+
+/// File, source kind, then records: all, understood, irrelevant, with problems; then incidents.
+type Line = (&'static str, &'static str, [u64; 4], usize);
+
+const FILES: [Line; 17] = [
+    ("pingid/pingid-bursts-AB.log", "pingid", [38, 20, 18, 0], 1),
+    ("pingid/splunk-data_sources-examples.jsonl", "pingid", [1, 1, 0, 0], 0),
+    ("okta/msaad00-okta_system_log_raw_sample.json", "okta", [9, 6, 3, 0], 0),
+    ("okta/okta_cl_2021.json.gz", "okta", [593, 77, 516, 0], 0),
+    ("okta/panther-rule-tests.jsonl", "okta", [100, 18, 48, 34], 1),
+    ("okta/panther-scenario-admin_privs_assigned.jsonl", "okta", [1, 0, 1, 0], 0),
+    ("okta/panther-scenario-brute_force_logins.jsonl", "okta", [10, 10, 0, 0], 0),
+    ("okta/panther-scenario-legit_login.jsonl", "okta", [5, 5, 0, 0], 0),
+    ("okta/stix-shifter-okta.jsonl", "okta", [4, 4, 0, 0], 0),
+    ("entra/cribl-graph-signins.jsonl", "entra", [2, 2, 0, 0], 0),
+    ("entra/msticnb-aad_signin_random.jsonl.gz", "entra", [300, 294, 6, 0], 0),
+    ("entra/msticnb-aad_signin_user.jsonl.gz", "entra", [31, 31, 0, 0], 0),
+    ("entra/otrf-AADAuditEvents.json", "entra", [4, 0, 4, 0], 0),
+    ("entra/panther-rule-tests.jsonl", "entra", [47, 18, 29, 0], 0),
+    ("entra/sentinel-training-sign-in_adelete.csv", "entra", [56, 53, 3, 0], 0),
+    ("entra/splunk-data_sources-examples.jsonl", "entra", [16, 4, 12, 0], 0),
+    ("webhooks/okta-event-hook.json", "okta", [1, 1, 0, 0], 0),
+];
+
+fn read(file: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/open").join(file);
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut out = Vec::new();
+    if Path::new(file).extension().is_some_and(|ending| ending == "gz") {
+        GzDecoder::new(bytes.as_slice()).read_to_end(&mut out).expect("a whole gzip file");
+    } else {
+        out = bytes;
+    }
+    if file.contains("rule-tests") { unwrap_logs(&out) } else { out }
+}
+
+/// The rule tests keep each record under `log`, beside what the rule was expected to say.
+fn unwrap_logs(bytes: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(bytes).expect("UTF-8");
+    let logs = text.lines().filter(|line| !line.trim().is_empty()).map(|line| {
+        let wrapped: Value = serde_json::from_str(line).expect("a JSON line");
+        wrapped["log"].clone()
+    });
+    Value::Array(logs.collect()).to_string().into_bytes()
+}
+
+fn summary(file: &str, kind: &str) -> Value {
+    quell::open_data_summary(kind, &read(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
+}
+
+#[test]
+fn every_record_is_accounted_for_and_only_the_real_bursts_and_reports_open_incidents() {
+    let mut table = Vec::new();
+    for (file, kind, _, _) in FILES {
+        let told = summary(file, kind);
+        let count = |name: &str| told[name].as_u64().unwrap_or_default();
+        let records =
+            [count("records"), count("understood"), count("irrelevant"), count("problems")];
+        let incidents = told["incidents"].as_array().map_or(0, Vec::len);
+        table.push((file, kind, records, incidents));
+    }
+
+    // One comparison, so that a failure shows the whole table.
+    assert_eq!(table, FILES);
+}
+
+/// The ground truth of the data set: six timeouts in 125 s, eight in 406 s, no approval.
+#[test]
+fn both_real_bursts_are_found_with_their_windows_and_no_approval() {
+    let told = summary("pingid/pingid-bursts-AB.log", "pingid");
+    let incident = &told["incidents"][0];
+
+    assert_eq!(incident["subject"], "victim_user");
+    assert_eq!(incident["stage"], "suspected");
+    assert_eq!(incident["outcome"], "none");
+    let episodes: Vec<_> = incident["episodes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|e| {
+            (e["first"].as_str(), e["last"].as_str(), e["failed"].as_u64(), e["stage"].as_str())
+        })
+        .collect();
+    assert_eq!(
+        episodes,
+        [
+            (
+                Some("2023-05-10T14:17:50.052Z"),
+                Some("2023-05-10T14:19:55.252Z"),
+                Some(6),
+                Some("suspected")
+            ),
+            (
+                Some("2023-05-10T14:38:37.958Z"),
+                Some("2023-05-10T14:45:23.743Z"),
+                Some(8),
+                Some("suspected")
+            ),
+        ]
+    );
+}
+
+/// The export holds the same events up to eight times.
+#[test]
+fn reingested_events_count_once() {
+    assert_eq!(summary("okta/okta_cl_2021.json.gz", "okta")["distinct_events"], 22);
+    // A challenge and the success after it share the record's id and are two facts.
+    let random = summary("entra/msticnb-aad_signin_random.jsonl.gz", "entra");
+    assert_eq!(random["distinct_events"], 301);
+}
+
+#[test]
+fn the_one_incident_of_the_rule_tests_is_a_persons_report() {
+    let told = summary("okta/panther-rule-tests.jsonl", "okta");
+
+    assert_eq!(told["incidents"][0]["subject"], "homer.simpson@duff.com");
+    assert_eq!(told["incidents"][0]["stage"], "suspected");
+}
+
+#[test]
+fn an_unknown_kind_is_named() {
+    let refused = quell::open_data_summary("splunk", b"[]").unwrap_err();
+
+    assert!(refused.contains("`splunk` is no kind of source"), "{refused}");
+}
