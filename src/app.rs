@@ -1,0 +1,4 @@
+//! Puts the rooms together.
+
+pub(crate) mod ports;
+pub(crate) mod trial;
