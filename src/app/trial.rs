@@ -89,7 +89,10 @@ mod tests {
             let failed: Vec<&Line> = lines.iter().filter(|l| !l.problems.is_empty()).collect();
             assert!(failed.is_empty(), "{failed:#?}");
             assert!(coverage.never_ran().is_empty(), "{path}: {:?}", coverage.never_ran());
-            assert_eq!((coverage.seen_true, coverage.seen_false), (coverage.conditions, coverage.conditions));
+            assert_eq!(
+                (coverage.seen_true, coverage.seen_false),
+                (coverage.conditions, coverage.conditions)
+            );
         }
     }
 }
