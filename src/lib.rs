@@ -3,12 +3,14 @@
 
 pub(crate) mod approval;
 pub mod cli;
+pub(crate) mod connector;
 pub(crate) mod detect;
 pub(crate) mod diagnostic;
 pub(crate) mod engine;
 pub(crate) mod intake;
 pub(crate) mod model;
 pub(crate) mod playbook;
+pub(crate) mod secret;
 pub(crate) mod store;
 pub(crate) mod template;
 
