@@ -149,6 +149,10 @@ impl Store for DiskStore {
         self.journal.submit(&commit)
     }
 
+    fn ready(&self) -> Result<(), StoreError> {
+        self.journal.shared.refusal().map_or(Ok(()), Err)
+    }
+
     fn durable(&self) -> u64 {
         self.journal.shared.durable()
     }

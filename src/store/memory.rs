@@ -247,6 +247,10 @@ impl Store for MemoryStore {
         Box::pin(durable(self.0.clone(), seq, delay))
     }
 
+    fn ready(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn durable(&self) -> u64 {
         self.0.durable()
     }
