@@ -83,6 +83,8 @@ pub(crate) struct Running {
     pub(crate) addr: SocketAddr,
     pub(crate) engine: Engine,
     pub(crate) candidates: Candidates,
+    /// The same routes, to be called without a socket.
+    pub(crate) router: axum::Router,
     store: Arc<DiskStore>,
     closing: watch::Sender<bool>,
     served: oneshot::Receiver<()>,
@@ -125,10 +127,10 @@ impl Quell {
             answers,
         });
         let console = console.map(|build| build(&engine, &candidates));
-        let (addr, served) =
-            serve(&engine, config.server.listen, server::router(api, console), closed).await?;
+        let router = server::router(api, console);
+        let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
         tracing::info!("Began to serve on {addr}");
-        Ok(Running { addr, engine, candidates, store, closing, served })
+        Ok(Running { addr, engine, candidates, router, store, closing, served })
     }
 }
 
