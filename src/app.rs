@@ -7,11 +7,12 @@
 mod chores;
 mod found;
 mod playbooks;
-mod ports;
+mod plugs;
+pub(crate) mod ports;
 mod recall;
 mod sources;
-mod system;
 mod timed;
+pub(crate) mod trial;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,9 +32,9 @@ use crate::telemetry::Metrics;
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
-pub(crate) use ports::{Plugs, catalogue, connect};
+pub(crate) use plugs::{Plugs, catalogue, connect};
+pub(crate) use ports::{SystemClock, SystemEntropy};
 pub(crate) use recall::state as recall_state;
-pub(crate) use system::{SystemClock, SystemEntropy};
 
 /// Builds the console's routes once there is an engine to look at.
 pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates) -> axum::Router + Send>;

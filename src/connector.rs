@@ -35,3 +35,4 @@ pub(crate) mod request;
 pub(crate) mod resolve;
 pub(crate) mod response;
 pub(crate) mod retry_after;
+pub(crate) mod schema;

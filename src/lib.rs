@@ -10,6 +10,7 @@ pub(crate) mod detect;
 pub(crate) mod diagnostic;
 pub(crate) mod engine;
 pub(crate) mod intake;
+pub(crate) mod lab;
 pub(crate) mod model;
 pub(crate) mod playbook;
 pub(crate) mod secret;

@@ -32,5 +32,5 @@ pub(crate) use check::{Checked, check};
 pub(crate) use digest::{canonical, digest};
 pub(crate) use graph::graph;
 pub(crate) use schema::schema;
-pub(crate) use shipped::SHIPPED;
+pub(crate) use shipped::{SHIPPED, SHIPPED_TRIALS};
 pub(crate) use skeleton::{UnfitName, skeleton};

@@ -1,78 +1,39 @@
-//! Connections as the engine's ports.
+//! Joins the connector room to the engine's ports, and the system's clock and randomness.
 
 use async_trait::async_trait;
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::connector::catalogue::{Catalogue as Manifests, ManifestErrors};
-use crate::connector::connections::{Connections, Ports};
-use crate::connector::outbound::Dial;
+use crate::connector::connections::Connections;
 use crate::engine::ports::{Actions, Catalogue, Clock, Directory, Entropy, Found};
 use crate::model::action::{
     ActionSpec, Applied, Call, CallResult, ReadBack, Signature, Signatures, Target, Unavailable,
 };
 use crate::model::id::{Capability, ConnectionId};
 use crate::model::subject::Alias;
-use crate::secret::{Scrubber, Sources};
+use crate::model::time::Time;
 
-use super::BootError;
-
-/// What the engine calls through.
-#[derive(Clone)]
-pub(crate) struct Plugs {
-    pub(crate) catalogue: Arc<dyn Catalogue>,
-    pub(crate) actions: Arc<dyn Actions>,
-    pub(crate) directory: Arc<dyn Directory>,
-    /// What playbooks may call.
-    pub(crate) signatures: Arc<Signatures>,
+/// The configured connections, as the engine sees them.
+pub(crate) struct Reach {
+    connections: Connections,
+    signatures: Signatures,
 }
 
-/// The manifests: those compiled in, with the configured folder's laid over them.
-pub(crate) fn catalogue(config: &Config) -> Result<Manifests, ManifestErrors> {
-    let folder = &config.store.connectors;
-    if folder.as_os_str().is_empty() {
-        Manifests::builtin()
-    } else {
-        Manifests::with_folder(folder)
+impl Reach {
+    pub(crate) fn new(connections: Connections) -> Arc<Self> {
+        let signatures = connections.signatures();
+        Arc::new(Self { connections, signatures })
+    }
+
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    pub(crate) fn signatures(&self) -> &Signatures {
+        &self.signatures
     }
 }
 
-/// Makes the configured connections; `dial` is the way out.
-pub(crate) fn connect(
-    config: &Config,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    secrets: &Sources,
-    scrubber: &Scrubber,
-    dial: Dial,
-) -> Result<Plugs, BootError> {
-    let manifests = catalogue(config).map_err(|e| BootError::Connections(e.0))?;
-    let ports = Ports {
-        clock: Arc::new(move || clock.now()),
-        entropy: Arc::new(move |bytes: &mut [u8]| entropy.fill(bytes)),
-        sources: secrets.clone(),
-        scrubber: scrubber.clone(),
-        dial,
-    };
-    let connections = config.connections.iter().map(|(id, o)| (id.clone(), o.clone()));
-    let connections = Connections::new(Arc::new(manifests), connections, ports)
-        .map_err(BootError::Connections)?;
-    let signatures = Arc::new(connections.signatures());
-    let plugged = Arc::new(Plugged { connections, signatures: signatures.clone() });
-    Ok(Plugs {
-        catalogue: plugged.clone(),
-        actions: plugged.clone(),
-        directory: plugged,
-        signatures,
-    })
-}
-
-struct Plugged {
-    connections: Connections,
-    signatures: Arc<Signatures>,
-}
-
-impl Catalogue for Plugged {
+impl Catalogue for Reach {
     fn resolve(
         &self,
         name: &str,
@@ -81,45 +42,35 @@ impl Catalogue for Plugged {
     ) -> Result<ActionSpec, Unavailable> {
         self.connections.resolve(name, connection, target)
     }
-
     fn connections_for(&self, name: &str) -> Vec<ConnectionId> {
         self.connections.connections_for(name)
     }
-
     fn capability_of(&self, name: &str) -> Option<Capability> {
         self.connections.capability_of(name)
     }
-
     fn signature(&self, name: &str) -> Option<&Signature> {
         self.signatures.get(name)
     }
-
-    fn item_input(&self, name: &str) -> Option<String> {
-        self.connections.item_input(name)
-    }
-
     fn concurrency(&self, connection: &ConnectionId) -> usize {
         self.connections.concurrency(connection)
     }
 }
 
 #[async_trait]
-impl Actions for Plugged {
+impl Actions for Reach {
     async fn call(&self, call: &Call) -> CallResult {
         self.connections.call(call).await
     }
-
     async fn read_back(&self, applied: &Applied) -> ReadBack {
         self.connections.read_back(applied).await
     }
-
     async fn already_so(&self, call: &Call) -> Option<bool> {
         self.connections.already_so(call).await
     }
 }
 
 #[async_trait]
-impl Directory for Plugged {
+impl Directory for Reach {
     async fn look_up(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found {
         let looked = self.connections.look_up(aliases, connections).await;
         Found {
@@ -128,5 +79,58 @@ impl Directory for Plugged {
             aliases: looked.aliases,
             unread: looked.unread,
         }
+    }
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the time comes from")]
+    fn now(&self) -> Time {
+        chrono::Utc::now()
+    }
+    async fn sleep_until(&self, at: Time) {
+        let wait = (at - self.now()).to_std().unwrap_or_default();
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        // The operating system's generator does not fail once the machine is up; going on
+        // with predictable bytes would be worse than ending.
+        assert!(aws_lc_rs::rand::fill(bytes).is_ok(), "the operating system gave no randomness");
+    }
+}
+
+/// Time that passes only when nothing else is left to do: for trials of playbooks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VirtualClock {
+    zero: tokio::time::Instant,
+    start: Time,
+}
+
+impl VirtualClock {
+    /// Starts at `start`; the runtime's time must be paused.
+    pub(crate) fn starting(start: Time) -> Self {
+        Self { zero: tokio::time::Instant::now(), start }
+    }
+}
+
+#[async_trait]
+impl Clock for VirtualClock {
+    fn now(&self) -> Time {
+        self.start + chrono::TimeDelta::from_std(self.zero.elapsed()).unwrap_or_default()
+    }
+    async fn sleep_until(&self, at: Time) {
+        let wait = (at - self.now()).to_std().unwrap_or_default();
+        tokio::time::sleep(wait).await;
     }
 }

@@ -24,8 +24,9 @@ pub(crate) fn settings(config: Config) -> Settings {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let (secrets, scrubber) = (Secrets::lab(), Scrubber::default());
-    let plugs =
-        connect(&config, clock.clone(), entropy.clone(), &secrets, &scrubber, dial()).unwrap();
+    let plugs = connect(&config, clock.clone(), entropy.clone(), &secrets, &scrubber, dial())
+        .unwrap()
+        .into();
     Settings { config, clock, entropy, secrets, scrubber, plugs, console: None }
 }
 

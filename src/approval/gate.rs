@@ -7,6 +7,7 @@ use crate::model::subject::{Account, Link};
 
 /// Everything that the doctrine looks at.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that the doctrine asks for")]
 pub(crate) struct Question<'a> {
     pub(crate) effect: Effect,
     pub(crate) reversal: Reversal,
@@ -89,6 +90,15 @@ fn contain(q: &Question<'_>) -> Gate {
             guardrail: "protected",
             reason: format!(
                 "`{}` is on the protected list: revoke and page, never block or reset",
+                account.login
+            ),
+        };
+    }
+    if let Some(account) = q.account.filter(|a| a.roles_unread) {
+        return Gate::Refuse {
+            guardrail: "unresolved",
+            reason: format!(
+                "the roles of `{}` could not be read: revoke and page, never block or reset",
                 account.login
             ),
         };

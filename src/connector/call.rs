@@ -79,19 +79,18 @@ impl Connections {
         given.password = password.as_ref().map(|p| p.as_str());
         let sending = Sending { connection, given };
         let limit = action.limits.timeout.duration();
-        let result = match tokio::time::timeout(limit, self.send(&sending)).await {
-            Ok(Came::Final(result)) => result,
-            Ok(Came::Unclear(refused)) => match &action.already_so {
-                Some(look) => {
+        let whole = async {
+            match (self.send(&sending).await, &action.already_so) {
+                (Came::Unclear(refused), Some(look)) => {
                     self.settle(connection, described, look, &sending.given, refused).await
                 }
-                None => refused,
-            },
-            Err(_) => CallResult::failed(
-                Outcome::Unknown,
-                format!("no answer within {}", action.limits.timeout),
-            ),
+                (Came::Final(result) | Came::Unclear(result), _) => result,
+            }
         };
+        let result = tokio::time::timeout(limit, whole).await.unwrap_or_else(|_| {
+            let why = format!("no answer within {}", action.limits.timeout);
+            CallResult::failed(Outcome::Unknown, why)
+        });
         match &password {
             // Known here and nowhere else, so it is taken out here and then forgotten.
             Some(password) => {

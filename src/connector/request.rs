@@ -72,9 +72,16 @@ impl Given<'_> {
         Ok(ctx)
     }
 
-    /// The account that the call is about: its own input, or that of its factor.
+    /// The account that the call is about: its own input, or that of its factor. Every field is there.
     pub(crate) fn account(&self) -> Value {
-        account_of(&self.inputs).cloned().unwrap_or_default()
+        let mut account = json!({"connection": "", "id": "", "login": "", "name": "",
+            "status": "", "authority": "cloud", "privileged": false});
+        if let Some(Value::Object(own)) = account_of(&self.inputs) {
+            for (name, value) in own.iter().filter(|(_, value)| !value.is_null()) {
+                account[name] = value.clone();
+            }
+        }
+        account
     }
 }
 

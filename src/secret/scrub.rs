@@ -15,7 +15,7 @@ use super::SecretString;
 /// Shorter values would take ordinary words out of every text.
 const SHORTEST: usize = 6;
 /// Secrets that pass (generated passwords, access tokens) are kept this many at a time.
-const PASSING: usize = 2_000;
+const PASSING: usize = 64;
 
 #[derive(Default)]
 struct Known {
@@ -30,6 +30,15 @@ pub(crate) struct Scrubber(Arc<RwLock<Known>>);
 impl Scrubber {
     /// From now on `secret` is taken out of every text; a new value under the same name joins the older.
     pub(crate) fn register(&self, secret: &SecretString) {
+        let is_known = |known: &Known| {
+            known
+                .lasting
+                .get(secret.name())
+                .is_some_and(|kept| kept.iter().any(|form| form.as_str() == secret.expose()))
+        };
+        if is_known(&self.0.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
         let forms = forms(secret.expose());
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let kept = known.lasting.entry(secret.name().to_owned()).or_default();

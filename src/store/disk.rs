@@ -150,7 +150,7 @@ impl Store for DiskStore {
     }
 
     fn ready(&self) -> Result<(), StoreError> {
-        self.journal.shared.refusal().map_or(Ok(()), Err)
+        self.journal.ready()
     }
 
     fn durable(&self) -> u64 {
