@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod approval;
 pub mod cli;
+pub(crate) mod config;
 pub(crate) mod connector;
 pub(crate) mod detect;
 pub(crate) mod diagnostic;
@@ -13,7 +14,9 @@ pub(crate) mod lab;
 pub(crate) mod model;
 pub(crate) mod playbook;
 pub(crate) mod secret;
+pub(crate) mod server;
 pub(crate) mod store;
+pub(crate) mod telemetry;
 pub(crate) mod template;
 
 /// Reads a file of records as one source kind would, runs the detections over it without acting,
