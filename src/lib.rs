@@ -3,11 +3,13 @@
 
 pub(crate) mod approval;
 pub mod cli;
+pub(crate) mod console;
 pub(crate) mod detect;
 pub(crate) mod diagnostic;
 pub(crate) mod engine;
 pub(crate) mod intake;
 pub(crate) mod model;
+pub(crate) mod people;
 pub(crate) mod playbook;
 pub(crate) mod store;
 pub(crate) mod template;
