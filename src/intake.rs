@@ -159,7 +159,7 @@ mod tests {
     fn a_rebatched_body_holds_the_same_records() {
         let body = br#"{"records":[{"a":1},{"a":2},{"a":3}]}"#;
 
-        let batches = rebatch(Kind::Entra, body, 16).unwrap();
+        let batches = rebatch(Kind::Entra, body, 18).unwrap();
 
         assert_eq!(batches, [r#"[{"a":1},{"a":2}]"#, r#"[{"a":3}]"#]);
     }

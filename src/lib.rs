@@ -4,13 +4,16 @@
 pub(crate) mod approval;
 pub mod cli;
 pub(crate) mod console;
+pub(crate) mod connector;
 pub(crate) mod detect;
 pub(crate) mod diagnostic;
 pub(crate) mod engine;
 pub(crate) mod intake;
+pub(crate) mod lab;
 pub(crate) mod model;
 pub(crate) mod people;
 pub(crate) mod playbook;
+pub(crate) mod secret;
 pub(crate) mod store;
 pub(crate) mod template;
 

@@ -7,6 +7,7 @@ use crate::model::subject::{Account, Link};
 
 /// Everything that the doctrine looks at.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that the doctrine asks for")]
 pub(crate) struct Question<'a> {
     pub(crate) effect: Effect,
     pub(crate) reversal: Reversal,

@@ -24,8 +24,24 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// The digest of an action's inputs: what a grant and the request about to be sent are compared by.
+///
+/// An account counts by its connection and immutable id. What is read about it (its status,
+/// its display name) changes while people think, above all by containment itself.
 pub(crate) fn params_digest(inputs: &BTreeMap<String, Value>) -> String {
-    sha256_hex(&canonical(inputs))
+    let named: BTreeMap<&String, Value> =
+        inputs.iter().map(|(name, value)| (name, lasting(value))).collect();
+    sha256_hex(&canonical(&named))
+}
+
+fn lasting(value: &Value) -> Value {
+    match value {
+        Value::Object(map) if map.contains_key("connection") && map.contains_key("id") => {
+            serde_json::json!({ "connection": map["connection"], "id": map["id"] })
+        }
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), lasting(v))).collect(),
+        Value::Array(list) => list.iter().map(lasting).collect(),
+        other => other.clone(),
+    }
 }
 
 /// One digest over all items, in order.

@@ -101,7 +101,10 @@ pub(crate) fn account_of(item: &Value) -> Option<AccountKey> {
 
 /// A stable name for an item of a `for_each`.
 pub(crate) fn item_name(item: &Value) -> String {
-    match (account_of(item), item.get("account").and(item.get("id")).and_then(Value::as_str)) {
+    match (
+        account_of(item),
+        item.get("account").and_then(|_| item.get("id")).and_then(Value::as_str),
+    ) {
         (Some(account), Some(factor)) => format!("{account}#{factor}"),
         (Some(account), None) => account.to_string(),
         (None, _) => match item {

@@ -4,9 +4,11 @@
 //! done now. The driver applies the answers and asks again until there is
 //! nothing more to say; then the run waits for a call, a person or a time.
 
+mod begun;
 mod cell;
 mod contained;
 mod expand;
+mod judge;
 pub(crate) mod rise;
 
 use std::collections::BTreeSet;
@@ -35,14 +37,22 @@ pub(crate) enum Lane {
     Shut(Time),
 }
 
+/// How far reading a subject's accounts is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LookUp {
+    Due,
+    UnderWay,
+    /// It failed; again then.
+    Again(Time),
+}
+
 /// What is under way in this process, which the journal does not say.
 pub(crate) trait Busy {
     fn in_flight(&self, run: RunId, cell: &CellKey) -> bool;
     fn lane(&self, connection: &ConnectionId) -> Lane;
     /// Another cell's action on this account is between intent and resolved outcome.
     fn locked(&self, account: &AccountKey, run: RunId, cell: &CellKey) -> bool;
-    /// The subject is being looked up, or will be again then.
-    fn looking_up(&self, run: RunId) -> Option<Option<Time>>;
+    fn look_up(&self, run: RunId) -> LookUp;
 }
 
 /// What `decide` looks at.
@@ -62,21 +72,11 @@ pub(crate) enum Command {
     /// Read the subject's accounts.
     LookUp,
     /// The step ends without an effect.
-    Skip {
-        cell: CellKey,
-        capability: Option<Capability>,
-        account: Option<AccountKey>,
-        conclusion: Conclusion,
-        not_applicable: bool,
-        reason: String,
-    },
+    Skip(Box<Skip>),
     /// A guardrail says no; `until` = look again then, otherwise the step ends as refused.
     Refuse {
-        cell: CellKey,
-        account: Option<AccountKey>,
-        capability: Capability,
+        skip: Box<Skip>,
         guardrail: String,
-        reason: String,
         until: Option<Time>,
     },
     /// Commit the intent, then call.
@@ -115,6 +115,17 @@ pub(crate) enum Command {
         status: RunStatus,
     },
     WaitOn(WaitingOn),
+}
+
+/// How a step ends that has no effect.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Skip {
+    pub(crate) cell: CellKey,
+    pub(crate) capability: Option<Capability>,
+    pub(crate) account: Option<AccountKey>,
+    pub(crate) conclusion: Conclusion,
+    pub(crate) not_applicable: bool,
+    pub(crate) reason: String,
 }
 
 /// An effect about to be intended.
@@ -157,7 +168,11 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
         return decided;
     }
     let mut pass = cell::Pass::new(view, &mut decided);
-    let all_concluded = rounds(view.run).iter().all(|round| pass.round(round));
+    // Every round is walked, whether or not the one before has concluded.
+    let mut all_concluded = true;
+    for round in rounds(view.run) {
+        all_concluded &= pass.round(&round);
+    }
     let to_ask = std::mem::take(&mut pass.to_ask);
     let waiting = pass.waiting;
     if !to_ask.is_empty() && view.state.paused.is_none() {

@@ -138,21 +138,17 @@ impl Engine {
                 watch_until: tx.at + self.policy().watch.delta(),
                 trigger: Some(Trigger::Manual),
             };
-            let incident = match tx.core.state.open_incident(known.id, tx.at).map(|i| i.id) {
-                Some(incident) => {
-                    tx.push(Entry::IncidentStaged(Box::new(IncidentRisen { incident, evidence })));
-                    incident
-                }
-                None => {
-                    let incident = IncidentId::mint(tx.at, self.ports().entropy.id());
-                    let opened = crate::model::entry::IncidentOpened {
-                        incident,
-                        subject: known.id,
-                        evidence,
-                    };
-                    tx.push(Entry::IncidentOpened(Box::new(opened)));
-                    incident
-                }
+            let incident = if let Some(incident) =
+                tx.core.state.open_incident(known.id, tx.at).map(|i| i.id)
+            {
+                tx.push(Entry::IncidentStaged(Box::new(IncidentRisen { incident, evidence })));
+                incident
+            } else {
+                let incident = IncidentId::mint(tx.at, self.ports().entropy.id());
+                let opened =
+                    crate::model::entry::IncidentOpened { incident, subject: known.id, evidence };
+                tx.push(Entry::IncidentOpened(Box::new(opened)));
+                incident
             };
             follow_up(self, tx, incident);
             let run = tx.core.state.incidents.get(&incident).and_then(|i| i.runs.last().copied());

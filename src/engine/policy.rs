@@ -36,6 +36,10 @@ pub(crate) struct Policy {
 /// How many account blocks may be done in an hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names are the settings' and say what is counted"
+)]
 pub(crate) struct Ceilings {
     pub(crate) automatic_blocks: usize,
     pub(crate) approved_blocks: usize,

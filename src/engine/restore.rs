@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::context::account_value;
 use super::ports::Catalogue;
 use super::state::State;
+use crate::model::action::{Effect, Reversal};
 use crate::model::id::{IncidentId, PlaybookName};
 use crate::model::incident::{ApprovalSeen, Incident};
 use crate::model::plan::{Does, OnError, Plan, PlanStep};
@@ -94,7 +95,6 @@ fn not_reversible(
             else {
                 continue;
             };
-            use crate::model::action::{Effect, Reversal};
             let how = match (signature.effect, signature.reversal) {
                 (Effect::Contain, Reversal::Recover) => {
                     "not reversible: recovered through the help desk"

@@ -394,10 +394,12 @@ pub(super) fn describe(run: &Run) -> String {
     let mut text =
         format!("{} {:?} {:?} on {:?}\n", run.id, run.purpose, run.status, run.waiting_on);
     for cell in run.cells.values() {
-        text.push_str(&format!(
-            "  {} {} {:?} {:?}\n",
+        let line = format!(
+            "  {} {} {:?} {:?}
+",
             cell.key.step, cell.key.item, cell.state, cell.problem
-        ));
+        );
+        text += &line;
     }
     text
 }

@@ -1,4 +1,4 @@
-//! PingID's audit records, one JSON object a line as its subscriptions and SIEM feeds write them.
+//! `PingID`'s audit records, one JSON object a line as its subscriptions and SIEM feeds write them.
 //!
 //! The phone that answers is not a requesting device, and is not kept as one. A record
 //! without `result` still says in `resources[].pingidmsg` what happened.
@@ -111,7 +111,7 @@ fn factor(message: &str) -> Factor {
     }
 }
 
-/// PingID asks after the first factor, so a prompt means that somebody had the password.
+/// `PingID` asks after the first factor, so a prompt means that somebody had the password.
 fn origin(message: &str) -> Origin {
     let message = message.trim_start().to_lowercase();
     if message.starts_with("vpn") {

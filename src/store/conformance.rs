@@ -48,7 +48,7 @@ impl OnDisk {
         let dir = tempfile::tempdir().unwrap();
         Folder::create(dir.path()).unwrap();
         let store = open(dir.path(), false).unwrap();
-        Self { dir, store }
+        Self { store, dir }
     }
 }
 
@@ -65,13 +65,13 @@ impl Bench for OnDisk {
         let Self { dir, store } = self;
         drop(store);
         let store = open(dir.path(), false).unwrap();
-        Self { dir, store }
+        Self { store, dir }
     }
     fn reopen_without_rows(self) -> Self {
         let Self { dir, store } = self;
         drop(store);
         let store = open(dir.path(), true).unwrap();
-        Self { dir, store }
+        Self { store, dir }
     }
 }
 

@@ -149,6 +149,10 @@ impl Store for DiskStore {
         self.journal.submit(&commit)
     }
 
+    fn ready(&self) -> Result<(), StoreError> {
+        self.journal.ready()
+    }
+
     fn durable(&self) -> u64 {
         self.journal.shared.durable()
     }

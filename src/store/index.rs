@@ -107,20 +107,17 @@ impl Index {
             Some(stored) => keys::parts(&stored),
             None => 0,
         };
-        let has = match value {
-            Some(value) => {
-                let (stored, parts) = keys::split(value)
-                    .ok_or_else(|| StoreError::Read(format!("row `{key}` is too long")))?;
-                for (n, part) in parts.iter().enumerate() {
-                    batch.insert(keys::part(&main, n), *part);
-                }
-                batch.insert(main.clone(), stored);
-                parts.len()
+        let has = if let Some(value) = value {
+            let (stored, parts) = keys::split(value)
+                .ok_or_else(|| StoreError::Read(format!("row `{key}` is too long")))?;
+            for (n, part) in parts.iter().enumerate() {
+                batch.insert(keys::part(&main, n), *part);
             }
-            None => {
-                batch.remove(main.clone());
-                0
-            }
+            batch.insert(main.clone(), stored);
+            parts.len()
+        } else {
+            batch.remove(main.clone());
+            0
         };
         for n in has..had {
             batch.remove(keys::part(&main, n));

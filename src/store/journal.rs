@@ -22,7 +22,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub(crate) struct JournalOptions {
     pub(crate) segment_bytes: u64,
     /// Segments grow by this much at a time.
     pub(crate) growth: u64,
-    /// Commits that may wait; more are told that the journal is busy.
+    /// Commits that may wait before deliveries are told that the journal is busy.
     pub(crate) queue: usize,
     /// Most commits of one write.
     pub(crate) group: usize,
@@ -74,7 +74,8 @@ impl Default for JournalOptions {
 pub(crate) struct Journal {
     pub(crate) shared: Arc<Shared>,
     pub(crate) reader: Reader,
-    queue: Mutex<Option<SyncSender<Queued>>>,
+    queue: Mutex<Option<Sender<Queued>>>,
+    queue_max: usize,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -88,7 +89,8 @@ impl Journal {
         let torn = scanned.torn.clone();
         let (map, segment) = scanned.into_segment(medium.as_ref())?;
         let shared = Arc::new(Shared::new(map));
-        let (sender, receiver) = sync_channel(options.queue);
+        let (sender, receiver) = channel();
+        let queue_max = options.queue;
         let writer = Writer::new(medium.clone(), shared.clone(), options, receiver, segment);
         let thread = Builder::new()
             .name("journal".to_owned())
@@ -98,12 +100,27 @@ impl Journal {
             shared: shared.clone(),
             reader: Reader { medium, shared },
             queue: Mutex::new(Some(sender)),
+            queue_max,
             thread: Mutex::new(Some(thread)),
         };
         Ok((journal, torn))
     }
 
+    /// Whether deliveries may be taken in: not while the disk is full or the queue is long.
+    pub(crate) fn ready(&self) -> Result<(), StoreError> {
+        if let Some(refusal) = self.shared.refusal() {
+            return Err(refusal);
+        }
+        if self.shared.waiting() >= self.queue_max {
+            return Err(StoreError::Busy("its queue is long".to_owned()));
+        }
+        Ok(())
+    }
+
     /// Queues a commit; the order of calls is the order of lines.
+    ///
+    /// Never refused for want of room: the state has moved already, so the line waits for
+    /// the disk instead. Deliveries are kept out by [`Journal::ready`].
     pub(crate) fn submit(&self, commit: &Commit) -> Durable {
         match self.enqueue(commit) {
             Ok(answer) => Box::pin(async move {
@@ -119,8 +136,8 @@ impl Journal {
         &self,
         commit: &Commit,
     ) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
-        if let Some(refusal) = self.shared.refusal() {
-            return Err(refusal);
+        if let Some(ended) = self.shared.ended() {
+            return Err(ended);
         }
         let body = Body::of(commit).map_err(|e| {
             StoreError::Read(format!("commit {} cannot be written as JSON: {e}", commit.seq))
@@ -129,13 +146,11 @@ impl Journal {
         let queued = Queued { body, incidents: incidents(commit), answer };
         let queue = hold(&self.queue);
         let sender = queue.as_ref().ok_or_else(|| StoreError::Failed("it is closed".to_owned()))?;
-        match sender.try_send(queued) {
-            Ok(()) => Ok(answered),
-            Err(TrySendError::Full(_)) => Err(StoreError::Busy("its queue is full".to_owned())),
-            Err(TrySendError::Disconnected(_)) => {
-                Err(StoreError::Failed("its writer ended".to_owned()))
-            }
-        }
+        self.shared.arrived();
+        sender
+            .send(queued)
+            .map(|()| answered)
+            .map_err(|_| StoreError::Failed("its writer ended".to_owned()))
     }
 
     /// Writes what is queued, then ends the writer. Blocks.

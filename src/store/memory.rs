@@ -168,6 +168,16 @@ impl Inner {
         }
     }
 
+    fn ready(&self) -> Result<(), StoreError> {
+        if self.progress.borrow().crashed {
+            return Err(crash());
+        }
+        if hold(&self.state).full {
+            return Err(StoreError::Busy("there is no room on its disk".to_owned()));
+        }
+        Ok(())
+    }
+
     fn take(&self, commit: Commit) -> Result<u64, StoreError> {
         if self.progress.borrow().crashed {
             return Err(crash());
@@ -245,6 +255,10 @@ impl Store for MemoryStore {
             }
         };
         Box::pin(durable(self.0.clone(), seq, delay))
+    }
+
+    fn ready(&self) -> Result<(), StoreError> {
+        self.0.ready()
     }
 
     fn durable(&self) -> u64 {

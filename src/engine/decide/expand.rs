@@ -40,6 +40,12 @@ pub(super) fn expand(
     if needs_accounts(step) && !accounts_are_read(view) {
         return Expansion::NeedsAccounts;
     }
+    // A step over a list that was skipped as a whole has a mark in place of its cells.
+    if step.for_each.is_some()
+        && view.run.cells.get(&whole).is_some_and(|c| super::is_concluded(&c.state))
+    {
+        return Expansion::Skipped(whole, String::new());
+    }
     let entered = view.run.cells.keys().any(|key| key.step == path);
     if let Some(when) = step.when.as_ref().filter(|_| !entered) {
         match template::evaluate(when, &context.into()) {

@@ -147,7 +147,9 @@ impl<'s> Chain<'s> {
         if !self.runs.iter().all(|r| r.status.ended()) {
             return false;
         }
-        let Ok(Value::Array(items)) = template::evaluate(for_each, &context.into()) else { return false };
+        let Ok(Value::Array(items)) = template::evaluate(for_each, &context.into()) else {
+            return false;
+        };
         items.iter().any(|item| {
             let name = item_name(item);
             !cells.iter().any(|c| c.key.item == name)

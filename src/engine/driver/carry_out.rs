@@ -1,16 +1,18 @@
 //! Turns `decide`'s commands into entries and effects.
 
 use chrono::TimeDelta;
+use std::time::Duration;
 
 use super::{Effect, Inner, Tx};
-use crate::engine::decide::{Busy, Command, Decided, Intend, Lane, View, decide};
+use crate::engine::decide::{Busy, Command, Decided, Intend, Lane, Skip, View, decide};
 use crate::model::action::Effect as Kind;
 use crate::model::approval::{Approval, ApprovalState, Asks, Item};
 use crate::model::entry::{Entry, StepIntent, StepSkipped};
-use crate::model::id::{ApprovalId, RunId};
+use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::model::incident::Severity;
 use crate::model::plan::{AskRule, OnTimeout};
 use crate::model::run::{CellKey, CellState, Conclusion, Purpose, RunStatus};
+use crate::model::time::Time;
 
 /// More rounds than any plan needs; a rule that never settles is a bug, and must not hang the process.
 const ROUNDS_MAX: usize = 500;
@@ -63,7 +65,7 @@ fn severity(tx: &Tx<'_>, run: RunId) -> Severity {
         .map_or(Severity::Low, |i| i.severity)
 }
 
-fn set_timer(inner: &Inner, tx: &mut Tx<'_>, run: RunId, wake: Option<crate::model::time::Time>) {
+fn set_timer(inner: &Inner, tx: &mut Tx<'_>, run: RunId, wake: Option<Time>) {
     if let Some(old) = tx.core.wakes.remove(&run) {
         tx.core.timers.remove(&(old, run));
     }
@@ -78,63 +80,22 @@ fn set_timer(inner: &Inner, tx: &mut Tx<'_>, run: RunId, wake: Option<crate::mod
 fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
     let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return false };
     match command {
+        Command::Intend(intend) => return begin_call(inner, tx, run, *intend),
+        Command::ReadBack { cell, in_doubt } => return begin_read(inner, tx, run, cell, in_doubt),
+        Command::Ask { items, rule } => return open_question(inner, tx, run, items, &rule),
+        Command::Expire { approval } => return expire(tx, run, approval),
         Command::LookUp => {
             let tries = tx.core.desk.look_ups.get(&run).map_or(0, |(tries, _)| *tries);
             tx.core.desk.look_ups.insert(run, (tries + 1, None));
             tx.effects.push(Effect::LookUp { run });
-            true
         }
-        Command::Skip { cell, capability, account, conclusion, not_applicable, reason } => {
-            tx.push(Entry::StepSkipped(Box::new(StepSkipped {
-                run,
-                incident,
-                cell,
-                capability,
-                account,
-                conclusion,
-                not_applicable,
-                reason,
-            })));
-            true
-        }
+        Command::Skip(skip) => skip_cell(tx, run, incident, *skip),
         Command::Settle { cell, conclusion, reason } => {
             settle_cell(tx, run, cell, conclusion, reason);
-            true
         }
-        Command::Refuse { cell, account, capability, guardrail, reason, until } => {
-            let refused = Entry::GuardrailRefused {
-                incident,
-                run,
-                cell: cell.clone(),
-                guardrail,
-                reason: reason.clone(),
-            };
-            tx.push(refused);
-            match until {
-                Some(until) => {
-                    tx.push(Entry::StepParked {
-                        run,
-                        incident,
-                        cell,
-                        until: Some(until),
-                        problem: reason,
-                    });
-                }
-                None => tx.push(Entry::StepSkipped(Box::new(StepSkipped {
-                    run,
-                    incident,
-                    cell,
-                    capability: Some(capability),
-                    account,
-                    conclusion: Conclusion::Refused,
-                    not_applicable: false,
-                    reason,
-                }))),
-            }
-            true
+        Command::Refuse { skip, guardrail, until } => {
+            refuse(tx, run, incident, *skip, guardrail, until);
         }
-        Command::Intend(intend) => begin_call(inner, tx, run, *intend),
-        Command::ReadBack { cell, in_doubt } => begin_read(inner, tx, run, cell, in_doubt),
         Command::BeginWait { cell, until } => {
             tx.push(Entry::StepParked {
                 run,
@@ -143,38 +104,80 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
                 until: Some(until),
                 problem: String::new(),
             });
-            true
         }
-        Command::Park { cell, problem } => {
-            tracing::error!(run.id = %run, step.id = %cell.step, "Step `{}` waits for a person: {problem}", cell.step);
-            let woken = tx.core.desk.unlock(run, &cell);
-            tx.push(Entry::StepParked { run, incident, cell, until: None, problem });
-            wake(inner, tx, woken, run);
-            true
-        }
-        Command::Ask { items, rule } => open_question(inner, tx, run, items, &rule),
-        Command::Expire { approval } => expire(tx, run, approval),
+        Command::Park { cell, problem } => park(inner, tx, run, incident, cell, problem),
         Command::Continue { round } => {
             let rises_seen = tx.core.state.incidents.get(&incident).map_or(0, |i| i.rises);
             tx.push(Entry::RunContinued { run, incident, round, rises_seen });
-            true
         }
         Command::Contained => {
             let watch_until = tx.at + inner.policy.watch.delta();
             tx.push(Entry::IncidentContained { incident, watch_until });
-            true
         }
         Command::End { status } => {
-            tx.push(Entry::RunEnded { run, incident, status });
-            cancel_questions(tx, run);
+            end_run(tx, run, status);
             set_timer(inner, tx, run, None);
-            false
+            return false;
         }
         Command::WaitOn(waiting_on) => {
             tx.push(Entry::RunParked { run, incident, waiting_on });
-            false
+            return false;
         }
     }
+    true
+}
+
+fn skip_cell(tx: &mut Tx<'_>, run: RunId, incident: IncidentId, skip: Skip) {
+    let Skip { cell, capability, account, conclusion, not_applicable, reason } = skip;
+    tx.push(Entry::StepSkipped(Box::new(StepSkipped {
+        run,
+        incident,
+        cell,
+        capability,
+        account,
+        conclusion,
+        not_applicable,
+        reason,
+    })));
+}
+
+/// A guardrail's no is journalled as such; the step ends with it, or looks again later.
+fn refuse(
+    tx: &mut Tx<'_>,
+    run: RunId,
+    incident: IncidentId,
+    skip: Skip,
+    guardrail: String,
+    until: Option<Time>,
+) {
+    let (cell, reason) = (skip.cell.clone(), skip.reason.clone());
+    tx.push(Entry::GuardrailRefused {
+        incident,
+        run,
+        cell: cell.clone(),
+        guardrail,
+        reason: reason.clone(),
+    });
+    match until {
+        Some(until) => {
+            tx.push(Entry::StepParked { run, incident, cell, until: Some(until), problem: reason });
+        }
+        None => skip_cell(tx, run, incident, skip),
+    }
+}
+
+fn park(
+    inner: &Inner,
+    tx: &mut Tx<'_>,
+    run: RunId,
+    incident: IncidentId,
+    cell: CellKey,
+    problem: String,
+) {
+    tracing::error!(run.id = %run, step.id = %cell.step, "Step `{}` waits for a person: {problem}", cell.step);
+    let woken = tx.core.desk.unlock(run, &cell);
+    tx.push(Entry::StepParked { run, incident, cell, until: None, problem });
+    wake(inner, tx, woken, run);
 }
 
 /// A cell ends with what it has: keeps its outcome, unlike a skip.
@@ -184,6 +187,8 @@ fn settle_cell(tx: &mut Tx<'_>, run: RunId, cell: CellKey, conclusion: Conclusio
     else {
         return;
     };
+    // Whoever waits for the account looks again by its own timer or the next result.
+    tx.core.desk.unlock(run, &cell);
     let known = known.unwrap_or_else(|| crate::model::run::Cell::new(cell.clone()));
     tx.push(Entry::StepSkipped(Box::new(StepSkipped {
         run,
@@ -393,7 +398,7 @@ pub(super) fn wake(inner: &Inner, tx: &mut Tx<'_>, runs: Vec<RunId>, but: RunId)
     }
 }
 
-/// Marks every open call of a run that is being cancelled or quarantined.
+/// Ends a run; its open questions go with it.
 pub(super) fn end_run(tx: &mut Tx<'_>, run: RunId, status: RunStatus) {
     let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return };
     tx.push(Entry::RunEnded { run, incident, status });
@@ -403,6 +408,6 @@ pub(super) fn end_run(tx: &mut Tx<'_>, run: RunId, status: RunStatus) {
 /// How long to wait before the `n`th try again: full jitter, doubling from one second up to a minute.
 pub(super) fn backoff(n: u32, fraction: f64) -> TimeDelta {
     let ceiling_ms = 1_000_u32.saturating_mul(1 << n.min(6)).min(60_000);
-    let ms = (f64::from(ceiling_ms) * fraction).max(50.0);
-    TimeDelta::try_milliseconds(ms.round() as i64).unwrap_or(TimeDelta::seconds(60))
+    let wait = Duration::from_millis(u64::from(ceiling_ms)).mul_f64(fraction.clamp(0.05, 1.0));
+    TimeDelta::from_std(wait).unwrap_or(TimeDelta::seconds(60))
 }

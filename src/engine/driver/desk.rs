@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::engine::decide::{Busy, Lane};
+use crate::engine::decide::{Busy, Lane, LookUp};
 use crate::model::action::{CallResult, Outcome};
 use crate::model::id::{ConnectionId, RunId};
 use crate::model::incident::Severity;
@@ -127,7 +127,9 @@ impl Desk {
         let lane = self.lanes.entry(connection.clone()).or_default();
         match result.outcome {
             Outcome::Throttled => {
-                let pause = result.retry_after.map_or(TimeDelta::seconds(2), |s| s.delta());
+                let pause = result
+                    .retry_after
+                    .map_or(TimeDelta::seconds(2), crate::model::time::Span::delta);
                 lane.shut_until = Some(lane.shut_until.map_or(now + pause, |u| u.max(now + pause)));
             }
             Outcome::NotSent | Outcome::Unknown => {
@@ -169,10 +171,12 @@ impl Busy for Desk {
         self.locks.get(account).is_some_and(|(r, c)| *r != run || c != cell)
     }
 
-    fn looking_up(&self, run: RunId) -> Option<Option<Time>> {
-        self.look_ups.get(&run).and_then(|(_, at)| match at {
-            Some(at) if self.now.is_some_and(|now| now >= *at) => None,
-            other => Some(*other),
-        })
+    fn look_up(&self, run: RunId) -> LookUp {
+        match self.look_ups.get(&run) {
+            None => LookUp::Due,
+            Some((_, None)) => LookUp::UnderWay,
+            Some((_, Some(at))) if self.now.is_some_and(|now| now >= *at) => LookUp::Due,
+            Some((_, Some(at))) => LookUp::Again(*at),
+        }
     }
 }

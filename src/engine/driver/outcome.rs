@@ -99,8 +99,9 @@ fn next_state(
             CellState::Concluded { conclusion: Conclusion::Succeeded }
         }
         Outcome::NotSent | Outcome::Throttled => {
-            let pause =
-                result.retry_after.map_or_else(|| backoff(attempt, fraction), |s| s.delta());
+            let pause = result
+                .retry_after
+                .map_or_else(|| backoff(attempt, fraction), crate::model::time::Span::delta);
             CellState::Retrying { at: now + pause }
         }
         Outcome::Refused => CellState::Concluded { conclusion: Conclusion::Failed },

@@ -3,7 +3,6 @@
 use chrono::TimeDelta;
 
 use super::Engine;
-use crate::engine::ports::StoreError;
 use crate::model::id::{IncidentId, RunId};
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
@@ -101,10 +100,7 @@ pub(super) async fn project_now(engine: &Engine) {
         return;
     }
     if let Err(error) = engine.0.ports.store.project(seq, rows).await {
-        match error {
-            StoreError::Failed(_) => tracing::error!("Could not write rows: {error}"),
-            // Rows are rebuilt from the journal at the next start.
-            _ => tracing::warn!("Could not write rows: {error}"),
-        }
+        // Rows are rebuilt from the journal at the next start.
+        tracing::warn!("Could not write rows: {error}");
     }
 }

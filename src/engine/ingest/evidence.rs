@@ -138,7 +138,8 @@ impl Engine {
         let about = About { privileged: false, open: view.as_ref(), now: tx.at };
         let signals = tx.core.detector.observe_report(&key, report, &about);
         let denied = signals.iter().any(|s| s.events.iter().any(Event::is_failed_prompt))
-            || open.is_some_and(|i| i.counts.denied + i.counts.timed_out + i.counts.wrong_answer > 0);
+            || open
+                .is_some_and(|i| i.counts.denied + i.counts.timed_out + i.counts.wrong_answer > 0);
         let stage = match (report.proof, denied) {
             (_, true) => Stage::Confirmed,
             (Proof::SelfProved, false) => Stage::Suspected,
@@ -219,7 +220,12 @@ fn hostile_factors(
         .factor
         .and_then(|f| serde_json::to_value(f).ok())
         .and_then(|v| v.as_str().map(ToOwned::to_owned));
-    vec![HostileFactor { account, id: seen.id, kind: kind.unwrap_or_default(), added_at: seen.added_at }]
+    vec![HostileFactor {
+        account,
+        id: seen.id,
+        kind: kind.unwrap_or_default(),
+        added_at: seen.added_at,
+    }]
 }
 
 /// The account that a factor change is about: by its id where that is known, else on the source's first connection.

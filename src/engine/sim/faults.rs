@@ -13,21 +13,21 @@ use crate::model::time::Span;
 const SEEDS: u64 = 300;
 
 async fn one(seed: u64) {
-    let mode = if seed % 2 == 0 { Mode::Auto } else { Mode::Approve };
+    let mode = if seed.is_multiple_of(2) { Mode::Auto } else { Mode::Approve };
     let sim = Sim::new(seed, mode).await;
     sim.world.fault_rate.store(50 + seed % 400, Ordering::Relaxed);
-    let stage = if seed % 3 == 0 { Stage::Confirmed } else { Stage::Suspected };
+    let stage = if seed.is_multiple_of(3) { Stage::Confirmed } else { Stage::Suspected };
     for person in ["dana", "eli"] {
         sim.alert(person, stage).await.unwrap();
     }
     sim.pass(Span::seconds(i64::try_from(seed % 40).unwrap())).await;
     let incidents: Vec<_> = sim.engine.read(|c| c.state.incidents.values().cloned().collect());
-    if seed % 4 != 0 {
+    if !seed.is_multiple_of(4) {
         sim.hostile_approval(&incidents[0]).await;
     }
     for _ in 0..6 {
         sim.pass(Span::minutes(2)).await;
-        let decision = if seed % 5 == 0 { Decision::Deny } else { Decision::Approve };
+        let decision = if seed.is_multiple_of(5) { Decision::Deny } else { Decision::Approve };
         sim.answer(decision).await;
     }
     sim.pass(Span::minutes(40)).await;

@@ -58,14 +58,24 @@ impl Store for Disk {
             assert_eq!(journal.last().map_or(0, |c| c.seq) + 1, seq, "commits follow each other");
             journal.push(commit);
         }
-        Box::pin(async move {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let write = async move {
             tokio::time::sleep(std::time::Duration::from_micros(300)).await;
             if !alive.load(Ordering::SeqCst) {
-                std::future::pending::<()>().await;
+                return;
             }
             store.written.fetch_max(seq, Ordering::SeqCst);
             if seq >= store.crash_at.load(Ordering::SeqCst) {
                 alive.store(false, Ordering::SeqCst);
+                return;
+            }
+            let _told = answer.send(());
+        };
+        #[expect(clippy::disallowed_methods, reason = "stands for the journal's own thread")]
+        tokio::spawn(write);
+        Box::pin(async move {
+            if answered.await.is_err() {
+                // The process is dead; it is told nothing.
                 std::future::pending::<()>().await;
             }
             Ok(())

@@ -40,10 +40,10 @@ impl State {
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
             Entry::AlertRaised { incident, .. } => {
-                self.with_incident(*incident, |i| i.counts.alerts += 1)
+                self.with_incident(*incident, |i| i.counts.alerts += 1);
             }
             Entry::ReportReceived { incident, .. } => {
-                self.with_incident(*incident, |i| i.counts.reports += 1)
+                self.with_incident(*incident, |i| i.counts.reports += 1);
             }
             Entry::SubjectCreated { subject } => self.subject_created(subject),
             Entry::SubjectResolved { subject, name, accounts, aliases } => {
@@ -58,7 +58,7 @@ impl State {
                     i.status = IncidentStatus::Contained;
                     i.contained_at = Some(at);
                     i.watch_until = *watch_until;
-                })
+                });
             }
             Entry::IncidentClosed { incident, .. } => {
                 self.with_incident(*incident, |i| i.status = IncidentStatus::Closed);
@@ -162,7 +162,7 @@ impl State {
         self.touch(RowKey::Subject(id));
         if let Some(incident) = self.newest.get(&id).copied() {
             self.with_incident(incident, |i| {
-                i.severity = i.severity.max(Severity::of(i.stage, privileged))
+                i.severity = i.severity.max(Severity::of(i.stage, privileged));
             });
         }
     }

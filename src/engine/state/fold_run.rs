@@ -47,7 +47,7 @@ impl State {
                     if until.is_none() {
                         c.problem = Some(problem.clone());
                     }
-                })
+                });
             }
             Entry::ApprovalOpened { approval } => self.approval_opened(at, approval),
             Entry::ApprovalDecided(e) => self.approval_decided(at, e),
@@ -188,7 +188,7 @@ impl State {
             if let Some(strength) = e.strength {
                 c.verified = Some(strength);
                 c.problem = None;
-                c.done_at = c.done_at.or(c.applied.as_ref().map(|a| a.sent_at));
+                c.done_at = c.done_at.or_else(|| c.applied.as_ref().map(|a| a.sent_at));
                 if c.output.is_null() {
                     c.output.clone_from(&e.output);
                 }

@@ -146,7 +146,7 @@ impl State {
                 cells.push((run, parse(key, value)?));
             }
             "approval" => {
-                drop(self.approvals.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?))
+                drop(self.approvals.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
             "plan" => drop(self.plans.insert(PlanDigest::new(rest), parse(key, value)?)),
             "published" => drop(self.published.insert(PlaybookName::new(rest), parse(key, value)?)),
@@ -157,11 +157,11 @@ impl State {
             "delivery" => drop(self.deliveries.insert(rest.to_owned(), parse(key, value)?)),
             "ceiling" => drop(self.ceilings.insert(rest.to_owned(), parse(key, value)?)),
             "person" => {
-                drop(self.people.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?))
+                drop(self.people.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
             "enrolment" => drop(self.enrolments.insert(rest.to_owned(), parse(key, value)?)),
             "token" => {
-                drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?))
+                drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
             _ => return Err(bad()),
         }

@@ -15,7 +15,7 @@ fn events(body: &str) -> Vec<Event> {
     facts.filter_map(|r| if let Record::Event(e) = r { Some(*e) } else { None }).collect()
 }
 
-fn signin(code: i64, steps: Value) -> Value {
+fn signin(code: i64, steps: &Value) -> Value {
     json!({
         "id": "1f3c", "createdDateTime": "2026-05-05T10:05:58Z", "userPrincipalName": "Ana@example.com",
         "userId": "7d0f", "ipAddress": "203.0.113.9", "correlationId": "9c0a", "isInteractive": true,
@@ -32,7 +32,7 @@ fn step(second: u32, method: &str, said: &str) -> Value {
 fn declined() -> Value {
     signin(
         500_121,
-        json!([
+        &json!([
             step(0, "Password", "Correct password"),
             step(10, "Mobile app notification", "MFA denied; user declined the authentication"),
         ]),
@@ -77,10 +77,10 @@ fn a_declined_step_is_one_denied_prompt_in_every_wrapping() {
 #[test]
 fn a_challenge_is_no_denial_and_no_duplicate_of_the_success() {
     let challenge = events(
-        &signin(50_074, json!([step(0, "Text message", "MFA required in Azure AD")])).to_string(),
+        &signin(50_074, &json!([step(0, "Text message", "MFA required in Azure AD")])).to_string(),
     );
     let success = events(
-        &signin(0, json!([step(9, "Text message", "MFA completed in Azure AD")])).to_string(),
+        &signin(0, &json!([step(9, "Text message", "MFA completed in Azure AD")])).to_string(),
     );
 
     assert_eq!(challenge[0].outcome, EventOutcome::Prompted);
@@ -94,14 +94,14 @@ fn a_challenge_is_no_denial_and_no_duplicate_of_the_success() {
 fn a_claim_in_the_token_is_no_prompt() {
     let step = step(0, "", "MFA requirement satisfied by claim in the token");
 
-    let events = events(&signin(0, json!([step])).to_string());
+    let events = events(&signin(0, &json!([step])).to_string());
 
     assert_eq!(events.iter().map(|e| e.kind).collect::<Vec<_>>(), [EventKind::SignIn]);
 }
 
 #[test]
 fn without_steps_the_status_sentence_counts() {
-    let mut row = signin(500_121, json!([]));
+    let mut row = signin(500_121, &json!([]));
     row["status"]["additionalDetails"] =
         json!("MFA denied; user did not respond to mobile app notification");
 
@@ -111,7 +111,7 @@ fn without_steps_the_status_sentence_counts() {
 #[test]
 fn an_interrupt_is_irrelevant_and_a_workload_too() {
     let parsed = read(
-        &json!([signin(50_140, json!([])),
+        &json!([signin(50_140, &json!([])),
         {"category": "ServicePrincipalSignInLogs", "properties": {"id": "1"}}])
         .to_string(),
     );

@@ -16,7 +16,7 @@ fn event(row: &Value) -> Event {
     }
 }
 
-fn mfa(result: &str, reason: &str, debug: Value) -> Value {
+fn mfa(result: &str, reason: &str, debug: &Value) -> Value {
     json!({
         "uuid": "7ad0", "published": "2026-05-05T10:06:12.101Z",
         "eventType": "user.authentication.auth_via_mfa",
@@ -37,7 +37,7 @@ fn the_response_type_tells_a_denial_from_a_wrong_number() {
         if !number.is_empty() {
             debug["pushWithNumberChallengeResponseType"] = json!(number);
         }
-        event(&mfa("FAILURE", "INVALID_CREDENTIALS", debug)).outcome
+        event(&mfa("FAILURE", "INVALID_CREDENTIALS", &debug)).outcome
     };
 
     assert_eq!(push("OV_RESPONSE_DENY", ""), EventOutcome::Denied);
@@ -52,7 +52,7 @@ fn the_response_type_tells_a_denial_from_a_wrong_number() {
 fn a_push_that_nobody_answers_timed_out() {
     let debug = json!({"factor": "OKTA_VERIFY_PUSH"});
 
-    assert_eq!(event(&mfa("UNANSWERED", "", debug)).outcome, EventOutcome::TimedOut);
+    assert_eq!(event(&mfa("UNANSWERED", "", &debug)).outcome, EventOutcome::TimedOut);
 }
 
 /// In Identity Engine passwords and typed codes come as the same event type.
@@ -61,11 +61,11 @@ fn passwords_and_codes_never_count_as_failed_pushes() {
     for (factor, expected) in
         [("PASSWORD_AS_FACTOR", Factor::Password), ("SMS_FACTOR", Factor::Sms)]
     {
-        let failed = event(&mfa("FAILURE", "INVALID_CREDENTIALS", json!({"factor": factor})));
+        let failed = event(&mfa("FAILURE", "INVALID_CREDENTIALS", &json!({"factor": factor})));
         assert_eq!(failed.factor, Some(expected));
         assert!(!failed.is_failed_prompt());
     }
-    let good = event(&mfa("SUCCESS", "", json!({"factor": "PASSWORD_AS_FACTOR"})));
+    let good = event(&mfa("SUCCESS", "", &json!({"factor": "PASSWORD_AS_FACTOR"})));
     assert_eq!(good.outcome, EventOutcome::Succeeded);
 }
 
@@ -85,7 +85,7 @@ fn keys_in_any_case_and_a_listed_debug_context_are_read() {
 
 #[test]
 fn a_hook_delivery_is_unwrapped() {
-    let row = mfa("FAILURE", "INVALID_CREDENTIALS", json!({"factor": "OKTA_VERIFY_PUSH"}));
+    let row = mfa("FAILURE", "INVALID_CREDENTIALS", &json!({"factor": "OKTA_VERIFY_PUSH"}));
     let hook =
         json!({"eventType": "com.okta.event_hook", "eventId": "b1", "data": {"events": [row]}});
 

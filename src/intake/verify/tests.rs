@@ -160,9 +160,9 @@ fn one_good_signature_in_a_list_is_enough() {
     let good = "v1=00ff,v1=955eb58c065489429d2020f99f23cc443b5cd01b5282ca35be30a95f0a8b2969";
     let body = br#"{"event":{"id":"01"}}"#;
 
-    let verified = check(&verifier, &headers(&[("x-signature", good)]), body, SENT).unwrap();
+    let accepted = check(&verifier, &headers(&[("x-signature", good)]), body, SENT).unwrap();
 
-    assert_eq!(verified.delivery_id(), format!("sha256:{}", sha256_hex(body)));
+    assert_eq!(accepted.delivery_id(), format!("sha256:{}", sha256_hex(body)));
     // A cut tag must not pass as a shorter signature.
     let cut = headers(&[("x-signature", &good[..40])]);
     assert_eq!(slug(check(&verifier, &cut, body, SENT)), "wrong-signature");
@@ -195,9 +195,9 @@ fn an_okta_delivery_is_named_by_its_event_id() {
     let verifier = Verifier::new(Auth::None, vec![]).unwrap();
     let body = Bytes::from_static(br#"{"eventId":"b1f2","data":{"events":[]}}"#);
 
-    let verified = verifier.verify(Kind::Okta, &HeaderMap::new(), body, at(SENT)).unwrap();
+    let accepted = verifier.verify(Kind::Okta, &HeaderMap::new(), body, at(SENT)).unwrap();
 
-    assert_eq!(verified.delivery_id(), "b1f2");
+    assert_eq!(accepted.delivery_id(), "b1f2");
 }
 
 /// The raw bytes are what was signed: inflating first would let anybody burn memory.

@@ -92,12 +92,12 @@ fn a_snapshot_that_was_not_finished_does_not_cost_the_index() {
 fn filling_leaves_no_position_until_all_rows_are_there() {
     let folder = tempfile::tempdir().unwrap();
     let (index, _) = open(folder.path(), 9, CACHE).unwrap();
-    let rows = (0..2 * BATCH + 1).map(|n| (format!("k/{n:06}"), bytes(8, 0)));
+    let rows = (0..=(2 * BATCH)).map(|n| (format!("k/{n:06}"), bytes(8, 0)));
     let watched = rows.inspect(|_| {
         assert_eq!(
             index.db.get(keys::POSITION).unwrap().map_or(0, |p| keys::number(&p).unwrap()),
             0
-        )
+        );
     });
 
     index.fill(7, watched).unwrap();

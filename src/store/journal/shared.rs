@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::watch;
 
@@ -71,6 +71,7 @@ pub(crate) struct Shared {
     /// Incidents of durable commits whose rows are not written yet.
     touched: Mutex<BTreeMap<u64, Vec<IncidentId>>>,
     stalled: Mutex<Option<String>>,
+    waiting: AtomicUsize,
     pub(crate) closing: AtomicBool,
 }
 
@@ -82,6 +83,7 @@ impl Shared {
             map: Mutex::new(map),
             touched: Mutex::new(BTreeMap::new()),
             stalled: Mutex::new(None),
+            waiting: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
         }
     }
@@ -96,10 +98,25 @@ impl Shared {
 
     /// Why nothing can be taken now, if so.
     pub(crate) fn refusal(&self) -> Option<StoreError> {
-        if let Some(why) = self.progress.borrow().ended.clone() {
-            return Some(StoreError::Failed(why));
-        }
-        hold(&self.stalled).clone().map(StoreError::Busy)
+        self.ended().or_else(|| hold(&self.stalled).clone().map(StoreError::Busy))
+    }
+
+    /// Why nothing will be written any more, if so.
+    pub(crate) fn ended(&self) -> Option<StoreError> {
+        self.progress.borrow().ended.clone().map(StoreError::Failed)
+    }
+
+    /// Commits that wait for the writer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn arrived(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn taken(&self, n: usize) {
+        self.waiting.fetch_sub(n, Ordering::Relaxed);
     }
 
     pub(crate) fn set_stalled(&self, why: Option<String>) {

@@ -85,6 +85,7 @@ impl Writer {
             bytes += next.body.size();
             group.push(next);
         }
+        self.shared.taken(group.len());
         Some(group)
     }
 

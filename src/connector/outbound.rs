@@ -1,0 +1,85 @@
+//! The way out: the port through which every request leaves, and the only HTTP client behind it.
+//!
+//! A transport says one of three things: an answer, "no byte was sent", or "nobody
+//! knows". It retries nothing and follows no redirect; what to do next is journalled above.
+
+mod guard;
+mod http_client;
+
+pub(crate) use guard::{Guard, Refusal};
+pub(crate) use http_client::HttpTransport;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ipnet::IpNet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What one request may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// From the first attempt to connect until the last byte of the answer.
+    pub(crate) timeout: Duration,
+    pub(crate) max_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(15), max_bytes: 1 << 20 }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum TransportError {
+    /// The address may not be called; nothing was sent.
+    #[error(transparent)]
+    Forbidden(#[from] Refusal),
+    /// No byte of the request was written.
+    #[error("nothing was sent: {0}")]
+    NotSent(String),
+    /// The request may have arrived.
+    #[error("no complete answer came: {0}")]
+    Unknown(String),
+}
+
+/// Sends one request. Implemented by the HTTP client, by the lab, and by tests.
+#[async_trait]
+pub(crate) trait Transport: Send + Sync {
+    async fn send(
+        &self,
+        request: http::Request<Bytes>,
+        limits: Limits,
+    ) -> Result<http::Response<Bytes>, TransportError>;
+}
+
+/// Makes the transport of one connection, from the private networks that it admits.
+pub(crate) type Dial =
+    Arc<dyn Fn(&[IpNet]) -> Result<Arc<dyn Transport>, TransportError> + Send + Sync>;
+
+/// The real way out.
+pub(crate) fn dial() -> Dial {
+    Arc::new(|networks| {
+        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(networks)?);
+        Ok(transport)
+    })
+}
+
+/// Gets a document from a fixed, configured address: key sets, discovery documents.
+pub(crate) async fn fetch(
+    transport: &dyn Transport,
+    url: &str,
+    limits: Limits,
+) -> Result<Bytes, TransportError> {
+    let request = http::Request::get(url)
+        .header(http::header::ACCEPT, "application/json")
+        .body(Bytes::new())
+        .map_err(|e| TransportError::NotSent(e.to_string()))?;
+    let response = transport.send(request, limits).await?;
+    if response.status() == http::StatusCode::OK {
+        Ok(response.into_body())
+    } else {
+        Err(TransportError::Unknown(format!("HTTP {}", response.status().as_u16())))
+    }
+}

@@ -1,0 +1,195 @@
+//! Cells with an intent behind them: wait, read back, try again under the same key, or ask a person.
+
+use super::cell::{Pass, Ready};
+
+use super::{Command, Intend, Lane, is_concluded};
+use crate::model::action::{ActionSpec, Applied, Effect, Proof, Repeat};
+use crate::model::id::ConnectionId;
+use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
+use crate::model::subject::AccountKey;
+use crate::model::time::Time;
+
+/// How many attempts a definite, passing failure gets before a person is asked.
+const ATTEMPTS_MAX: u32 = 8;
+/// How many times an applied action is read back before it is done again or given up.
+const READS_MAX: u32 = 6;
+
+impl Pass<'_, '_> {
+    pub(super) fn hold(&mut self, account: Option<AccountKey>, state: &CellState) {
+        if let Some(account) = account {
+            self.held.push((account, matches!(state, CellState::Asked { .. })));
+        }
+    }
+
+    /// Cells with an intent behind them, and open questions. `None`: not begun.
+    pub(super) fn begun(&mut self, cell: &Cell, ready: Option<&Ready<'_>>) -> Option<bool> {
+        let key = &cell.key;
+        match &cell.state {
+            CellState::Asked { approval } => Some(self.asked(*approval)),
+            CellState::Intended => Some(false),
+            CellState::Parked { .. } => {
+                self.wait_for(WaitingOn::Operator);
+                Some(false)
+            }
+            CellState::Applied { at, reads } => Some(self.applied(cell, *at, *reads)),
+            CellState::InDoubt { at, .. } => Some(self.in_doubt(cell, *at, ready)),
+            CellState::Retrying { at } if *at > self.view.now => {
+                self.out.wake_at(*at);
+                self.wait_for(WaitingOn::Timer);
+                Some(false)
+            }
+            CellState::Retrying { .. } => Some(self.retry(cell, ready)),
+            CellState::Waiting { until } if *until > self.view.now => {
+                self.out.wake_at(*until);
+                self.wait_for(WaitingOn::Timer);
+                Some(false)
+            }
+            CellState::Concluded { .. } => Some(true),
+            CellState::Waiting { .. } | CellState::Granted { .. } => {
+                debug_assert!(!is_concluded(&cell.state), "{key:?}");
+                None
+            }
+        }
+    }
+
+    pub(super) fn applied(&mut self, cell: &Cell, at: Time, reads: u32) -> bool {
+        if self.view.busy.in_flight(self.view.run.id, &cell.key) {
+            return false;
+        }
+        if reads >= READS_MAX {
+            self.out.commands.push(Command::Park {
+                cell: cell.key.clone(),
+                problem: cell
+                    .problem
+                    .clone()
+                    .unwrap_or_else(|| "the read-back does not show it".to_owned()),
+            });
+            return false;
+        }
+        self.read_back_at(cell, at, false)
+    }
+
+    pub(super) fn read_back_at(&mut self, cell: &Cell, at: Time, in_doubt: bool) -> bool {
+        if at > self.view.now {
+            self.out.wake_at(at);
+            self.wait_for(WaitingOn::Timer);
+        } else if self.lane_is_free(cell.applied.as_ref().map(|a| &a.call.connection)) {
+            self.out.commands.push(Command::ReadBack { cell: cell.key.clone(), in_doubt });
+        }
+        false
+    }
+
+    pub(super) fn in_doubt(&mut self, cell: &Cell, at: Time, ready: Option<&Ready<'_>>) -> bool {
+        if self.view.busy.in_flight(self.view.run.id, &cell.key) {
+            return false;
+        }
+        let Some(spec) = self.spec_of(cell).or_else(|| ready.map(|r| r.spec.clone())) else {
+            let problem =
+                "it is not known whether the call arrived, and its action is gone".to_owned();
+            self.out.commands.push(Command::Park { cell: cell.key.clone(), problem });
+            return false;
+        };
+        match spec.repeat {
+            Repeat::Once if spec.assume_done => {
+                self.out.commands.push(Command::Settle {
+                    cell: cell.key.clone(),
+                    conclusion: Conclusion::Succeeded,
+                    reason: "it is not known whether the call arrived; assumed done".to_owned(),
+                });
+                true
+            }
+            Repeat::Once => {
+                let problem =
+                    "it is not known whether the call arrived, and it must not be made twice"
+                        .to_owned();
+                self.out.commands.push(Command::Park { cell: cell.key.clone(), problem });
+                false
+            }
+            Repeat::Set | Repeat::Keyed
+                if matches!(spec.proof, Proof::None(_)) || spec.effect == Effect::Read =>
+            {
+                if at > self.view.now {
+                    self.out.wake_at(at);
+                    return false;
+                }
+                self.retry(cell, ready)
+            }
+            Repeat::Keyed | Repeat::Set | Repeat::Verify => self.read_back_at(cell, at, true),
+        }
+    }
+
+    pub(super) fn spec_of(&self, cell: &Cell) -> Option<ActionSpec> {
+        let applied = cell.applied.as_ref()?;
+        self.view
+            .catalogue
+            .resolve(applied.call.action.as_str(), &applied.call.connection, None)
+            .ok()
+    }
+
+    /// The same call again, under the same key and the same grant.
+    pub(super) fn retry(&mut self, cell: &Cell, ready: Option<&Ready<'_>>) -> bool {
+        let Some(Applied { call, .. }) = &cell.applied else { return false };
+        let deadline =
+            ready.and_then(|r| r.step.deadline).unwrap_or(self.view.policy.step_deadline);
+        let late = cell.began_at.is_some_and(|began| self.view.now > began + deadline.delta());
+        if late || cell.attempt >= ATTEMPTS_MAX {
+            let problem = cell.problem.clone().unwrap_or_else(|| "no attempt succeeded".to_owned());
+            self.out.commands.push(Command::Park { cell: cell.key.clone(), problem });
+            self.wait_for(WaitingOn::Operator);
+            return false;
+        }
+        let Some(spec) = self.spec_of(cell).or_else(|| ready.map(|r| r.spec.clone())) else {
+            return false;
+        };
+        if self.may_start(&spec, cell.account.as_ref(), &cell.key, &call.connection) {
+            self.out.commands.push(Command::Intend(Box::new(Intend {
+                cell: cell.key.clone(),
+                account: cell.account.clone(),
+                spec,
+                call: call.clone(),
+                attempt: cell.attempt + 1,
+                grant: cell.grant,
+                ceiling: None,
+            })));
+        }
+        false
+    }
+
+    /// Kill switch, account lock and the connection's lane.
+    pub(super) fn may_start(
+        &mut self,
+        spec: &ActionSpec,
+        account: Option<&AccountKey>,
+        cell: &crate::model::run::CellKey,
+        connection: &ConnectionId,
+    ) -> bool {
+        if self.view.state.paused.is_some() && spec.effect != Effect::Read {
+            self.wait_for(WaitingOn::Operator);
+            return false;
+        }
+        if let Some(account) = account.filter(|a| {
+            spec.effect != Effect::Read && self.view.busy.locked(a, self.view.run.id, cell)
+        }) {
+            self.out.accounts.insert(account.clone());
+            return false;
+        }
+        self.lane_is_free(Some(connection))
+    }
+
+    pub(super) fn lane_is_free(&mut self, connection: Option<&ConnectionId>) -> bool {
+        let Some(connection) = connection else { return true };
+        match self.view.busy.lane(connection) {
+            Lane::Free => true,
+            Lane::Full => {
+                self.out.lanes.insert(connection.clone());
+                false
+            }
+            Lane::Shut(until) => {
+                self.out.wake_at(until);
+                self.out.lanes.insert(connection.clone());
+                self.wait_for(WaitingOn::Connection);
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Cells that have not begun: resolved, judged by the doctrine, asked about or started.
+
+use super::cell::{Pass, Ready};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::expand::{Sketch, bound};
+use super::{Command, Intend, Skip};
+use crate::approval::gate::{self, Gate};
+use crate::approval::statement::{params_digest, sha256_hex};
+use crate::engine::context::account_of;
+use crate::model::action::{Call, Effect, Reversal, Target, Unavailable};
+use crate::model::approval::Item;
+use crate::model::id::{ApprovalId, ConnectionId};
+use crate::model::incident::ApprovalSeen;
+use crate::model::plan::{Does, PlanStep};
+use crate::model::run::{Cell, CellState, Conclusion, Purpose, WaitingOn};
+use crate::model::subject::{Account, AccountKey};
+use crate::model::time::Time;
+use crate::template;
+
+impl Pass<'_, '_> {
+    /// Resolves the action and builds its call.
+    pub(super) fn ready<'s>(
+        &self,
+        step: &'s PlanStep,
+        sketch: &Sketch,
+        name: &str,
+        connection: Option<&ConnectionId>,
+        with: &BTreeMap<String, Value>,
+    ) -> Result<Ready<'s>, (Conclusion, bool, String)> {
+        let context = bound(&self.context, sketch);
+        let mut inputs = BTreeMap::new();
+        for (input, value) in with {
+            let value = template::render(value, &(&context).into())
+                .map_err(|e| (Conclusion::Failed, false, format!("`{input}`: {e}")))?;
+            inputs.insert(input.clone(), value);
+        }
+        if let (Some(input), Some(item)) =
+            (self.view.catalogue.item_input(name), sketch.item.as_ref())
+        {
+            inputs.entry(input).or_insert_with(|| item.clone());
+        }
+        let key =
+            self.view.catalogue.item_input(name).and_then(|i| inputs.get(&i).and_then(account_of));
+        let connection = match (&key, connection) {
+            (Some(key), _) => key.connection.clone(),
+            (None, Some(connection)) => connection.clone(),
+            (None, None) => {
+                self.view.catalogue.connections_for(name).into_iter().next().ok_or_else(|| {
+                    (Conclusion::Unsupported, false, format!("no connection offers `{name}`"))
+                })?
+            }
+        };
+        let account = key.as_ref().and_then(|k| self.account(k)).cloned();
+        let target = account.as_ref().map(|a| Target {
+            account: a.key(),
+            authority: a.authority,
+            status: a.status.clone(),
+            privileged: a.privileged,
+        });
+        let spec = self.view.catalogue.resolve(name, &connection, target.as_ref()).map_err(
+            |why| match why {
+                Unavailable::NotApplicable(reason) => (Conclusion::Skipped, true, reason),
+                Unavailable::Unsupported(reason) | Unavailable::ElsewhereUnreachable(reason) => {
+                    (Conclusion::Unsupported, false, reason)
+                }
+            },
+        )?;
+        let call =
+            Call { connection, action: spec.id.clone(), inputs, key: self.idempotency_key(sketch) };
+        Ok(Ready { step, sketch: sketch.clone(), account, key, spec, call })
+    }
+
+    pub(super) fn account(&self, key: &AccountKey) -> Option<&Account> {
+        let incident = self.view.state.incidents.get(&self.view.run.incident)?;
+        self.view.state.subject(incident.subject)?.account(key)
+    }
+
+    /// H(deployment, run, step path with rounds, item): stable over retries.
+    pub(super) fn idempotency_key(&self, sketch: &Sketch) -> String {
+        let deployment = self
+            .view
+            .state
+            .deployment
+            .as_ref()
+            .map(|d| d.deployment.to_string())
+            .unwrap_or_default();
+        sha256_hex(
+            format!("{deployment}\0{}\0{}\0{}", self.view.run.id, sketch.key.step, sketch.key.item)
+                .as_bytes(),
+        )
+    }
+
+    pub(super) fn use_step(
+        &mut self,
+        sketch: Sketch,
+        cell: Option<&Cell>,
+        ready: Result<Ready<'_>, (Conclusion, bool, String)>,
+    ) -> bool {
+        let item_account = sketch.item.as_ref().and_then(account_of);
+        // What was begun goes on with what was begun, whatever the settings say since.
+        if let Some(cell) = cell
+            && let Some(done) = self.begun(cell, ready.as_ref().ok())
+        {
+            if !done {
+                self.hold(cell.account.clone().or(item_account), &cell.state);
+            }
+            return done;
+        }
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err((conclusion, not_applicable, reason)) => {
+                let capability = match self.view.plan.step(sketch.key.step.step()).map(|s| &s.does)
+                {
+                    Some(Does::Use { name, .. }) => self.view.catalogue.capability_of(name),
+                    _ => None,
+                };
+                self.out.commands.push(Command::Skip(Box::new(Skip {
+                    cell: sketch.key,
+                    capability,
+                    account: item_account,
+                    conclusion,
+                    not_applicable,
+                    reason,
+                })));
+                return true;
+            }
+        };
+        let key = ready.key.clone();
+        let done = self.not_begun(cell, ready);
+        if !done && let Some(key) = key {
+            let asked = self.to_ask.iter().any(|(item, _)| item.cell == sketch.key);
+            self.held.push((
+                key,
+                asked || cell.is_some_and(|c| matches!(c.state, CellState::Asked { .. })),
+            ));
+        }
+        done
+    }
+
+    /// Judges and, if it may, starts a cell.
+    pub(super) fn not_begun(&mut self, cell: Option<&Cell>, ready: Ready<'_>) -> bool {
+        let account = ready.account.clone();
+        let question = self.question(&ready, account.as_ref());
+        if let Some(CellState::Granted { approval, until }) = cell.map(|c| &c.state) {
+            return self.granted(*approval, *until, ready, &question);
+        }
+        match gate::gate(&question) {
+            Gate::Observe => {
+                let reason = format!("observed only: would call `{}`", ready.spec.id);
+                self.conclude_unless(&ready.sketch.key, Conclusion::Skipped, reason)
+            }
+            Gate::Refuse { guardrail, reason } => self.refuse(ready, guardrail, &reason, None),
+            Gate::Ask { reason } => self.ask(ready, reason),
+            Gate::Go { ceiling: None } => self.start(ready, None, None),
+            Gate::Go { ceiling: Some(name) } => match self.room(&[name, gate::AUTO_BLOCKS]) {
+                Some(name) => self.start(ready, None, Some(name)),
+                None => self.ask(ready, "the ceiling for automatic blocks is reached".to_owned()),
+            },
+        }
+    }
+
+    /// The first of these ceilings with room left this hour.
+    pub(super) fn room(&self, names: &[&str]) -> Option<String> {
+        let since = self.view.now - chrono::TimeDelta::hours(1);
+        // Intents of this very pass are not in the state yet.
+        let planned = |name: &str| {
+            self.out
+                .commands
+                .iter()
+                .filter(|c| matches!(c, Command::Intend(i) if i.ceiling.as_deref() == Some(name)))
+                .count()
+        };
+        names
+            .iter()
+            .find(|name| {
+                self.view.state.used(name, since) + planned(name)
+                    < self.view.policy.ceilings.limit(name)
+            })
+            .map(|name| (*name).to_owned())
+    }
+
+    /// The gate at execution: what is about to be sent is compared with what was granted.
+    pub(super) fn granted(
+        &mut self,
+        approval: ApprovalId,
+        until: Time,
+        ready: Ready<'_>,
+        question: &gate::Question<'_>,
+    ) -> bool {
+        if self.view.now > until {
+            return self.ask(ready, "the earlier yes was not used in time".to_owned());
+        }
+        if !self.is_as_granted(approval, &ready) {
+            return self.refuse(
+                ready,
+                "grant_mismatch",
+                "what is about to be sent is not what was approved",
+                None,
+            );
+        }
+        self.out.wake_at(until + chrono::TimeDelta::milliseconds(1));
+        let protected =
+            ready.account.as_ref().is_some_and(|a| a.protected) && !question.point_in_time;
+        if protected && ready.spec.effect == Effect::Contain {
+            return self.refuse(
+                ready,
+                "protected",
+                "no approval can block or reset a protected account",
+                None,
+            );
+        }
+        let Some(name) = gate::ceiling(question, gate::APPROVED_BLOCKS) else {
+            return self.start(ready, Some(approval), None);
+        };
+        if let Some(room) = self.room(&[name, gate::APPROVED_BLOCKS]) {
+            return self.start(ready, Some(approval), Some(room));
+        }
+        let until = Some(self.view.now + chrono::TimeDelta::minutes(5));
+        self.refuse(
+            ready,
+            name,
+            "the ceiling for blocks is reached; it is asked again when there is room",
+            until,
+        )
+    }
+
+    fn is_as_granted(&self, approval: ApprovalId, ready: &Ready<'_>) -> bool {
+        let Some(asked) = self.view.state.approvals.get(&approval) else { return false };
+        let same = |i: &Item| {
+            i.cell == ready.sketch.key
+                && i.action == ready.spec.id
+                && i.target == target(ready)
+                && i.params == params_digest(&ready.call.inputs)
+        };
+        asked.granted.contains(&ready.sketch.key)
+            && asked.plan == self.view.run.plan
+            && asked.items.iter().any(same)
+    }
+
+    /// A guardrail's no; true when the step ends with it.
+    fn refuse(
+        &mut self,
+        ready: Ready<'_>,
+        guardrail: &str,
+        reason: &str,
+        until: Option<Time>,
+    ) -> bool {
+        let skip = Skip {
+            cell: ready.sketch.key,
+            capability: Some(ready.spec.capability),
+            account: ready.key,
+            conclusion: Conclusion::Refused,
+            not_applicable: false,
+            reason: reason.to_owned(),
+        };
+        let guardrail = guardrail.to_owned();
+        self.out.commands.push(Command::Refuse { skip: Box::new(skip), guardrail, until });
+        until.is_none()
+    }
+
+    pub(super) fn question<'q>(
+        &self,
+        ready: &Ready<'_>,
+        account: Option<&'q Account>,
+    ) -> gate::Question<'q> {
+        let incident = self.view.state.incidents.get(&self.view.run.incident);
+        let subject = incident.and_then(|i| self.view.state.subject(i.subject));
+        gate::Question {
+            effect: ready.spec.effect,
+            reversal: ready.spec.reversal,
+            point_in_time: ready.spec.point_in_time,
+            mode: self.view.run.mode,
+            stage: incident.map_or(crate::model::incident::Stage::Noted, |i| i.stage),
+            approval: incident.map_or(ApprovalSeen::None, |i| i.approval),
+            may_cause: incident.map(|i| i.may_cause).unwrap_or_default(),
+            stale: incident.is_none_or(|i| i.stale),
+            account,
+            subject_privileged: subject.is_some_and(crate::model::subject::Subject::privileged),
+            playbook_asks: ready.step.approval.is_some(),
+            decided: self.view.run.decided_by.is_some(),
+            clean_expiry: self.view.run.purpose == Purpose::Restore
+                && self.view.run.started_by.as_deref()
+                    == Some(crate::engine::restore::CLEAN_EXPIRY),
+        }
+    }
+
+    pub(super) fn ask(&mut self, ready: Ready<'_>, reason: String) -> bool {
+        let target = target(&ready);
+        let item = Item {
+            cell: ready.sketch.key,
+            capability: ready.spec.capability,
+            action: ready.spec.id,
+            target,
+            account: ready.key,
+            target_name: ready.account.map(|a| a.login).unwrap_or_default(),
+            params: params_digest(&ready.call.inputs),
+            inputs: ready.call.inputs,
+            reason,
+            reversal: match ready.spec.reversal {
+                Reversal::Undo => "can be undone".to_owned(),
+                Reversal::Recover => "cannot be undone; recovered through the help desk".to_owned(),
+                Reversal::None => "cannot be undone".to_owned(),
+            },
+        };
+        self.to_ask.push((item, ready.step.approval.clone()));
+        self.wait_for(WaitingOn::Approval);
+        false
+    }
+
+    pub(super) fn start(
+        &mut self,
+        ready: Ready<'_>,
+        grant: Option<ApprovalId>,
+        ceiling: Option<String>,
+    ) -> bool {
+        if !ready.step.after.iter().all(|id| self.is_done(id)) {
+            return false;
+        }
+        let behind = ready.key.as_ref().is_some_and(|key| {
+            self.held
+                .iter()
+                .any(|(held, asked)| held == key && !(*asked && ready.spec.point_in_time))
+        });
+        if behind
+            || !self.may_start(
+                &ready.spec,
+                ready.key.as_ref(),
+                &ready.sketch.key,
+                &ready.call.connection,
+            )
+        {
+            return false;
+        }
+        self.out.commands.push(Command::Intend(Box::new(Intend {
+            cell: ready.sketch.key,
+            account: ready.key,
+            spec: ready.spec,
+            call: ready.call,
+            attempt: 1,
+            grant,
+            ceiling,
+        })));
+        false
+    }
+}
+
+fn target(ready: &Ready<'_>) -> String {
+    ready.key.as_ref().map_or_else(|| ready.call.connection.to_string(), ToString::to_string)
+}
