@@ -60,3 +60,20 @@ pub(super) fn silence(question: &Approval) -> &'static str {
         (Asks::Contain, OnTimeout::Escalate) => "the next people are asked; nothing is done yet",
     }
 }
+
+/// A capability in two or three words, for tables.
+pub(super) fn short(capability: &Capability) -> &str {
+    match capability.as_str() {
+        "identity.revoke_sessions" => "End sessions",
+        "identity.block_sign_in" => "Block sign-in",
+        "identity.reset_credentials" => "Replace password",
+        "identity.remove_factor" => "Remove factor",
+        "identity.require_reregistration" => "Register factors again",
+        "identity.revoke_grant" => "Revoke grant",
+        "identity.disable_inbox_rule" => "Disable inbox rule",
+        "endpoint.isolate" => "Isolate device",
+        "network.block_ip" => "Block address",
+        "network.end_sessions" => "End VPN sessions",
+        other => other,
+    }
+}

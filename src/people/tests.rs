@@ -206,7 +206,7 @@ async fn a_ticket_enrols_once_within_a_day() {
     let used = stand.people.invite("ann", &["approver"]).await.unwrap();
     let begun = stand.people.enrol_begin(used.reveal()).unwrap();
     let again = stand.people.enrol_begin(used.reveal()).unwrap();
-    let mut soft = || {
+    let soft = || {
         use webauthn_authenticator_rs::{WebauthnAuthenticator, softpasskey::SoftPasskey};
         let here = Url::parse(HERE).unwrap();
         move |options| SoftPasskey::new(true).do_registration(here.clone(), options).unwrap()
