@@ -6,6 +6,7 @@
 
 mod completions;
 mod connector;
+mod demo;
 mod explain;
 mod lab;
 mod output;
@@ -30,6 +31,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch a real push-bombing log become a verified containment.
+    Demo(demo::Args),
     /// Write, check and draw playbooks.
     #[command(subcommand)]
     Playbook(playbook::Command),
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
     };
     let mut output = Output::new(cli.color);
     let result = match cli.command {
+        Command::Demo(args) => demo::run(&args, &mut output),
         Command::Playbook(command) => playbook::run(command, &mut output),
         Command::Connector(command) => connector::run(command, &mut output),
         Command::Lab(args) => lab::run(&args, &mut output),

@@ -41,6 +41,8 @@ use crate::people::People;
 /// More than any form or passkey's answer here.
 const BODY_MAX: usize = 64 * 1024;
 
+pub(crate) use timeline::told;
+
 /// What the pages are made from.
 #[derive(Clone)]
 pub(crate) struct ConsoleState {

@@ -78,6 +78,16 @@ pub(super) fn lines(commit: &Commit) -> Vec<Line> {
         .collect()
 }
 
+/// A commit as sentences for a terminal: when, an icon, what, and the detail behind it.
+pub(crate) fn told(commit: &Commit) -> Vec<(Time, &'static str, String, String)> {
+    commit
+        .entries
+        .iter()
+        .filter_map(|entry| say(commit.at, entry))
+        .map(|(at, kind, text, detail)| (at, kind.icon(), text, detail))
+        .collect()
+}
+
 type Said = (Time, Kind, String, String);
 
 fn say(at: Time, entry: &Entry) -> Option<Said> {
