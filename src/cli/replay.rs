@@ -20,7 +20,7 @@ pub(super) struct Args {
     /// What the files hold: events, alerts, reports, okta, entra or pingid.
     #[arg(long, value_name = "KIND")]
     source: Kind,
-    /// Where to send it; QUELL_URL without it.
+    /// Where to send it; without it, to `--url`.
     #[arg(long, conflicts_with = "detect_only", value_name = "URL")]
     to: Option<url::Url>,
     /// Send nothing: print what detection makes of it.
