@@ -4,13 +4,26 @@
 //! Results go to standard output, everything else to standard error, and only
 //! `output` writes to either.
 
+mod audit;
+mod client;
 mod completions;
+mod config;
 mod connector;
+mod contain;
 mod demo;
 mod explain;
+mod init;
 mod lab;
+mod lists;
 mod output;
+mod pause;
 mod playbook;
+mod playbook_run;
+mod replay;
+mod serve;
+mod store;
+mod table;
+mod token;
 mod trial;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -33,6 +46,37 @@ struct Cli {
 enum Command {
     /// Watch a real push-bombing log become a verified containment.
     Demo(demo::Args),
+    /// Serve: take deliveries in, contain, answer the API.
+    Serve(serve::Args),
+    /// Make settings, a data folder, the first passkey's ticket and the first token.
+    Init(init::Args),
+    /// Print or check the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Contain a person now.
+    Contain(contain::Args),
+    /// Send recorded evidence again, or only run the detections over it.
+    Replay(replay::Args),
+    /// Look at incidents, and ask for their restoration.
+    #[command(subcommand)]
+    Incident(lists::Incident),
+    /// Look at runs.
+    #[command(subcommand)]
+    Run(lists::Run),
+    /// Look at questions to people.
+    #[command(subcommand)]
+    Approval(lists::Approval),
+    /// Prove or export the journal.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Verify, rebuild or measure a data folder.
+    #[command(subcommand)]
+    Store(store::Command),
+    /// Stop all effects at once; a person on the console lets them go on.
+    Pause(pause::Args),
+    /// Make, list or revoke API tokens.
+    #[command(subcommand)]
+    Token(token::Command),
     /// Write, check and draw playbooks.
     #[command(subcommand)]
     Playbook(playbook::Command),
@@ -80,6 +124,18 @@ pub fn main() -> ExitCode {
     let mut output = Output::new(cli.color);
     let result = match cli.command {
         Command::Demo(args) => demo::run(&args, &mut output),
+        Command::Serve(args) => serve::run(&args, &mut output),
+        Command::Init(args) => init::run(&args, &mut output),
+        Command::Config(command) => config::run(&command, &mut output),
+        Command::Contain(args) => contain::run(&args, &mut output),
+        Command::Replay(args) => replay::run(&args, &mut output),
+        Command::Incident(command) => lists::incident(&command, &mut output),
+        Command::Run(command) => lists::run(&command, &mut output),
+        Command::Approval(command) => lists::approval(&command, &mut output),
+        Command::Audit(command) => audit::run(&command, &mut output),
+        Command::Store(command) => store::run(&command, &mut output),
+        Command::Pause(args) => pause::run(&args, &mut output),
+        Command::Token(command) => token::run(&command, &mut output),
         Command::Playbook(command) => playbook::run(command, &mut output),
         Command::Connector(command) => connector::run(command, &mut output),
         Command::Lab(args) => lab::run(&args, &mut output),

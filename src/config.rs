@@ -47,7 +47,7 @@ impl Layers {
         file: Option<&Path>,
         flags: Vec<(&'static str, String, &'static str)>,
     ) -> std::io::Result<Self> {
-        let path = file.unwrap_or(Path::new(FILE));
+        let path = file.unwrap_or_else(|| Path::new(FILE));
         let file = match std::fs::read_to_string(path) {
             Ok(text) => Some((path.to_owned(), text)),
             Err(e) if file.is_none() && e.kind() == std::io::ErrorKind::NotFound => None,

@@ -68,6 +68,7 @@ pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
         .route("/v1/tokens", get(control::tokens).post(control::create_token))
         .route("/v1/tokens/{id}", delete(control::revoke_token))
         .route("/v1/stream", get(stream::stream))
+        .route("/v1/journal", get(stream::journal))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .route("/metrics", get(ops::metrics))

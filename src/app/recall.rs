@@ -73,7 +73,7 @@ pub(crate) async fn windows(
             let Ok(line) = serde_json::from_value::<Line>(value?) else { continue };
             take(&mut detector, &config, &line);
             if line.at >= now - REPEATS {
-                count(&answers, line);
+                count(&answers, &line);
             }
         }
         if replay.torn > 0 {
@@ -92,7 +92,7 @@ fn take(detector: &mut Detector, config: &Config, line: &Line) {
     drop(detector.observe(&key, &line.event, &about));
 }
 
-fn count(answers: &Answers, line: Line) {
+fn count(answers: &Answers, line: &Line) {
     let known = answers.get(&line.source, &line.delivery);
     let mut answer = known.filter(|a| a.receipt == line.receipt).unwrap_or(Answer {
         receipt: line.receipt,

@@ -1,4 +1,4 @@
-//! `quell playbook check|graph|schema|new`.
+//! `quell playbook check|graph|schema|new|publish|run`.
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 use super::output::Output;
-use super::{Format, Verdict};
+use super::{Format, Verdict, playbook_run};
 use crate::diagnostic::{self, Diagnostic, to_json};
 use crate::model::action::Signatures;
 use crate::playbook::{self, Checked, SHIPPED};
@@ -37,6 +37,10 @@ pub(super) enum Command {
         #[arg(long, default_value = "playbooks", value_name = "DIR")]
         dir: PathBuf,
     },
+    /// Submit a playbook to a running Quell; outside a lab a person publishes it.
+    Publish(playbook_run::Publish),
+    /// Start a playbook for a person, or list what it would call.
+    Run(playbook_run::Run),
 }
 
 pub(super) fn run(command: Command, output: &mut Output) -> anyhow::Result<Verdict> {
@@ -49,6 +53,8 @@ pub(super) fn run(command: Command, output: &mut Output) -> anyhow::Result<Verdi
             Ok(Verdict::Fine)
         }
         Command::New { name, dir } => new(&name, &dir, output),
+        Command::Publish(args) => playbook_run::publish(&args, output),
+        Command::Run(args) => playbook_run::run(&args, output),
     }
 }
 

@@ -58,19 +58,26 @@ impl TryFrom<Typed> for Source {
         if typed.per_minute == 0 {
             return Err("`per_minute` is at least 1".into());
         }
-        // A bearer token says who sends; a header that anybody on the way may copy does not.
-        let vouched = auth.as_ref().is_none_or(Auth::signs_body);
-        let proof = if vouched { Proof::SelfProved } else { Proof::Relayed };
+        let may_cause = typed.may_cause.unwrap_or_else(|| typed.kind.default_may_cause());
+        let proof =
+            if vouched(auth.as_ref(), may_cause) { Proof::SelfProved } else { Proof::Relayed };
         Ok(Self {
             kind: typed.kind,
             auth,
-            may_cause: typed.may_cause.unwrap_or_else(|| typed.kind.default_may_cause()),
+            may_cause,
             connections: typed.connections,
             aliases: typed.aliases,
             proof: typed.proof.unwrap_or(proof),
             per_minute: typed.per_minute,
         })
     }
+}
+
+/// Whether the sender's word is taken as it is: it signs what it says, or sends with a token of
+/// ours, or somebody has written down that it may cause containment. A header that anybody on
+/// the way may copy is not enough.
+fn vouched(auth: Option<&Auth>, may_cause: MayCause) -> bool {
+    may_cause == MayCause::Contain || auth.is_none_or(Auth::signs_body)
 }
 
 /// `auth = "bearer"`, or `auth = { bearer = {…} }`, each with the section's own `secrets`.
@@ -108,10 +115,10 @@ impl Source {
 
     /// The furthest stage that one alert of it can claim.
     pub(crate) fn highest_stage(&self) -> Stage {
-        match (self.may_cause, self.auth.as_ref().is_none_or(Auth::signs_body)) {
-            (MayCause::Record, _) => Stage::Noted,
-            (_, false) => Stage::Suspected,
-            (_, true) => Stage::Confirmed,
+        match self.may_cause {
+            MayCause::Record => Stage::Noted,
+            _ if vouched(self.auth.as_ref(), self.may_cause) => Stage::Confirmed,
+            _ => Stage::Suspected,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::model::time::{Span, rfc3339};
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Pause {
+pub(super) struct Switch {
     #[serde(default = "yes")]
     paused: bool,
     #[serde(default)]
@@ -31,16 +31,16 @@ fn yes() -> bool {
 
 /// Whether effects are stopped, and by whom.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Paused {
+pub(super) struct PauseView {
     paused: bool,
     by: Option<String>,
     reason: Option<String>,
     at: Option<String>,
 }
 
-fn paused(api: &Api) -> Json<Paused> {
+fn paused(api: &Api) -> Json<PauseView> {
     let pause = api.engine().read(|core| core.state.paused.clone());
-    Json(Paused {
+    Json(PauseView {
         paused: pause.is_some(),
         by: pause.as_ref().map(|p| p.by.clone()),
         reason: pause.as_ref().map(|p| p.reason.clone()),
@@ -50,19 +50,19 @@ fn paused(api: &Api) -> Json<Paused> {
 
 /// Says whether effects are stopped.
 #[utoipa::path(get, path = "/v1/pause", tag = "control",
-    responses((status = 200, body = Paused), (status = "4XX", body = Problem)))]
-pub(super) async fn pause_shown(State(api): State<Api>, _: Allowed<Read>) -> Json<Paused> {
+    responses((status = 200, body = PauseView), (status = "4XX", body = Problem)))]
+pub(super) async fn pause_shown(State(api): State<Api>, _: Allowed<Read>) -> Json<PauseView> {
     paused(&api)
 }
 
 /// Stops all effects at once; intake goes on. Letting them go on again needs a person.
-#[utoipa::path(post, path = "/v1/pause", tag = "control", request_body = Pause,
-    responses((status = 200, body = Paused), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/v1/pause", tag = "control", request_body = Switch,
+    responses((status = 200, body = PauseView), (status = "4XX", body = Problem)))]
 pub(super) async fn pause(
     State(api): State<Api>,
     caller: Allowed<Contain>,
-    Body(wanted): Body<Pause>,
-) -> Result<Json<Paused>, Problem> {
+    Body(wanted): Body<Switch>,
+) -> Result<Json<PauseView>, Problem> {
     if !wanted.paused {
         let detail = "a pause is ended by a person, on the console";
         return Err(Problem::new(Kind::NeedsPerson).detail(detail));

@@ -50,9 +50,9 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     let Some((source, verifier)) = source.and_then(|s| s.verifier.as_ref().map(|v| (s, v))) else {
         return Err(intake::Problem::UnknownSource.into());
     };
-    let verified = verifier.verify(kind, &parts.headers, raw, api.engine().now())?;
-    let delivery = verified.delivery_id().to_owned();
-    accept(api, source, kind, &verified, delivery, Sent::default()).await
+    let proved = verifier.verify(kind, &parts.headers, raw, api.engine().now())?;
+    let delivery = proved.delivery_id().to_owned();
+    accept(api, source, kind, &proved, delivery, Sent::default()).await
 }
 
 /// Okta's one-time check of a hook's address.
@@ -188,7 +188,7 @@ async fn read(headers: &HeaderMap, body: Body, cap: usize) -> Result<Bytes, Prob
 
 /// Whether an error, or what is behind it, is of this type.
 fn is<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<E>())
+    std::iter::successors(Some(error), |e| e.source()).any(<dyn std::error::Error>::is::<E>)
 }
 
 async fn accept(

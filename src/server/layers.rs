@@ -76,6 +76,7 @@ fn problem_in(mut response: Response, id: Uuid) -> Response {
 }
 
 /// A panic in a handler is one request's problem, not the process's end.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
     let text = panic
         .downcast_ref::<String>()

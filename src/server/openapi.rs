@@ -15,7 +15,7 @@ use super::{control, deliveries, incidents, ops, playbooks, runs, stream, subjec
         playbooks::list, playbooks::show, playbooks::submit, playbooks::run,
         runs::list, runs::show, runs::journal, runs::approvals, runs::approval,
         control::pause_shown, control::pause, control::tokens, control::create_token, control::revoke_token,
-        stream::stream,
+        stream::stream, stream::journal,
         ops::healthz, ops::readyz, ops::metrics, ops::openapi,
     ),
     modifiers(&Tokens),

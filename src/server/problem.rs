@@ -80,9 +80,10 @@ const DELIVERY: &[(&str, u16)] = &[
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub(crate) struct Problem {
     /// Stable: what programs tell problems apart by.
-    #[serde(rename = "type")]
-    kind: String,
-    title: String,
+    #[serde(rename = "type", serialize_with = "uri")]
+    #[schema(value_type = String)]
+    slug: &'static str,
+    title: &'static str,
     status: u16,
     /// What happened to this request, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +94,7 @@ pub(crate) struct Problem {
     /// Each single problem, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    errors: Option<Value>,
+    errors: Option<Box<Value>>,
     #[serde(skip)]
     retry_after: Option<u64>,
 }
@@ -104,16 +105,8 @@ impl Problem {
         Self::typed(slug, status, title)
     }
 
-    fn typed(slug: &str, status: u16, title: &str) -> Self {
-        Self {
-            kind: format!("{BASE}{slug}"),
-            title: title.to_owned(),
-            status,
-            detail: None,
-            instance: None,
-            errors: None,
-            retry_after: None,
-        }
+    fn typed(slug: &'static str, status: u16, title: &'static str) -> Self {
+        Self { slug, title, status, detail: None, instance: None, errors: None, retry_after: None }
     }
 
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -122,7 +115,7 @@ impl Problem {
     }
 
     pub(crate) fn errors(mut self, errors: Value) -> Self {
-        self.errors = Some(errors);
+        self.errors = Some(Box::new(errors));
         self
     }
 
@@ -142,8 +135,8 @@ impl Problem {
     }
 
     /// The last part of the type: a metric label.
-    pub(crate) fn slug(&self) -> &str {
-        self.kind.strip_prefix(BASE).unwrap_or(&self.kind)
+    pub(crate) fn slug(&self) -> &'static str {
+        self.slug
     }
 
     /// What an answer that some layer gave without a problem means.
@@ -159,6 +152,11 @@ impl Problem {
             _ => Kind::BadRequest,
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+fn uri<S: serde::Serializer>(slug: &&'static str, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{BASE}{slug}"))
 }
 
 impl IntoResponse for Problem {

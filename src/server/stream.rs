@@ -1,17 +1,20 @@
 //! The journal as it grows, as server-sent events. `Last-Event-ID` is a journal sequence.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::identity::{Allowed, Read};
+use super::extract::Asked;
+use super::identity::{Admin, Allowed, Read};
 use super::problem::{Kind, Problem};
 use super::state::Api;
+use super::views::Page;
 use crate::model::entry::Commit;
 use crate::model::time::rfc3339;
 
@@ -40,6 +43,29 @@ pub(super) async fn stream(
         reader.next().await.map(|event| (Ok(event), reader))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct After {
+    /// Only lines after this sequence.
+    #[serde(default)]
+    cursor: u64,
+}
+
+/// Gives the journal's commits, oldest first. The last page is empty.
+#[utoipa::path(get, path = "/v1/journal", tag = "stream", params(After),
+    responses((status = 200, body = Page<Object>), (status = "4XX", body = Problem)))]
+pub(super) async fn journal(
+    State(api): State<Api>,
+    _: Allowed<Admin>,
+    Asked(after): Asked<After>,
+) -> Result<Json<Page<Value>>, Problem> {
+    let commits = api.engine().ports().store.commits(after.cursor, READ).await?;
+    let next = commits.last().map(|commit| commit.seq.to_string());
+    let items = commits.iter().filter_map(|c| serde_json::to_value(c).ok()).collect();
+    Ok(Json(Page { items, next }))
 }
 
 struct Reader {

@@ -99,10 +99,10 @@ fn slug(problem: &Value) -> &str {
 #[tokio::test]
 async fn a_repeated_delivery_gets_the_same_answer() {
     let world = World::new().await;
+    let body = alert("dana@x.example");
 
-    let (status, first) =
-        world.post("/v1/hooks/siem", "siem-secret-1", alert("dana@x.example")).await;
-    let (_, again) = world.post("/v1/hooks/siem", "siem-secret-1", alert("dana@x.example")).await;
+    let (status, first) = world.post("/v1/hooks/siem", "siem-secret-1", body.clone()).await;
+    let (_, again) = world.post("/v1/hooks/siem", "siem-secret-1", body.clone()).await;
 
     assert_eq!(status, StatusCode::ACCEPTED, "{first}");
     assert_eq!(first["accepted"], 1, "{first}");

@@ -1,0 +1,57 @@
+//! `quell audit verify|export`: the journal as proof.
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use std::path::PathBuf;
+
+use super::client::{Client, ServerArgs, block_on};
+use super::output::Output;
+use super::{Format, Verdict, table};
+use crate::store::verify;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Prove that no line of a data folder's journal was changed. It changes nothing.
+    Verify {
+        /// The data folder, or a copy of it.
+        #[arg(default_value = "data", value_name = "DIR")]
+        folder: PathBuf,
+        /// The checkpoints' public key, as `quell init` printed it. Without it, the journal's own is believed.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print every entry of a running Quell's journal, one commit a line.
+    Export {
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
+    match command {
+        Command::Verify { folder, key, format } => {
+            let report = verify::audit(folder, key.as_deref())
+                .with_context(|| format!("could not read the journal in `{}`", folder.display()))?;
+            table::one(&serde_json::to_value(&report)?, *format, output)?;
+            Ok(if report.first_bad.is_none() { Verdict::Fine } else { Verdict::Problems })
+        }
+        Command::Export { server } => {
+            let client = Client::new(server)?;
+            let mut cursor = 0;
+            loop {
+                let path = format!("/v1/journal?cursor={cursor}");
+                let page = block_on(async { client.get(&path).await })?;
+                let items = page["items"].as_array().cloned().unwrap_or_default();
+                for commit in &items {
+                    output.data(&format!("{commit}\n"))?;
+                }
+                match items.last().and_then(|last| last["seq"].as_u64()) {
+                    Some(seq) => cursor = seq,
+                    None => return Ok(Verdict::Fine),
+                }
+            }
+        }
+    }
+}

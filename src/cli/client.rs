@@ -1,0 +1,133 @@
+//! Talks to a running Quell, and says in words what it answered.
+
+use anyhow::{Context as _, anyhow, bail};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+use std::future::Future;
+use std::time::Duration;
+
+/// Where the server is, and who asks.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerArgs {
+    /// The server's address.
+    #[arg(long, env = "QUELL_URL", default_value = "http://127.0.0.1:7040", value_name = "URL")]
+    url: url::Url,
+    /// A token, as `quell token create` shows it.
+    #[arg(long, env = "QUELL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+/// A caller of the API.
+pub(super) struct Client {
+    base: url::Url,
+    token: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    pub(super) fn new(args: &ServerArgs) -> anyhow::Result<Self> {
+        let Some(token) = args.token.clone() else {
+            bail!("no token: set QUELL_TOKEN to one, or give `--token`");
+        };
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("could not make an HTTP client")?;
+        Ok(Self { base: args.url.clone(), token, http })
+    }
+
+    /// The same caller at another address.
+    pub(super) fn at(mut self, url: Option<&url::Url>) -> Self {
+        if let Some(url) = url {
+            self.base = url.clone();
+        }
+        self
+    }
+
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.request(Method::GET, path)?).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.send(self.request(Method::POST, path)?.json(body)).await
+    }
+
+    /// Posts a text as it is.
+    pub(super) async fn post_text(
+        &self,
+        path: &str,
+        kind: &str,
+        text: String,
+    ) -> anyhow::Result<Value> {
+        self.send(self.request(Method::POST, path)?.header("content-type", kind).body(text)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.send(self.request(Method::DELETE, path)?).await
+    }
+
+    /// Every item of a list, page by page.
+    pub(super) async fn all(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut at = path.to_owned();
+        loop {
+            let mut page = self.get(&at).await?;
+            if let Value::Array(some) = page["items"].take() {
+                items.extend(some);
+            }
+            let Some(next) = page["next"].as_str() else { return Ok(items) };
+            let joint = if path.contains('?') { '&' } else { '?' };
+            at = format!("{path}{joint}cursor={next}");
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> anyhow::Result<reqwest::RequestBuilder> {
+        let url = self
+            .base
+            .join(path)
+            .with_context(|| format!("`{}` is no address of a server", self.base))?;
+        Ok(self.http.request(method, url).bearer_auth(&self.token))
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let response = request.send().await.map_err(|error| {
+            let error = error.without_url();
+            anyhow!(error)
+                .context(format!("could not reach `{}`: is Quell running there?", self.base))
+        })?;
+        answer(response).await
+    }
+}
+
+async fn answer(response: Response) -> anyhow::Result<Value> {
+    let status = response.status();
+    let text = response.text().await.context("the answer broke off")?;
+    let body: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    if status.is_success() {
+        return Ok(body);
+    }
+    let title = body["title"].as_str().unwrap_or_default().to_owned();
+    let Some(detail) = body["detail"].as_str() else {
+        bail!("the server answered {status} {title}");
+    };
+    let hint = match status {
+        StatusCode::UNAUTHORIZED => " (see QUELL_TOKEN)",
+        _ => "",
+    };
+    Err(anyhow!("{title}: {detail}{hint}"))
+}
+
+/// Runs a command's work to its end.
+pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("could not start")?
+        .block_on(work)
+}
+
+/// One part of a path, escaped.
+pub(super) fn part(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

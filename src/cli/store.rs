@@ -1,0 +1,96 @@
+//! `quell store verify|rebuild|stats`: works on a folder that no process serves, or on a copy.
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::client::block_on;
+use super::output::Output;
+use super::{Format, Verdict, table};
+use crate::app::SystemClock;
+use crate::engine::ports::Store as _;
+use crate::engine::state::State;
+use crate::store::disk::DiskStore;
+use crate::store::folder::{Folder, Options};
+use crate::store::verify;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Prove that the journal is whole and that the index is what the journal says.
+    Verify(On),
+    /// Make the index again from the journal.
+    Rebuild(On),
+    /// Count what is in the folder.
+    Stats(On),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct On {
+    /// The data folder.
+    #[arg(default_value = "data", value_name = "DIR")]
+    folder: PathBuf,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
+    let (Command::Verify(on) | Command::Rebuild(on) | Command::Stats(on)) = command;
+    let (told, verdict) = block_on(async {
+        match command {
+            Command::Verify(_) => check(&on.folder).await,
+            Command::Rebuild(_) => rebuild(&on.folder).await,
+            Command::Stats(_) => stats(&on.folder).await,
+        }
+    })?;
+    table::one(&told, on.format, output)?;
+    Ok(verdict)
+}
+
+fn open(folder: &Path, fresh_index: bool) -> anyhow::Result<DiskStore> {
+    let options = Options { fresh_index, ..Options::new(Arc::new(SystemClock)) };
+    let (store, _) = Folder::open(folder, options).context("is a Quell serving it?")?;
+    Ok(store)
+}
+
+async fn check(folder: &Path) -> anyhow::Result<(Value, Verdict)> {
+    let chain = verify::audit(folder, None)?;
+    if chain.first_bad.is_some() {
+        return Ok((json!({ "journal": chain, "index": Value::Null }), Verdict::Problems));
+    }
+    let store = open(folder, false)?;
+    let mut state = State::default();
+    verify::fold_journal(&store, |commit| state.apply(commit)).await?;
+    let rows = verify::compare_rows(&store, state.all_rows()).await?;
+    store.close().await?;
+    let verdict = if rows.differences == 0 { Verdict::Fine } else { Verdict::Problems };
+    Ok((json!({ "journal": chain, "index": rows }), verdict))
+}
+
+async fn rebuild(folder: &Path) -> anyhow::Result<(Value, Verdict)> {
+    let store = open(folder, true)?;
+    let mut state = State::default();
+    loop {
+        let commits = store.commits(state.seq, 512).await?;
+        if commits.is_empty() {
+            break;
+        }
+        for commit in &commits {
+            state.apply(commit);
+        }
+    }
+    let seq = state.seq;
+    let rows: Vec<_> = state.all_rows().into_iter().collect();
+    let count = rows.len();
+    store.fill(seq, rows).await?;
+    store.close().await?;
+    Ok((json!({ "projected": seq, "rows": count }), Verdict::Fine))
+}
+
+async fn stats(folder: &Path) -> anyhow::Result<(Value, Verdict)> {
+    let store = open(folder, false)?;
+    let stats = serde_json::to_value(store.stats().await?)?;
+    store.close().await?;
+    Ok((stats, Verdict::Fine))
+}

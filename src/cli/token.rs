@@ -1,0 +1,73 @@
+//! `quell token create|list|revoke`.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::client::{Client, ServerArgs, block_on, part};
+use super::output::Output;
+use super::{Format, Verdict, table};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a token. It is shown this once.
+    Create {
+        /// What it is for.
+        name: String,
+        /// What it may do: `ingest`, `read`, `contain`, `author`, `admin`; several with commas.
+        #[arg(long, required = true, value_delimiter = ',')]
+        scope: Vec<String>,
+        /// For `ingest`: the source whose deliveries it brings.
+        #[arg(long)]
+        source: Option<String>,
+        /// How long it lasts, at most 90 days.
+        #[arg(long, default_value = "90d", value_name = "SPAN")]
+        expires_in: String,
+        #[command(flatten)]
+        how: How,
+    },
+    /// List tokens.
+    List {
+        #[command(flatten)]
+        how: How,
+    },
+    /// Revoke a token at once.
+    Revoke {
+        id: String,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// How to ask and how to print.
+#[derive(Debug, clap::Args)]
+pub(super) struct How {
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
+    match command {
+        Command::Create { name, scope, source, expires_in, how } => {
+            let client = Client::new(&how.server)?;
+            let body = json!({
+                "name": name, "scopes": scope, "source": source, "expires_in": expires_in,
+            });
+            let made = block_on(async { client.post("/v1/tokens", &body).await })?;
+            table::one(&made, how.format, output)
+        }
+        Command::List { how } => {
+            let client = Client::new(&how.server)?;
+            let items = block_on(async { client.all("/v1/tokens").await })?;
+            let columns = ["id", "name", "scopes", "source", "expires_at", "revoked"];
+            table::print(&items, &columns, how.format, output)
+        }
+        Command::Revoke { id, how } => {
+            let client = Client::new(&how.server)?;
+            let path = format!("/v1/tokens/{}", part(id));
+            let revoked = block_on(async { client.delete(&path).await })?;
+            table::one(&revoked, how.format, output)
+        }
+    }
+}
