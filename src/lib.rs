@@ -3,8 +3,8 @@
 
 pub(crate) mod approval;
 pub mod cli;
-pub(crate) mod console;
 pub(crate) mod connector;
+pub(crate) mod console;
 pub(crate) mod detect;
 pub(crate) mod diagnostic;
 pub(crate) mod engine;

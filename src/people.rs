@@ -152,7 +152,10 @@ impl People {
         let mut counters = lock(&self.0.counters);
         let seen = counters.entry(result.cred_id().clone()).or_default();
         if result.counter() > 0 && result.counter() <= *seen {
-            tracing::warn!("Refused a passkey whose counter went from {seen} to {}", result.counter());
+            tracing::warn!(
+                "Refused a passkey whose counter went from {seen} to {}",
+                result.counter()
+            );
             return Err(Problem::Copied);
         }
         *seen = result.counter();
@@ -168,7 +171,7 @@ fn webauthn_for(origin: &Url) -> Result<Webauthn, Misconfigured> {
         return Err(refuse());
     }
     WebauthnBuilder::new(host, origin)
-        .map(|b| b.rp_name("Quell").timeout(Duration::from_secs(120)))
+        .map(|b| b.rp_name("Quell").timeout(Duration::from_mins(2)))
         .and_then(WebauthnBuilder::build)
         .map_err(|_| refuse())
 }

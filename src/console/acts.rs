@@ -2,6 +2,7 @@
 
 use axum::Form;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
@@ -26,10 +27,7 @@ impl Text {
     fn written(&self) -> Result<String, Problem> {
         let text = tame(self.text.trim(), TEXT_MAX);
         if text.is_empty() {
-            return Err(Problem::new(
-                axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-                "Write a few words first",
-            ));
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Write a few words first"));
         }
         Ok(text)
     }

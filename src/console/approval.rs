@@ -141,7 +141,9 @@ fn inputs(item: &Item) -> String {
 
 /// The newest facts that speak for or against.
 fn evidence(commits: &[Commit]) -> Vec<Line> {
-    let speaks = |line: &Line| matches!(line.kind, Kind::Prompt | Kind::Hostile | Kind::Evidence | Kind::Milestone);
+    let speaks = |line: &Line| {
+        matches!(line.kind, Kind::Prompt | Kind::Hostile | Kind::Evidence | Kind::Milestone)
+    };
     let mut found: Vec<Line> = commits.iter().flat_map(lines).filter(speaks).collect();
     found.sort_by_key(|line| line.at);
     found.split_off(found.len().saturating_sub(EVIDENCE))

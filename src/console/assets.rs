@@ -1,4 +1,4 @@
-//! The style sheet and the script, compiled in, with an ETag each.
+//! The style sheet and the script, compiled in, with an `ETag` each.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -26,10 +26,7 @@ fn tag(bytes: &[u8]) -> String {
 fn asset(headers: &HeaderMap, kind: &'static str, body: &'static [u8], tag: &str) -> Response {
     let kept = headers.get(header::IF_NONE_MATCH).is_some_and(|t| t.as_bytes() == tag.as_bytes());
     // Always asked for again, as a new version must not meet an old page.
-    let same = [
-        (header::ETAG, tag.to_owned()),
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
-    ];
+    let same = [(header::ETAG, tag.to_owned()), (header::CACHE_CONTROL, "no-cache".to_owned())];
     if kept {
         return (StatusCode::NOT_MODIFIED, same).into_response();
     }

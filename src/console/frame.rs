@@ -28,14 +28,7 @@ pub(super) struct Paused {
 impl Frame {
     /// Around pages for nobody in particular.
     pub(super) fn bare(title: &str) -> Self {
-        Self {
-            title: title.to_owned(),
-            who: None,
-            lab: false,
-            paused: None,
-            waiting: 0,
-            seq: 0,
-        }
+        Self { title: title.to_owned(), who: None, lab: false, paused: None, waiting: 0, seq: 0 }
     }
 
     pub(super) fn new(state: &ConsoleState, by: &SignedIn, title: impl Into<String>) -> Self {

@@ -47,11 +47,8 @@ struct IncidentPage {
     lines: Vec<Line>,
     chart: Option<Chart>,
     later: Option<u64>,
-    closed: bool,
-    may_note: bool,
-    may_restore: bool,
-    may_close: bool,
-    may_resume: bool,
+    /// What the reader may do here.
+    acts: Vec<Act>,
 }
 
 pub(super) struct AccountRow {
@@ -103,12 +100,13 @@ pub(super) async fn page(
     let commits = state.engine.ports().store.timeline(id, from.after, PAGE).await?;
     let whom = |core: &Facts| {
         let incident = core.incidents.get(&id)?;
-        Some(core.subject(incident.subject).map_or_else(|| "somebody".to_owned(), |s| tame_field(&s.name)))
+        Some(
+            core.subject(incident.subject)
+                .map_or_else(|| "somebody".to_owned(), |s| tame_field(&s.name)),
+        )
     };
-    let whom = state
-        .engine
-        .read(|core| whom(&core.state))
-        .ok_or_else(|| Problem::missing("incident"))?;
+    let whom =
+        state.engine.read(|core| whom(&core.state)).ok_or_else(|| Problem::missing("incident"))?;
     let frame = Frame::new(&state, &by, format!("Incident: {whom}"));
     let now = state.engine.now();
     let page = state.engine.read(|core| {
@@ -132,7 +130,6 @@ fn assemble(
     let subject = state.subject(incident.subject);
     let mut said: Vec<Line> = commits.iter().flat_map(lines).collect();
     said.sort_by_key(|line| line.at);
-    let hostile = incident.approval == ApprovalSeen::Hostile;
     let full = commits.len() == PAGE;
     IncidentPage {
         frame,
@@ -153,12 +150,18 @@ fn assemble(
         chart: draw(&said),
         lines: said,
         later: commits.last().filter(|_| full).map(|commit| commit.seq),
-        closed: incident.status == IncidentStatus::Closed,
-        may_note: by.may(Act::Note),
-        may_restore: by.may(Act::RequestRestore),
-        may_close: by.may(if hostile { Act::CloseHostile } else { Act::Close }),
-        may_resume: by.may(Act::Resume),
+        acts: acts(by, incident),
     }
+}
+
+fn acts(by: &SignedIn, incident: &Incident) -> Vec<Act> {
+    let mut acts = vec![Act::Note, Act::RequestRestore, Act::Resume];
+    if incident.status != IncidentStatus::Closed {
+        let hostile = incident.approval == ApprovalSeen::Hostile;
+        acts.push(if hostile { Act::CloseHostile } else { Act::Close });
+    }
+    acts.retain(|act| by.may(*act));
+    acts
 }
 
 fn facts(incident: &Incident) -> Vec<(&'static str, String)> {

@@ -35,7 +35,8 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({ "type": "about:blank", "title": self.title, "status": self.status.as_u16() });
+        let body =
+            json!({ "type": "about:blank", "title": self.title, "status": self.status.as_u16() });
         let kind = [(header::CONTENT_TYPE, "application/problem+json")];
         (self.status, kind, Json(body).into_response().into_body()).into_response()
     }

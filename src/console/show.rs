@@ -48,7 +48,10 @@ pub(super) struct Mark {
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { icon, word, tone } = self;
-        write!(f, "<span class=\"mark {tone}\"><span aria-hidden=\"true\">{icon}</span> {word}</span>")
+        write!(
+            f,
+            "<span class=\"mark {tone}\"><span aria-hidden=\"true\">{icon}</span> {word}</span>"
+        )
     }
 }
 

@@ -73,7 +73,11 @@ pub(super) async fn finish(
     Ok((jar, Json(json!({ "signed_in": true }))).into_response())
 }
 
-pub(super) async fn out(State(state): State<ConsoleState>, by: SignedIn, jar: CookieJar) -> Response {
+pub(super) async fn out(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+    jar: CookieJar,
+) -> Response {
     state.people.end_session(by.person.person, &by.session.id);
     (jar.add(cookie(&state, String::new())), Redirect::to("/sign-in")).into_response()
 }

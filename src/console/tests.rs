@@ -13,7 +13,8 @@ use crate::people::stand::Stand;
 use browser::Browser;
 
 /// Tries to end an attribute, an element and a sentence, and to turn the text around.
-const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\u{202e}\u{0}&";
+const HOSTILE: &str =
+    "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\u{202e}\u{0}&";
 
 async fn approver(stand: &Stand) -> (SoftPerson, Browser) {
     let mut ann = SoftPerson::enrol(&stand.people, "ann", &["approver"]).await.unwrap();
@@ -121,7 +122,10 @@ async fn a_person_whom_it_concerns_is_told_so_and_refused() {
     let begin = format!("/v1/approvals/{question}/begin");
     let refused = browser.post(&begin, &json!({ "decision": "deny" })).await;
 
-    assert!(page.contains("ann may not decide this: it concerns them or they started it"), "{page}");
+    assert!(
+        page.contains("ann may not decide this: it concerns them or they started it"),
+        "{page}"
+    );
     assert!(page.contains("Nobody who is enrolled may decide this"));
     assert!(!page.contains("name=\"decision\""));
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
@@ -136,7 +140,8 @@ async fn nothing_is_shown_or_done_without_a_session() {
 
     for page in browser::pages(question, incident) {
         let answer = stranger.get(&page).await;
-        let refused = answer.status == StatusCode::SEE_OTHER || answer.status == StatusCode::UNAUTHORIZED;
+        let refused =
+            answer.status == StatusCode::SEE_OTHER || answer.status == StatusCode::UNAUTHORIZED;
         assert!(refused, "{page}: {}", answer.status);
         assert!(!answer.body.contains("mia"), "{page}");
     }
@@ -155,7 +160,12 @@ async fn a_change_that_another_site_asks_for_is_refused() {
     let before = stand.engine.read(|core| core.state.seq);
 
     for path in browser::changes(question, incident, run) {
-        for header in [None, Some(("origin", "https://evil.example")), Some(("origin", "null")), Some(("sec-fetch-site", "cross-site"))] {
+        for header in [
+            None,
+            Some(("origin", "https://evil.example")),
+            Some(("origin", "null")),
+            Some(("sec-fetch-site", "cross-site")),
+        ] {
             let answer = browser.form_from(header, &path, "text=x&paused=true").await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {header:?}");
         }
@@ -201,7 +211,10 @@ async fn hostile_text_stays_text_on_every_page() {
     let mut eve = SoftPerson::enrol(&stand.people, "eve<b>", &["admin"]).await.unwrap();
     let mut browser = Browser::at(&stand);
     browser.sign_in(&mut eve).await;
-    let body = format!("text={}", percent_encoding::utf8_percent_encode(HOSTILE, percent_encoding::NON_ALPHANUMERIC));
+    let body = format!(
+        "text={}",
+        percent_encoding::utf8_percent_encode(HOSTILE, percent_encoding::NON_ALPHANUMERIC)
+    );
     let note = browser.form(&format!("/incidents/{incident}/notes"), &body).await;
     assert_eq!(note.status, StatusCode::SEE_OTHER, "{}", note.body);
     let pause = browser.form("/pause", &format!("paused=true&{body}")).await;
@@ -226,9 +239,14 @@ async fn every_answer_carries_the_security_headers() {
     let stand = Stand::new().await;
     let (_ann, browser) = approver(&stand).await;
 
-    for path in ["/", "/sign-in", "/console.js", "/enrol/none", "/approvals/none", "/incidents/none"] {
+    for path in
+        ["/", "/sign-in", "/console.js", "/enrol/none", "/approvals/none", "/incidents/none"]
+    {
         let answer = browser.get(path).await;
-        assert_eq!(answer.header("content-security-policy"), "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+        assert_eq!(
+            answer.header("content-security-policy"),
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        );
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("referrer-policy"), "no-referrer");
         assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin");
@@ -288,18 +306,47 @@ async fn roles_hold_on_every_form() {
 async fn a_session_is_listed_and_ended_by_its_owner_only() {
     let stand = Stand::new().await;
     let (mut ann, first) = approver(&stand).await;
+    let own = stand.people.sessions_of(ann.id)[0].id.clone();
     let mut second = Browser::at(&stand);
     second.sign_in(&mut ann).await;
     let bob = with_role(&stand, "bob", "viewer").await;
-    let other = stand.people.sessions_of(ann.id).into_iter().map(|s| s.id).collect::<Vec<_>>();
+    let ids: Vec<String> = stand.people.sessions_of(ann.id).into_iter().map(|s| s.id).collect();
+    let others: Vec<&String> = ids.iter().filter(|id| **id != own).collect();
+    let end = |id: &str| format!("/me/sessions/{id}/end");
 
-    let foreign = bob.form(&format!("/me/sessions/{}/end", other[0]), "").await;
-    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
-    for id in other {
-        first.form(&format!("/me/sessions/{id}/end"), "").await;
-    }
+    assert_eq!(bob.form(&end(others[0]), "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(first.form(&end(others[0]), "").await.status, StatusCode::SEE_OTHER);
     assert_eq!(second.get("/").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(first.get("/").await.status, StatusCode::OK);
+    first.form("/sign-out", "").await;
     assert_eq!(first.get("/").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_ticket_is_used_up_by_the_page_behind_it() {
+    let stand = Stand::new().await;
+    let ticket = stand.people.invite("ann", &["approver"]).await.unwrap();
+    let browser = Browser::at(&stand);
+
+    let done = browser.enrol(ticket.reveal()).await;
+    let again = browser.get(&format!("/enrol/{}", ticket.reveal())).await;
+
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
+    let enrolled = stand.engine.read(|core| core.state.people.values().next().cloned()).unwrap();
+    assert_eq!((enrolled.name.as_str(), enrolled.roles.len()), ("ann", 1));
+}
+
+#[tokio::test]
+async fn an_open_page_is_told_where_the_journal_stands() {
+    let stand = Stand::new().await;
+    let (_ann, browser) = approver(&stand).await;
+    let seq = stand.engine.read(|core| core.state.seq);
+
+    let message = browser.first_message().await;
+
+    assert!(message.contains("event: moved"), "{message}");
+    assert!(message.contains(&format!("data: {seq}")), "{message}");
 }
 
 #[tokio::test]

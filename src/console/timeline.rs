@@ -1,7 +1,5 @@
 //! An incident's journal as sentences, newest facts last.
 
-
-
 use super::show::At;
 
 use crate::model::action::{Outcome, Strength};
@@ -98,7 +96,9 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
             let text = format!("Incident opened as {}", e.evidence.stage.name());
             (at, Kind::Milestone, text, tame_field(&e.evidence.reason))
         }
-        Entry::IncidentStaged(e) => (at, Kind::Milestone, staged(e), tame_field(&e.evidence.reason)),
+        Entry::IncidentStaged(e) => {
+            (at, Kind::Milestone, staged(e), tame_field(&e.evidence.reason))
+        }
         Entry::IncidentContained { .. } => (at, Kind::Milestone, "Contained".to_owned(), none()),
         Entry::IncidentClosed { by, note, .. } => {
             (at, Kind::Milestone, format!("Closed by {}", tame_field(by)), tame_field(note))
@@ -118,7 +118,9 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
             let n = approval.items.len();
             (at, Kind::Asked, format!("Asked people about {n} action(s)"), none())
         }
-        Entry::ApprovalDecided(e) => (at, Kind::Decided, decided(e), tame_field(&e.signed.justification)),
+        Entry::ApprovalDecided(e) => {
+            (at, Kind::Decided, decided(e), tame_field(&e.signed.justification))
+        }
         Entry::ApprovalExpired { state, .. } => {
             let text = match state {
                 ApprovalState::Cancelled => "The question was withdrawn",
@@ -156,12 +158,20 @@ fn step_said(at: Time, entry: &Entry) -> Option<Said> {
         Entry::StepParked { cell: key, until: None, problem, .. } => {
             (at, Kind::Trouble, format!("{} needs a person", cell(key)), tame_field(problem))
         }
-        Entry::GuardrailRefused { cell: key, reason, .. } => {
-            (at, Kind::Trouble, format!("{} was refused by a guardrail", cell(key)), tame_field(reason))
-        }
+        Entry::GuardrailRefused { cell: key, reason, .. } => (
+            at,
+            Kind::Trouble,
+            format!("{} was refused by a guardrail", cell(key)),
+            tame_field(reason),
+        ),
         Entry::HoldReleased { account, opened, reason, .. } => {
             let what = if *opened { "was opened again" } else { "stays shut" };
-            (at, Kind::Act, format!("{} {what}", tame_field(&account.to_string())), tame_field(reason))
+            (
+                at,
+                Kind::Act,
+                format!("{} {what}", tame_field(&account.to_string())),
+                tame_field(reason),
+            )
         }
         Entry::RunEnded { status, .. } => {
             (at, Kind::Evidence, format!("The run {}", status.name()), none())
@@ -177,9 +187,15 @@ fn event_said(event: &Event) -> Said {
     let (kind, what) = match (event.kind, event.outcome) {
         (EventKind::Prompt, EventOutcome::Approved) => (Kind::Hostile, "A prompt was approved"),
         (EventKind::Prompt, EventOutcome::Denied) => (Kind::Prompt, "A prompt was denied"),
-        (EventKind::Prompt, EventOutcome::TimedOut) => (Kind::Prompt, "A prompt was left unanswered"),
-        (EventKind::Prompt, EventOutcome::WrongAnswer) => (Kind::Prompt, "A prompt was answered wrongly"),
-        (EventKind::Prompt, EventOutcome::Reported) => (Kind::Prompt, "A prompt was reported as fraud"),
+        (EventKind::Prompt, EventOutcome::TimedOut) => {
+            (Kind::Prompt, "A prompt was left unanswered")
+        }
+        (EventKind::Prompt, EventOutcome::WrongAnswer) => {
+            (Kind::Prompt, "A prompt was answered wrongly")
+        }
+        (EventKind::Prompt, EventOutcome::Reported) => {
+            (Kind::Prompt, "A prompt was reported as fraud")
+        }
         (EventKind::Prompt, _) => (Kind::Prompt, "A prompt was sent"),
         (EventKind::SignIn, EventOutcome::Succeeded) => (Kind::Evidence, "A sign-in succeeded"),
         (EventKind::SignIn, _) => (Kind::Evidence, "A sign-in failed"),

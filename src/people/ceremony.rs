@@ -51,7 +51,8 @@ impl<T> Ceremonies<T> {
 
     fn make_room(&mut self, most: usize, counts: impl Fn(&Open<T>) -> bool) {
         while self.open.values().filter(|o| counts(o)).count() >= most {
-            let oldest = self.open.iter().filter(|(_, o)| counts(o)).min_by_key(|(_, o)| o.begun_at);
+            let oldest =
+                self.open.iter().filter(|(_, o)| counts(o)).min_by_key(|(_, o)| o.begun_at);
             let Some(oldest) = oldest.map(|(id, _)| id.clone()) else { return };
             self.open.remove(&oldest);
         }

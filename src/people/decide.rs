@@ -1,9 +1,7 @@
 //! Decisions: a passkey signs one exact statement, once, within two minutes.
 
 use serde_json::Value;
-use webauthn_rs::prelude::{
-    PasskeyAuthentication, PublicKeyCredential, RequestChallengeResponse,
-};
+use webauthn_rs::prelude::{PasskeyAuthentication, PublicKeyCredential, RequestChallengeResponse};
 
 use super::bind::bind;
 use super::sign_in::passkey;
@@ -76,7 +74,8 @@ pub(crate) fn eligible(
 fn is_same(barred: &str, name: &str) -> bool {
     let local = |s: &str| s.split('@').next().unwrap_or_default().trim().to_lowercase();
     let both_qualified = barred.contains('@') && name.contains('@');
-    barred.trim().eq_ignore_ascii_case(name.trim()) || (!both_qualified && local(barred) == local(name))
+    barred.trim().eq_ignore_ascii_case(name.trim())
+        || (!both_qualified && local(barred) == local(name))
 }
 
 /// What is asked, by whom it would be answered, and where.
@@ -92,7 +91,7 @@ impl People {
     pub(crate) fn decide_begin(
         &self,
         by: PersonId,
-        wish: Wish,
+        wish: &Wish,
     ) -> Result<(Statement, Begun<RequestChallengeResponse>), Problem> {
         let now = self.now();
         let facing = self.facing(by, wish.approval)?;
@@ -102,7 +101,7 @@ impl People {
         if facing.privileged && wish.decision == Decision::Approve && short {
             return Err(Problem::Justification(JUSTIFICATION_MIN));
         }
-        let items = chosen(&facing.question, &wish)?;
+        let items = chosen(&facing.question, wish)?;
         let statement = self.statement(&facing, wish.decision, items, &justification, now);
         let kept = facing.person.passkey;
         let key = passkey(&kept).ok_or(Problem::Missing("passkey"))?;

@@ -91,8 +91,7 @@ impl People {
         if self.passkeys().iter().any(|(_, known)| known.cred_id() == passkey.cred_id()) {
             return Err(Problem::Taken);
         }
-        let passkey =
-            serde_json::to_value(&passkey).map_err(|e| Problem::Shape(e.to_string()))?;
+        let passkey = serde_json::to_value(&passkey).map_err(|e| Problem::Shape(e.to_string()))?;
         let person = begun.person;
         self.0
             .engine

@@ -62,10 +62,13 @@ pub(crate) fn verify_decided(
         ("incident", statement.incident == decided.incident),
         ("approver", statement.approver == decided.by && person.person == decided.by),
         ("decision", is_as_signed(decided)),
-        ("items", decided.granted.iter().all(|cell| {
-            let mut items = statement.items.iter();
-            items.any(|item| item.step == cell.step.0 && item.item == cell.item)
-        })),
+        (
+            "items",
+            decided.granted.iter().all(|cell| {
+                let mut items = statement.items.iter();
+                items.any(|item| item.step == cell.step.0 && item.item == cell.item)
+            }),
+        ),
     ];
     if let Some((what, _)) = matches.iter().find(|(_, holds)| !holds) {
         return Err(Invalid::Statement(what));

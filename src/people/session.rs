@@ -47,8 +47,11 @@ impl People {
         let mut sessions = lock(&self.0.sessions);
         sessions.expire(now);
         while sessions.open.values().filter(|s| s.person == person).count() >= PER_PERSON {
-            let oldest =
-                sessions.open.iter().filter(|(_, s)| s.person == person).min_by_key(|(_, s)| s.seen);
+            let oldest = sessions
+                .open
+                .iter()
+                .filter(|(_, s)| s.person == person)
+                .min_by_key(|(_, s)| s.seen);
             let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
             sessions.open.remove(&oldest);
         }
@@ -75,7 +78,8 @@ impl People {
     pub(crate) fn sessions_of(&self, person: PersonId) -> Vec<Session> {
         let mut sessions = lock(&self.0.sessions);
         sessions.expire(self.now());
-        let mut own: Vec<_> = sessions.open.values().filter(|s| s.person == person).cloned().collect();
+        let mut own: Vec<_> =
+            sessions.open.values().filter(|s| s.person == person).cloned().collect();
         own.sort_by_key(|s| std::cmp::Reverse(s.since));
         own
     }

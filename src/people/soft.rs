@@ -88,7 +88,7 @@ impl SoftPerson {
     ) -> Result<ApprovalState, SoftError> {
         let items = people.ticks(approval);
         let wish = Wish { approval, decision, items, justification: justification.to_owned() };
-        let (_, begun) = people.decide_begin(self.id, wish)?;
+        let (_, begun) = people.decide_begin(self.id, &wish)?;
         let answer = self.answer(begun.options)?;
         Ok(people.decide_finish(self.id, approval, &begun.ceremony, &answer).await?)
     }

@@ -56,14 +56,13 @@ async fn the_passkey_signs_the_statements_own_digest() {
     let question = stand.ask("mia", false).await;
 
     let (statement, begun) =
-        stand.people.decide_begin(ann.id, wish(&stand, question, Decision::Deny)).unwrap();
+        stand.people.decide_begin(ann.id, &wish(&stand, question, Decision::Deny)).unwrap();
     assert_eq!(begun.options.public_key.challenge, challenge(&statement));
     let answer = ann.answer(begun.options).unwrap();
 
     let client: serde_json::Value =
         serde_json::from_slice(&answer.response.client_data_json).unwrap();
-    let spelled =
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(challenge(&statement));
+    let spelled = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(challenge(&statement));
     assert_eq!(client["challenge"], spelled);
     // User present and verified.
     assert_eq!(answer.response.authenticator_data[32] & 0b101, 0b101);
@@ -79,7 +78,7 @@ async fn only_the_ticked_items_are_granted() {
     let mut wish = wish(&stand, question, Decision::Approve);
     wish.items.truncate(1);
 
-    let (_, begun) = stand.people.decide_begin(ann.id, wish).unwrap();
+    let (_, begun) = stand.people.decide_begin(ann.id, &wish).unwrap();
     let answer = ann.answer(begun.options).unwrap();
     stand.people.decide_finish(ann.id, question, &begun.ceremony, &answer).await.unwrap();
 
@@ -92,7 +91,7 @@ async fn an_answer_from_another_origin_is_refused() {
     let mut ann = approver(&stand).await;
     let question = stand.ask("mia", false).await;
     let (_, begun) =
-        stand.people.decide_begin(ann.id, wish(&stand, question, Decision::Approve)).unwrap();
+        stand.people.decide_begin(ann.id, &wish(&stand, question, Decision::Approve)).unwrap();
 
     let elsewhere = Url::parse("http://localhost:9").unwrap();
     let answer = ann.answer_at(&elsewhere, begun.options).unwrap();
@@ -107,7 +106,8 @@ async fn an_answer_counts_once_and_for_its_own_question_only() {
     let stand = Stand::new().await;
     let mut ann = approver(&stand).await;
     let (first, second) = (stand.ask("mia", false).await, stand.ask("noa", false).await);
-    let begin = |q| stand.people.decide_begin(ann.id, wish(&stand, q, Decision::Approve)).unwrap().1;
+    let begin =
+        |q| stand.people.decide_begin(ann.id, &wish(&stand, q, Decision::Approve)).unwrap().1;
     let (one, two, three) = (begin(first), begin(second), begin(second));
     let answer = ann.answer(one.options).unwrap();
     let finish = |q, ceremony: String| {
@@ -130,7 +130,7 @@ async fn a_ceremony_lasts_two_minutes_and_a_session_a_quarter_of_an_hour() {
     let question = stand.ask("mia", false).await;
     let secret = ann.sign_in(&stand.people).unwrap();
     let (_, begun) =
-        stand.people.decide_begin(ann.id, wish(&stand, question, Decision::Approve)).unwrap();
+        stand.people.decide_begin(ann.id, &wish(&stand, question, Decision::Approve)).unwrap();
     let answer = ann.answer(begun.options).unwrap();
 
     stand.clock.pass(TimeDelta::seconds(120));
@@ -166,7 +166,7 @@ async fn the_victim_and_those_without_the_role_do_not_decide() {
     let ann = approver(&stand).await;
     let vic = SoftPerson::enrol(&stand.people, "vic", &["viewer", "analyst"]).await.unwrap();
 
-    let begin = |by| stand.people.decide_begin(by, wish(&stand, question, Decision::Deny));
+    let begin = |by| stand.people.decide_begin(by, &wish(&stand, question, Decision::Deny));
 
     assert!(matches!(begin(ann.id), Err(Problem::Barred(_))));
     assert!(matches!(begin(vic.id), Err(Problem::Role)));
@@ -177,7 +177,7 @@ async fn what_changed_or_expired_is_not_decided() {
     let stand = Stand::new().await;
     let ann = approver(&stand).await;
     let question = stand.ask("mia", false).await;
-    let begin = |wish| stand.people.decide_begin(ann.id, wish).map(|_| ());
+    let begin = |wish| stand.people.decide_begin(ann.id, &wish).map(|_| ());
 
     let good = wish(&stand, question, Decision::Approve);
     let other = Wish { items: vec!["0".repeat(64)], ..good.clone() };
