@@ -5,9 +5,12 @@
 //! `output` writes to either.
 
 mod completions;
+mod connector;
 mod explain;
+mod lab;
 mod output;
 mod playbook;
+mod trial;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -30,6 +33,11 @@ enum Command {
     /// Write, check and draw playbooks.
     #[command(subcommand)]
     Playbook(playbook::Command),
+    /// See what connectors can do, and check their manifests.
+    #[command(subcommand)]
+    Connector(connector::Command),
+    /// Run the simulated tenant.
+    Lab(lab::Args),
     /// Explain an error code, such as P014.
     Explain(explain::Args),
     /// Print a completion script for a shell.
@@ -69,6 +77,8 @@ pub fn main() -> ExitCode {
     let mut output = Output::new(cli.color);
     let result = match cli.command {
         Command::Playbook(command) => playbook::run(command, &mut output),
+        Command::Connector(command) => connector::run(command, &mut output),
+        Command::Lab(args) => lab::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, Cli::command(), &mut output),
     };

@@ -1,8 +1,10 @@
 //! Quell: the automated response to MFA fatigue.
 #![allow(dead_code, unused_imports, reason = "rooms are being built; removed when they are joined")]
 
+pub(crate) mod app;
 pub(crate) mod approval;
 pub mod cli;
+pub(crate) mod config;
 pub(crate) mod connector;
 pub(crate) mod console;
 pub(crate) mod detect;
@@ -14,7 +16,9 @@ pub(crate) mod model;
 pub(crate) mod people;
 pub(crate) mod playbook;
 pub(crate) mod secret;
+pub(crate) mod server;
 pub(crate) mod store;
+pub(crate) mod telemetry;
 pub(crate) mod template;
 
 /// Reads a file of records as one source kind would, runs the detections over it without acting,

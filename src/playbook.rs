@@ -15,6 +15,7 @@ mod digest;
 mod document;
 mod draft;
 mod fields;
+#[cfg(test)]
 pub(crate) mod fixture;
 mod graph;
 mod keys;
@@ -32,5 +33,5 @@ pub(crate) use check::{Checked, check};
 pub(crate) use digest::{canonical, digest};
 pub(crate) use graph::graph;
 pub(crate) use schema::schema;
-pub(crate) use shipped::SHIPPED;
+pub(crate) use shipped::{SHIPPED, SHIPPED_TRIALS};
 pub(crate) use skeleton::{UnfitName, skeleton};

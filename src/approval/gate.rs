@@ -94,6 +94,15 @@ fn contain(q: &Question<'_>) -> Gate {
             ),
         };
     }
+    if let Some(account) = q.account.filter(|a| a.roles_unread) {
+        return Gate::Refuse {
+            guardrail: "unresolved",
+            reason: format!(
+                "the roles of `{}` could not be read: revoke and page, never block or reset",
+                account.login
+            ),
+        };
+    }
     judged(q)
 }
 

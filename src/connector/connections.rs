@@ -208,6 +208,21 @@ fn connection(
     })
 }
 
+/// Everything that is wrong with one connection's section, without building it.
+pub(crate) fn settings_problems(catalogue: &Catalogue, options: &Options) -> Vec<String> {
+    let Some(described) = catalogue.connectors.get(&options.connector) else {
+        let known: Vec<_> = catalogue.connectors.keys().map(String::as_str).collect();
+        return vec![format!(
+            "there is no connector `{}`; there are {}",
+            options.connector,
+            known.join(", ")
+        )];
+    };
+    let mut problems = addresses(options);
+    settings(described, &options.settings, &options.base_url, &mut problems);
+    problems
+}
+
 fn addresses(options: &Options) -> Vec<String> {
     let guard = Guard::new(&options.allow_networks);
     let base = Some(("base_url", &options.base_url));

@@ -177,6 +177,7 @@ fn hit(connection: &ConnectionId, output: &Value, link: Link, read_at: Time) -> 
         privileged: false,
         protected: false,
         link,
+        roles_unread: false,
         read_at,
     };
     Some(Hit { account, employee_id: text("employee_id"), mail: text("mail") })

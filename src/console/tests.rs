@@ -297,6 +297,9 @@ async fn roles_hold_on_every_form() {
     assert_eq!(analyst.form(&close, "text=%20").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let restore = analyst.form(&format!("/incidents/{incident}/restore"), "").await;
     assert_eq!(restore.status, StatusCode::CONFLICT, "it holds nothing");
+    let again = analyst.post(&format!("/v1/runs/{run}/resume"), &json!({})).await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN);
+    assert_eq!(again.header("content-type"), "application/problem+json");
     assert_eq!(analyst.form(&close, "text=done").await.status, StatusCode::SEE_OTHER);
     let page = analyst.get(&format!("/incidents/{incident}")).await.body;
     assert!(page.contains("Closed by ana"), "{page}");

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::state::State;
+use crate::model::alert::{Alert, Report};
 use crate::model::incident::Incident;
-use crate::model::plan::{Plan, Trigger};
+use crate::model::plan::Plan;
 use crate::model::run::{Cell, Run};
 use crate::model::subject::{Account, AccountKey, Subject};
 use crate::model::time::rfc3339;
@@ -18,11 +19,11 @@ pub(crate) fn context(state: &State, run: &Run, plan: &Plan) -> Value {
     root.insert("subject".into(), subject.map_or(Value::Null, subject_value));
     root.insert("steps".into(), steps_value(state, run, plan));
     // A name that is absent is undefined, so that `alert is defined` tells the triggers apart.
-    if incident.triggers.iter().any(|t| matches!(t, Trigger::Alert(_))) {
-        root.insert("alert".into(), json!({ "kind": "mfa_fatigue", "reason": incident.reason }));
+    if let Some(alert) = &incident.alert {
+        root.insert("alert".into(), alert_value(alert));
     }
-    if incident.triggers.contains(&Trigger::Report) {
-        root.insert("report".into(), json!({ "reason": incident.reason }));
+    if let Some(report) = &incident.report {
+        root.insert("report".into(), report_value(report));
     }
     Value::Object(root)
 }
@@ -55,14 +56,35 @@ fn incident_value(incident: &Incident, subject: Option<&Subject>) -> Value {
         "approval": incident.approval,
         "password_exposed": incident.password_exposed,
         "hostile_factors": factors,
+        "opened_at": rfc3339(incident.opened_at),
         "first_event_at": rfc3339(incident.first_event_at),
+        "last_evidence_at": rfc3339(incident.last_evidence_at),
         "reason": incident.reason,
-        "events": incident.counts.events,
-        "denied": incident.counts.denied,
-        "timed_out": incident.counts.timed_out,
-        "approved": incident.counts.approved,
-        "alerts": incident.counts.alerts,
-        "reports": incident.counts.reports,
+        "counts": incident.counts,
+    })
+}
+
+/// Fields that are absent are null: strict expressions refuse names that are not there.
+fn alert_value(alert: &Alert) -> Value {
+    json!({
+        "id": alert.id,
+        "kind": alert.kind,
+        "account": { "provider_id": alert.account.provider_id, "login": alert.account.login },
+        "time": rfc3339(alert.time),
+        "stage": alert.stage,
+        "reason": alert.reason,
+        "rule": alert.rule,
+        "link": alert.link,
+    })
+}
+
+fn report_value(report: &Report) -> Value {
+    json!({
+        "id": report.id,
+        "account": { "provider_id": report.account.provider_id, "login": report.account.login },
+        "time": rfc3339(report.time),
+        "proof": report.proof,
+        "text": report.text,
     })
 }
 

@@ -155,6 +155,22 @@ impl Engine {
     }
 }
 
+/// The key of an account's detection windows, for those who fill them again after a restart.
+pub(crate) fn window_key(
+    source: &SourceView,
+    account: &crate::model::event::AccountName,
+) -> String {
+    let incoming = Incoming {
+        source: source.clone(),
+        delivery: String::new(),
+        facts: Vec::new(),
+        accepted: 0,
+        rejected: Vec::new(),
+        replayed: false,
+    };
+    open::aliases(&incoming, account).first().map(ToString::to_string).unwrap_or_default()
+}
+
 fn answered(state: &State, incoming: &Incoming) -> Option<Answer> {
     let key = State::delivery_key(incoming.source.id.as_str(), &incoming.delivery);
     let known = state.deliveries.get(&key)?;

@@ -280,6 +280,11 @@ pub(crate) struct Incident {
     /// Counts rises of evidence; a run that has seen fewer has a continuation due.
     #[serde(default)]
     pub(crate) rises: u32,
+    /// The newest alert and report, for expressions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) alert: Option<Box<super::alert::Alert>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) report: Option<Box<super::alert::Report>>,
     /// Ids of the events that joined, so that a repeated one counts once.
     #[serde(default)]
     pub(crate) event_ids: Vec<EventId>,

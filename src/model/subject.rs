@@ -83,6 +83,9 @@ pub(crate) struct Account {
     pub(crate) protected: bool,
     #[serde(default)]
     pub(crate) link: Link,
+    /// Its roles could not be read: no block or reset, but revoke and page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) roles_unread: bool,
     /// When this was read: the stated age of everything above.
     pub(crate) read_at: Time,
 }

@@ -209,6 +209,7 @@ impl Stand {
 
 fn account(id: &str, who: &str, privileged: bool, at: Time) -> Account {
     Account {
+        roles_unread: false,
         connection: "idp".into(),
         provider_id: id.into(),
         login: who.into(),

@@ -12,6 +12,12 @@ pub(crate) const SHIPPED: [(&str, &str); 2] = [
     ),
 ];
 
+/// The same with the trials that go with it.
+pub(crate) const SHIPPED_TRIALS: [(&str, &str, &str); 2] = [
+    (SHIPPED[0].0, SHIPPED[0].1, include_str!("../../playbooks/contain-push-bombing.test.yaml")),
+    (SHIPPED[1].0, SHIPPED[1].1, include_str!("../../playbooks/user-reported-prompt.test.yaml")),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,6 +57,9 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId, run: RunId) ->
         format!("/runs/{run}/resume"),
         format!("/v1/approvals/{question}/begin"),
         format!("/v1/approvals/{question}/finish"),
+        format!("/v1/incidents/{incident}/restore"),
+        format!("/v1/incidents/{incident}/close"),
+        format!("/v1/runs/{run}/resume"),
         "/sign-out".to_owned(),
         "/me/sessions/0/end".to_owned(),
     ]

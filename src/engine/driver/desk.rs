@@ -145,6 +145,16 @@ impl Desk {
         }
     }
 
+    /// How many runs wait for a lane, by urgency.
+    pub(crate) fn depths(&self) -> BTreeMap<Severity, usize> {
+        let all = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+        let mut depths: BTreeMap<Severity, usize> = all.into_iter().map(|s| (s, 0)).collect();
+        for (severity, _) in self.lanes.values().flat_map(|lane| lane.waiting.keys()) {
+            *depths.entry(severity.0).or_default() += 1;
+        }
+        depths
+    }
+
     pub(crate) fn depth(&self) -> usize {
         self.lanes.values().map(|l| l.waiting.len()).sum()
     }

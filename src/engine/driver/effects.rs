@@ -30,8 +30,8 @@ async fn make(
 ) -> CallResult {
     let actions = &engine.ports().actions;
     // Only what Quell itself changed may ever be undone, so it looks before it changes.
-    let reversible =
-        spec.reversal == Reversal::Undo && matches!(spec.effect, Kind::Contain | Kind::Restore);
+    let reversible = spec.effect == Kind::Restore
+        || (spec.effect == Kind::Contain && spec.reversal == Reversal::Undo);
     if reversible && attempt == 1 && actions.already_so(call).await == Some(true) {
         return CallResult {
             outcome: Outcome::Unchanged,

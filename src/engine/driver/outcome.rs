@@ -20,6 +20,9 @@ const LOOK_UPS_MAX: u32 = 3;
 /// How often an action in doubt is looked for before it counts as not done: directories are eventually consistent.
 const DOUBT_READS: u32 = 3;
 
+/// How a look-up says that an account was read but its roles were not.
+const ROLES: &str = "roles:";
+
 /// A call has returned.
 pub(super) fn of_call(
     engine: &Engine,
@@ -323,6 +326,10 @@ pub(super) fn of_look_up(engine: &Engine, run: RunId, found: Found) {
         let mut accounts = found.accounts;
         for account in &mut accounts {
             account.protected = engine.policy().protects(account);
+            account.roles_unread = found
+                .unread
+                .iter()
+                .any(|(c, why)| *c == account.connection && why.starts_with(ROLES));
             account.read_at = tx.at;
         }
         let name = found.name.unwrap_or_default();

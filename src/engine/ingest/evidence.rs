@@ -247,6 +247,12 @@ fn account_of(
         return Some(account.key());
     }
     let connection = incoming.source.connections.first()?;
-    let provider_id = event.account.provider_id.clone().or_else(|| on(connection))?;
+    // Directories take a sign-in name where they take an id; better than losing the factor.
+    let provider_id = event
+        .account
+        .provider_id
+        .clone()
+        .or_else(|| on(connection))
+        .or_else(|| event.account.login.clone())?;
     Some(AccountKey { connection: connection.clone(), provider_id })
 }

@@ -331,6 +331,7 @@ impl Directory for Link {
             privileged: self.world.person(login).privileged,
             protected: false,
             link: Sure::Strong,
+            roles_unread: false,
             read_at: self.clock.now(),
         };
         let aliases = vec![Alias::account(&account.key())];

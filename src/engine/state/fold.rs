@@ -39,12 +39,14 @@ impl State {
             }
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
-            Entry::AlertRaised { incident, .. } => {
-                self.with_incident(*incident, |i| i.counts.alerts += 1);
-            }
-            Entry::ReportReceived { incident, .. } => {
-                self.with_incident(*incident, |i| i.counts.reports += 1);
-            }
+            Entry::AlertRaised { incident, alert, .. } => self.with_incident(*incident, |i| {
+                i.counts.alerts += 1;
+                i.alert = Some(alert.clone());
+            }),
+            Entry::ReportReceived { incident, report, .. } => self.with_incident(*incident, |i| {
+                i.counts.reports += 1;
+                i.report = Some(report.clone());
+            }),
             Entry::SubjectCreated { subject } => self.subject_created(subject),
             Entry::SubjectResolved { subject, name, accounts, aliases } => {
                 self.subject_resolved(at, *subject, name, accounts, aliases);
@@ -214,6 +216,8 @@ impl State {
             runs: Vec::new(),
             triggers: rise.trigger.into_iter().collect(),
             rises: 0,
+            alert: None,
+            report: None,
             event_ids: Vec::new(),
         };
         self.newest.insert(e.subject, e.incident);

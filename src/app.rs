@@ -1,0 +1,226 @@
+//! The boot story, and the only place that names every concrete type.
+//!
+//! Settings → folder → state → windows → engine → playbooks → chores → server. What is
+//! [`Running`] can be stopped, in a process of its own or inside a test: requests are finished,
+//! then calls, then rows are written and the folder is closed.
+
+mod chores;
+mod found;
+mod playbooks;
+mod plugs;
+pub(crate) mod ports;
+mod recall;
+mod sources;
+mod timed;
+pub(crate) mod trial;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+
+use crate::config::Config;
+use crate::diagnostic::Diagnostic;
+use crate::engine::driver::{Engine, Ports};
+use crate::engine::ports::{Clock, Entropy, StoreError};
+use crate::secret::{Scrubber, Sources as Secrets};
+use crate::server::{self, Answers, Api, Candidates};
+use crate::store::disk::DiskStore;
+use crate::store::folder::{Folder, Options};
+use crate::telemetry::Metrics;
+
+pub(crate) use found::{Founded, found};
+pub(crate) use playbooks::gather as playbook_files;
+pub(crate) use plugs::{Plugs, catalogue, connect};
+pub(crate) use ports::{SystemClock, SystemEntropy};
+pub(crate) use recall::state as recall_state;
+
+/// Builds the console's routes once there is an engine to look at.
+pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates) -> axum::Router + Send>;
+
+/// What a Quell is started with.
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) secrets: Secrets,
+    pub(crate) scrubber: Scrubber,
+    /// Connections, or what stands for them.
+    pub(crate) plugs: Plugs,
+    pub(crate) console: Option<Console>,
+}
+
+/// Why Quell did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum BootError {
+    #[error("there is no data folder at `{}`: `quell init` makes one", .0.display())]
+    NoFolder(PathBuf),
+    #[error("the data folder `{}` holds no deployment: run `quell init` with a new folder", .0.display())]
+    NoDeployment(PathBuf),
+    #[error("`server.lab` is {settings}, but the deployment in `{}` was made with {deployment}, and stays so: use another `store.path`", path.display())]
+    Lab { path: PathBuf, settings: bool, deployment: bool },
+    #[error("the source `{source_id}` cannot be used: {why}")]
+    Source { source_id: String, why: String },
+    #[error("the connections cannot be used:\n{}", .0.join("\n"))]
+    Connections(Vec<String>),
+    #[error("playbooks have problems")]
+    Playbooks(Vec<Diagnostic>),
+    #[error("could not read playbooks from `{}`", path.display())]
+    PlaybookFiles { path: PathBuf, source: std::io::Error },
+    #[error("could not listen on {address}: is another Quell running there?")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Starts Quells.
+pub(crate) struct Quell;
+
+/// A Quell that is up.
+pub(crate) struct Running {
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    pub(crate) engine: Engine,
+    pub(crate) candidates: Candidates,
+    /// The same routes, to be called without a socket.
+    pub(crate) router: axum::Router,
+    store: Arc<DiskStore>,
+    closing: watch::Sender<bool>,
+    served: oneshot::Receiver<()>,
+}
+
+impl Quell {
+    /// Opens the folder, brings everything back to where it was, and serves.
+    pub(crate) async fn start(settings: Settings) -> Result<Running, BootError> {
+        let Settings { config, clock, entropy, secrets, scrubber, plugs, console } = settings;
+        let store = Arc::new(open(&config, &clock, &entropy).await?);
+        let state = recall::state(&*store).await?;
+        lab_agrees(&config, &state, store.path())?;
+        let answers = Answers::default();
+        let detector = recall::windows(&config, &store, clock.now(), &answers).await?;
+        let sources = sources::ready(&config, &secrets, &scrubber)?;
+        let metrics = Metrics::new(clock.now());
+        let ports = Ports {
+            store: Arc::new(timed::Timed::new(store.clone(), metrics.clone())),
+            evidence: store.evidence(),
+            clock,
+            entropy,
+            catalogue: plugs.catalogue,
+            actions: plugs.actions,
+            directory: plugs.directory,
+        };
+        let engine = Engine::new(ports, config.policy.clone(), state, detector);
+        let candidates = Candidates::default();
+        playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
+        engine.start();
+        let (closing, closed) = watch::channel(false);
+        chores::begin(&engine, &store, config.store.retention, &closed);
+        let api = Api::new(server::Parts {
+            engine: engine.clone(),
+            sources,
+            signatures: plugs.signatures,
+            metrics,
+            candidates: candidates.clone(),
+            lab: config.server.lab,
+            closing: closed.clone(),
+            answers,
+        });
+        let console = console.map(|build| build(&engine, &candidates));
+        let router = server::router(api, console);
+        let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
+        tracing::info!("Began to serve on {addr}");
+        Ok(Running { addr, engine, candidates, router, store, closing, served })
+    }
+}
+
+impl Running {
+    /// Takes nothing in any more, finishes what is under way, and closes the folder.
+    pub(crate) async fn stop(self) -> Result<(), StoreError> {
+        self.closing.send_replace(true);
+        let patience = std::time::Duration::from_secs(20);
+        if tokio::time::timeout(patience, self.served).await.is_err() {
+            tracing::warn!("Left requests unfinished that took longer than {patience:?}");
+        }
+        self.engine.stop().await;
+        self.store.close().await?;
+        tracing::info!("Stopped");
+        Ok(())
+    }
+}
+
+/// Opens the data folder. A lab makes its own; a real deployment is made by `quell init`.
+async fn open(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<DiskStore, BootError> {
+    let path = config.store.path.clone();
+    if !Folder::exists(&path) {
+        if !config.server.lab {
+            return Err(BootError::NoFolder(path));
+        }
+        found(&path, true, clock, &**entropy).await?;
+    }
+    let options = Options::new(clock.clone());
+    let (store, report) = off_runtime(move || Folder::open(&path, options)).await?;
+    if let Some(torn) = &report.torn {
+        tracing::warn!(
+            "Cut what a power loss left half-written: {torn:?}; none of it was acknowledged"
+        );
+    }
+    tracing::info!(head = report.head, projected = report.projected, "Opened the data folder");
+    Ok(store)
+}
+
+/// Runs what blocks where it may.
+async fn off_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(StoreError::Read(format!("opening the store failed: {e}"))))
+}
+
+fn lab_agrees(
+    config: &Config,
+    state: &crate::engine::state::State,
+    path: &Path,
+) -> Result<(), BootError> {
+    let path = path.to_owned();
+    match &state.deployment {
+        None => Err(BootError::NoDeployment(path)),
+        Some(made) if made.lab != config.server.lab => {
+            Err(BootError::Lab { path, settings: config.server.lab, deployment: made.lab })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+async fn serve(
+    engine: &Engine,
+    address: SocketAddr,
+    router: axum::Router,
+    mut closed: watch::Receiver<bool>,
+) -> Result<(SocketAddr, oneshot::Receiver<()>), BootError> {
+    let refused = |source| BootError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let addr = listener.local_addr().map_err(refused)?;
+    let (done, served) = oneshot::channel();
+    engine.tasks().spawn(async move {
+        let until = async move {
+            // The sender is gone only if the process is.
+            _ = closed.wait_for(|closing| *closing).await;
+        };
+        let ended = axum::serve(listener, router).with_graceful_shutdown(until).await;
+        if let Err(error) = ended {
+            tracing::error!("The server ended: {error}");
+        }
+        _ = done.send(());
+    });
+    Ok((addr, served))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

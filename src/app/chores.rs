@@ -1,0 +1,75 @@
+//! What is done now and then: signed checkpoints, and dropping evidence that is old enough.
+
+use chrono::TimeDelta;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+use crate::engine::driver::Engine;
+use crate::engine::ports::Store as _;
+use crate::model::time::{Span, Time};
+use crate::store::disk::DiskStore;
+
+/// Lines after which a checkpoint is due at once.
+const LINES: u64 = 100;
+/// The time after which it is due if there was any line.
+const EVERY: TimeDelta = TimeDelta::seconds(60);
+const LOOK: TimeDelta = TimeDelta::seconds(1);
+const SWEEP: TimeDelta = TimeDelta::hours(1);
+
+/// Sets the chores going until the process ends.
+pub(super) fn begin(
+    engine: &Engine,
+    store: &Arc<DiskStore>,
+    retention: Span,
+    closed: &watch::Receiver<bool>,
+) {
+    let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
+    engine.tasks().spawn(async move { checkpoints(own, kept, until).await });
+    let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
+    engine.tasks().spawn(async move { sweep(own, kept, retention, until).await });
+}
+
+/// Waits; false once the process ends.
+async fn wait(engine: &Engine, until: Time, closed: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        biased;
+        _ = closed.wait_for(|closing| *closing) => false,
+        () = engine.ports().clock.sleep_until(until) => true,
+    }
+}
+
+async fn checkpoints(engine: Engine, store: Arc<DiskStore>, mut closed: watch::Receiver<bool>) {
+    let (mut signed, mut at) = (store.durable(), engine.now());
+    while wait(&engine, engine.now() + LOOK, &mut closed).await {
+        let lines = store.durable().saturating_sub(signed);
+        if lines < LINES && (lines == 0 || engine.now() - at < EVERY) {
+            continue;
+        }
+        let entry = store.checkpoint();
+        if let Err(error) = engine.commit(|tx| tx.push(entry)).await {
+            tracing::error!("Could not commit a checkpoint: {error}");
+            continue;
+        }
+        // The checkpoint's own line asks for no other.
+        (signed, at) = (store.durable(), engine.now());
+    }
+}
+
+async fn sweep(
+    engine: Engine,
+    store: Arc<DiskStore>,
+    retention: Span,
+    mut closed: watch::Receiver<bool>,
+) {
+    loop {
+        let (evidence, before) = (store.evidence(), engine.now() - retention.delta());
+        match super::off_runtime(move || evidence.drop_before(before)).await {
+            Ok(0) => {}
+            Ok(files) => tracing::info!("Dropped {files} hours of evidence older than {retention}"),
+            Err(error) => tracing::error!("Could not drop old evidence: {error}"),
+        }
+        if !wait(&engine, engine.now() + SWEEP, &mut closed).await {
+            return;
+        }
+    }
+}

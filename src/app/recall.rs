@@ -1,0 +1,107 @@
+//! What was known when the process last ended: the state from rows and journal, windows and
+//! answers from the evidence log.
+
+use chrono::TimeDelta;
+use serde::Deserialize;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::detect::{About, Detector};
+use crate::engine::ingest::{Answer, window_key};
+use crate::engine::ports::{Store, StoreError};
+use crate::engine::state::State;
+use crate::model::event::Event;
+use crate::model::id::{ReceiptId, SourceId};
+use crate::model::time::Time;
+use crate::server::Answers;
+use crate::store::disk::DiskStore;
+
+const READ: usize = 512;
+
+/// How far back detection looks.
+const WINDOW: TimeDelta = TimeDelta::days(30);
+
+/// How long a repeated delivery is answered the same.
+const REPEATS: TimeDelta = TimeDelta::hours(24);
+
+/// The state as it stands after the journal's last line.
+pub(crate) async fn state(store: &dyn Store) -> Result<State, StoreError> {
+    let projected = store.projected().await?;
+    let mut rows = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let some = store.scan("", after.as_deref(), READ).await?;
+        let Some((last, _)) = some.last() else { break };
+        after = Some(last.clone());
+        rows.extend(some);
+    }
+    let mut state = State::from_rows(projected, rows)?;
+    loop {
+        let commits = store.commits(state.seq, READ).await?;
+        if commits.is_empty() {
+            return Ok(state);
+        }
+        for commit in &commits {
+            state.apply(commit);
+        }
+    }
+}
+
+/// One line of the evidence log.
+#[derive(Deserialize)]
+struct Line {
+    at: Time,
+    receipt: ReceiptId,
+    source: SourceId,
+    delivery: String,
+    event: Event,
+}
+
+/// Detection's windows, and what the deliveries of the last day were answered.
+pub(crate) async fn windows(
+    config: &Config,
+    store: &Arc<DiskStore>,
+    now: Time,
+    answers: &Answers,
+) -> Result<Detector, StoreError> {
+    let (config, evidence, answers) = (config.clone(), store.evidence(), answers.clone());
+    super::off_runtime(move || {
+        let mut detector = Detector::default();
+        let mut replay = evidence.replay(now - WINDOW)?;
+        for value in replay.by_ref() {
+            // A line that an older or newer program wrote costs only itself.
+            let Ok(line) = serde_json::from_value::<Line>(value?) else { continue };
+            take(&mut detector, &config, &line);
+            if line.at >= now - REPEATS {
+                count(&answers, line);
+            }
+        }
+        if replay.torn > 0 {
+            tracing::warn!("Passed over {} unreadable lines of the evidence log", replay.torn);
+        }
+        Ok(detector)
+    })
+    .await
+}
+
+/// Signals are dropped: what an event led to is in the journal already.
+fn take(detector: &mut Detector, config: &Config, line: &Line) {
+    let Some(source) = config.sources.get(&line.source) else { return };
+    let key = window_key(&source.view(&line.source), &line.event.account);
+    let about = About { privileged: false, open: None, now: line.at };
+    drop(detector.observe(&key, &line.event, &about));
+}
+
+fn count(answers: &Answers, line: Line) {
+    let known = answers.get(&line.source, &line.delivery);
+    let mut answer = known.filter(|a| a.receipt == line.receipt).unwrap_or(Answer {
+        receipt: line.receipt,
+        duplicate: false,
+        accepted: 0,
+        rejected: Vec::new(),
+        incidents: Vec::new(),
+    });
+    answer.duplicate = false;
+    answer.accepted += 1;
+    answers.put(&line.source, &line.delivery, answer);
+}

@@ -1,0 +1,54 @@
+//! Sources as the server wants them: secrets looked up, verifiers made.
+
+use std::collections::BTreeMap;
+
+use super::BootError;
+use crate::config::{Config, Source};
+use crate::intake::{Auth, Verifier};
+use crate::model::id::SourceId;
+use crate::secret::{Reference, Scrubber, Sources as Secrets};
+use crate::server::{self, Bucket};
+
+/// Makes every configured source ready to receive.
+pub(super) fn ready(
+    config: &Config,
+    secrets: &Secrets,
+    scrubber: &Scrubber,
+) -> Result<BTreeMap<SourceId, server::Source>, BootError> {
+    let mut ready = BTreeMap::new();
+    for (id, source) in &config.sources {
+        let refuse = |why: String| BootError::Source { source_id: id.to_string(), why };
+        let open = source.auth.as_ref().is_some_and(Auth::is_open);
+        if open && !(config.server.lab && config.server.listen.ip().is_loopback()) {
+            return Err(refuse("`auth = \"none\"` is for a lab that listens on loopback".into()));
+        }
+        let verifier = verifier(source, secrets, scrubber).map_err(refuse)?;
+        let made = server::Source {
+            view: source.view(id),
+            kind: source.kind,
+            verifier,
+            highest_stage: source.highest_stage(),
+            proof: source.proof,
+            bucket: Bucket::per_minute(source.per_minute),
+        };
+        ready.insert(id.clone(), made);
+    }
+    Ok(ready)
+}
+
+fn verifier(
+    source: &Source,
+    secrets: &Secrets,
+    scrubber: &Scrubber,
+) -> Result<Option<Verifier>, String> {
+    let Some(auth) = &source.auth else { return Ok(None) };
+    let mut values = Vec::new();
+    for name in auth.secrets() {
+        let reference: Reference =
+            name.parse().map_err(|e: crate::secret::SecretError| e.to_string())?;
+        let secret = secrets.resolve(&reference).map_err(|e| e.to_string())?;
+        scrubber.register(&secret);
+        values.push(secret.expose().as_bytes().to_vec());
+    }
+    Verifier::new(auth.clone(), values).map(Some).map_err(|e| e.to_string())
+}

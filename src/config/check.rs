@@ -1,0 +1,202 @@
+//! What is wrong with settings that can be read: errors that keep Quell from starting, and warnings.
+
+use crate::connector::catalogue::Catalogue;
+use crate::connector::connections::settings_problems;
+use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::model::incident::MayCause;
+use crate::model::plan::Mode;
+use crate::secret::{Reference, Sources};
+
+use super::{Loaded, place};
+
+/// Everything that is wrong, in file order. Warnings do not keep Quell from starting.
+pub(crate) fn check(loaded: &Loaded, secrets: &Sources) -> Vec<Diagnostic> {
+    let mut found = Found { loaded, problems: Vec::new() };
+    server(&mut found);
+    sources(&mut found, secrets);
+    connections(&mut found);
+    people(&mut found);
+    let mut problems = found.problems;
+    diagnostic::sort(&mut problems);
+    problems
+}
+
+struct Found<'l> {
+    loaded: &'l Loaded,
+    problems: Vec<Diagnostic>,
+}
+
+impl Found<'_> {
+    fn error(&mut self, path: &[&str], message: &str, help: &str) {
+        let at = place(&self.loaded.text.text, path);
+        let found = Diagnostic::error("C002", &self.loaded.text, at, message, "");
+        self.problems.push(found.help(help));
+    }
+
+    fn warn(&mut self, path: &[&str], message: &str, help: &str) {
+        let at = place(&self.loaded.text.text, path);
+        let mut found = Diagnostic::error("C003", &self.loaded.text, at, message, "").help(help);
+        found.severity = Severity::Warning;
+        self.problems.push(found);
+    }
+}
+
+fn server(found: &mut Found<'_>) {
+    let server = &found.loaded.config.server;
+    let url = &server.public_url;
+    let local = url.host_str().is_some_and(|h| h == "localhost" || h.ends_with(".localhost"));
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        let message = format!("`server.public_url` is no web address: `{url}`");
+        found.error(
+            &["server", "public_url"],
+            &message,
+            "write it like `https://quell.example.com`",
+        );
+    } else if url.scheme() != "https" && !local {
+        let message = format!(
+            "`server.public_url` is `{url}`: browsers keep passkeys to https and localhost"
+        );
+        found.warn(
+            &["server", "public_url"],
+            &message,
+            "put a proxy with TLS in front, and name it here",
+        );
+    }
+    if !server.listen.ip().is_loopback() && url.scheme() != "https" {
+        let message = format!(
+            "`server.listen` is `{}`: tokens would cross the network in the clear",
+            server.listen
+        );
+        found.warn(&["server", "listen"], &message, "listen on loopback behind a proxy with TLS, and set `server.public_url` to its https address");
+    }
+    if server.lab && !server.listen.ip().is_loopback() {
+        let message = format!("a lab listens on `{}`, where others reach it", server.listen);
+        found.warn(&["server", "listen"], &message, "let a lab listen on loopback");
+    }
+}
+
+fn sources(found: &mut Found<'_>, secrets: &Sources) {
+    let config = &found.loaded.config;
+    for (id, source) in &config.sources {
+        let at = |key: &'static str| ["sources", id.as_str(), key];
+        for connection in &source.connections {
+            if !config.connections.contains_key(connection) {
+                let message = format!(
+                    "the source `{id}` names the connection `{connection}`, which is not configured"
+                );
+                found.error(
+                    &at("connections"),
+                    &message,
+                    &format!("add `[connections.{connection}]`"),
+                );
+            }
+        }
+        let Some(auth) = &source.auth else { continue };
+        let loopback = config.server.listen.ip().is_loopback();
+        if auth.is_open() && !(config.server.lab && loopback) {
+            let message = format!("anybody may send as the source `{id}`");
+            found.error(
+                &at("auth"),
+                &message,
+                "`auth = \"none\"` is for a lab that listens on loopback only",
+            );
+        }
+        if source.may_cause == MayCause::Contain && !auth.signs_body() && !auth.is_open() {
+            let message =
+                format!("the source `{id}` may cause containment, but does not sign what it sends");
+            found.warn(&at("may_cause"), &message, "use `hmac` or `standard_webhooks`, or let it cause `revoke` only: people then decide about blocks");
+        }
+        for name in auth.secrets() {
+            secret(found, secrets, &at("secrets"), name);
+        }
+        if auth.secrets().is_empty() && !auth.is_open() {
+            let message = format!("the source `{id}` has no secret");
+            found.error(&at("auth"), &message, "add `secrets = [\"credential:NAME\"]`");
+        }
+    }
+}
+
+fn secret(found: &mut Found<'_>, secrets: &Sources, path: &[&str], name: &str) {
+    match name.parse::<Reference>() {
+        Err(error) => found.error(
+            path,
+            &format!("the secret of `{}`: {error}", path[1]),
+            "secrets stay out of this file",
+        ),
+        Ok(reference) => {
+            if let Err(error) = secrets.resolve(&reference) {
+                found.warn(
+                    path,
+                    &format!("the secret of `{}` cannot be had here: {error}", path[1]),
+                    "`quell serve` needs it where it runs",
+                );
+            }
+        }
+    }
+}
+
+fn connections(found: &mut Found<'_>) {
+    let config = &found.loaded.config;
+    let folder = &config.store.connectors;
+    let catalogue = if folder.as_os_str().is_empty() {
+        Catalogue::builtin()
+    } else {
+        Catalogue::with_folder(folder)
+    };
+    let catalogue = match catalogue {
+        Ok(catalogue) => catalogue,
+        Err(problems) => {
+            for problem in problems.0 {
+                found.error(
+                    &["store", "connectors"],
+                    &problem,
+                    "mend the manifest, or leave the key empty",
+                );
+            }
+            return;
+        }
+    };
+    for (id, options) in &config.connections {
+        for problem in settings_problems(&catalogue, options) {
+            let message = format!("connection `{id}`: {problem}");
+            found.error(
+                &["connections", id.as_str()],
+                &message,
+                "`quell connector show NAME` lists what a connector takes",
+            );
+        }
+    }
+    for connection in &config.notify.connections {
+        if !config.connections.contains_key(connection) {
+            let message =
+                format!("`notify` names the connection `{connection}`, which is not configured");
+            found.error(&["notify", "connections"], &message, "add its section, or leave it out");
+        }
+    }
+}
+
+/// Containment that asks people is worth nothing where nobody can answer.
+fn people(found: &mut Found<'_>) {
+    let config = &found.loaded.config;
+    if config.server.lab || config.policy.mode == Mode::Observe {
+        return;
+    }
+    let approvers = config
+        .people
+        .values()
+        .filter(|person| person.roles.iter().any(|role| role == "approver" || role == "admin"))
+        .count();
+    let help = "add `[people.NAME]` with `roles = [\"approver\"]`, and have them enrol a passkey";
+    match approvers {
+        0 => found.warn(&["people"], "nobody may approve containment: every question would run out unanswered", help),
+        1 => found.warn(&["people"], "one person may approve: questions about privileged people need two, and the victim never decides", help),
+        _ => {}
+    }
+    if config.policy.protected.is_empty() {
+        found.warn(
+            &["policy", "protected"],
+            "no break-glass account is protected",
+            "list them under `policy.protected`: they are then never blocked or reset",
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! The sections that have no module of their own to define them, and the file as a whole.
+//!
+//! Plain data: what is typed, not what it leads to.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::source::Source;
+use crate::connector::options::Options as ConnectionOptions;
+use crate::engine::policy::Policy;
+use crate::model::id::{ConnectionId, SourceId};
+use crate::model::time::Span;
+
+/// Everything that `quell.toml` can say.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) store: Store,
+    pub(crate) policy: Policy,
+    pub(crate) sources: BTreeMap<SourceId, Source>,
+    pub(crate) connections: BTreeMap<ConnectionId, ConnectionOptions>,
+    pub(crate) people: BTreeMap<String, Person>,
+    pub(crate) notify: Notify,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Server {
+    pub(crate) listen: SocketAddr,
+    /// The address that people type; passkeys are bound to its host.
+    pub(crate) public_url: url::Url,
+    pub(crate) lab: bool,
+    /// A filter, such as `info,quell::engine=debug`.
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7040)),
+            public_url: "http://localhost:7040".parse().unwrap_or_else(|_| unreachable!()),
+            lab: false,
+            log: "info".to_owned(),
+            log_format: LogFormat::Json,
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    #[default]
+    Json,
+    Pretty,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) path: PathBuf,
+    /// How long raw events are kept.
+    pub(crate) retention: Span,
+    /// Playbooks laid over those compiled in; empty: none.
+    pub(crate) playbooks: PathBuf,
+    /// Connector manifests laid over those compiled in; empty: none.
+    pub(crate) connectors: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: "data".into(),
+            retention: Span::hours(30 * 24),
+            playbooks: PathBuf::new(),
+            connectors: PathBuf::new(),
+        }
+    }
+}
+
+/// `[people.NAME]`: what somebody may do once they have a passkey.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Person {
+    pub(crate) roles: Vec<String>,
+    pub(crate) groups: Vec<String>,
+}
+
+/// `[notify]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Notify {
+    /// Connections that are told of incidents and questions.
+    pub(crate) connections: Vec<ConnectionId>,
+}

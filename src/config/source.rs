@@ -1,0 +1,145 @@
+//! `[sources.NAME]`: who sends, how that is proved, and how far its word carries.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::engine::policy::SourceView;
+use crate::intake::{Auth, Kind};
+use crate::model::alert::Proof;
+use crate::model::id::{ConnectionId, SourceId};
+use crate::model::incident::{MayCause, Stage};
+
+/// One source. Without `auth` it takes deliveries with a token only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Typed")]
+pub(crate) struct Source {
+    pub(crate) kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) auth: Option<Auth>,
+    pub(crate) may_cause: MayCause,
+    pub(crate) connections: Vec<ConnectionId>,
+    pub(crate) aliases: BTreeMap<String, String>,
+    /// The most that its reports may claim to prove.
+    pub(crate) proof: Proof,
+    /// Deliveries a minute; more are answered 429.
+    pub(crate) per_minute: u32,
+}
+
+/// A source as it is typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    kind: Kind,
+    auth: Option<toml::Value>,
+    #[serde(default)]
+    secrets: Vec<String>,
+    may_cause: Option<MayCause>,
+    #[serde(default)]
+    connections: Vec<ConnectionId>,
+    #[serde(default)]
+    aliases: BTreeMap<String, String>,
+    proof: Option<Proof>,
+    #[serde(default = "per_minute")]
+    per_minute: u32,
+}
+
+fn per_minute() -> u32 {
+    600
+}
+
+impl TryFrom<Typed> for Source {
+    type Error = String;
+
+    fn try_from(typed: Typed) -> Result<Self, String> {
+        let auth = typed.auth.map(|auth| with_secrets(auth, &typed.secrets)).transpose()?;
+        if auth.is_none() && !typed.secrets.is_empty() {
+            return Err("`secrets` are given without `auth`, which says how they are used".into());
+        }
+        if typed.per_minute == 0 {
+            return Err("`per_minute` is at least 1".into());
+        }
+        // A bearer token says who sends; a header that anybody on the way may copy does not.
+        let vouched = auth.as_ref().is_none_or(Auth::signs_body);
+        let proof = if vouched { Proof::SelfProved } else { Proof::Relayed };
+        Ok(Self {
+            kind: typed.kind,
+            auth,
+            may_cause: typed.may_cause.unwrap_or_else(|| typed.kind.default_may_cause()),
+            connections: typed.connections,
+            aliases: typed.aliases,
+            proof: typed.proof.unwrap_or(proof),
+            per_minute: typed.per_minute,
+        })
+    }
+}
+
+/// `auth = "bearer"`, or `auth = { bearer = {…} }`, each with the section's own `secrets`.
+fn with_secrets(auth: toml::Value, secrets: &[String]) -> Result<Auth, String> {
+    let list = toml::Value::Array(secrets.iter().map(|s| s.as_str().into()).collect());
+    let auth = match auth {
+        toml::Value::String(name) if name == "none" => toml::Value::String(name),
+        toml::Value::String(name) => {
+            let inner = toml::Table::from_iter([("secrets".to_owned(), list)]);
+            toml::Value::Table(toml::Table::from_iter([(name, toml::Value::Table(inner))]))
+        }
+        toml::Value::Table(mut table) => {
+            for (_, inner) in &mut table {
+                if let toml::Value::Table(inner) = inner {
+                    inner.entry("secrets").or_insert_with(|| list.clone());
+                }
+            }
+            toml::Value::Table(table)
+        }
+        other => other,
+    };
+    auth.try_into().map_err(|e: toml::de::Error| format!("`auth`: {}", e.message()))
+}
+
+impl Source {
+    /// What the engine needs to know of it.
+    pub(crate) fn view(&self, id: &SourceId) -> SourceView {
+        SourceView {
+            id: id.clone(),
+            may_cause: self.may_cause,
+            connections: self.connections.clone(),
+            aliases: self.aliases.clone(),
+        }
+    }
+
+    /// The furthest stage that one alert of it can claim.
+    pub(crate) fn highest_stage(&self) -> Stage {
+        match (self.may_cause, self.auth.as_ref().is_none_or(Auth::signs_body)) {
+            (MayCause::Record, _) => Stage::Noted,
+            (_, false) => Stage::Suspected,
+            (_, true) => Stage::Confirmed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> Result<Source, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    #[test]
+    fn secrets_stand_beside_auth_or_inside_it() {
+        let beside = source("kind='okta'\nauth={header={name='authorization'}}\nsecrets=['env:H']");
+        let inside = source("kind='okta'\nauth={header={name='authorization',secrets=['env:H']}}");
+        let short = source("kind='alerts'\nauth='bearer'\nsecrets=['env:H']").unwrap();
+
+        assert_eq!(beside.unwrap(), inside.unwrap());
+        assert_eq!(short.auth, Some(Auth::Bearer { secrets: vec!["env:H".into()] }));
+    }
+
+    /// A header can be copied by anybody who sees one delivery.
+    #[test]
+    fn an_unsigned_source_can_neither_prove_a_report_nor_confirm_an_alert() {
+        let unsigned = source("kind='reports'\nauth='bearer'\nsecrets=['env:H']").unwrap();
+
+        assert_eq!(unsigned.proof, Proof::Relayed);
+        assert_eq!(unsigned.highest_stage(), Stage::Suspected);
+    }
+}

@@ -1,0 +1,81 @@
+//! HTTP for machines: deliveries in, the API, metrics. Every route is on this screen.
+//!
+//! A handler proves, acts and tells: who may is in its signature ([`identity::Allowed`]), what
+//! happens is the engine's, and every refusal is a [`problem::Problem`]. No token decides;
+//! people do, on the console, whose routes are merged in from above.
+//!
+//! May use `intake`, `engine`, `playbook` and `telemetry`. Knows no store but its port, and no
+//! HTTP client.
+
+mod control;
+mod deliveries;
+mod extract;
+mod identity;
+mod incidents;
+mod layers;
+mod openapi;
+mod ops;
+mod playbooks;
+mod problem;
+mod runs;
+mod state;
+mod stream;
+mod subjects;
+#[cfg(test)]
+mod tests;
+mod token;
+mod views;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::RequestBodyDeadlineLayer;
+
+pub(crate) use playbooks::diff;
+pub(crate) use problem::{Kind as ProblemKind, Problem, slugs};
+pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};
+pub(crate) use token::{LONGEST, Minted, Scope, hash as token_hash, mint};
+
+/// How long a body may take to arrive, all told.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Every route. `console` brings its own.
+pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
+    let routes = Router::new()
+        .route("/v1/hooks/{source}", post(deliveries::hook).get(deliveries::challenge))
+        .route("/v1/events", post(deliveries::events))
+        .route("/v1/alerts", post(deliveries::alerts))
+        .route("/v1/reports", post(deliveries::reports))
+        .route("/v1/incidents", get(incidents::list))
+        .route("/v1/incidents/{id}", get(incidents::show))
+        .route("/v1/incidents/{id}/timeline", get(incidents::timeline))
+        .route("/v1/incidents/{id}/notes", post(incidents::note))
+        .route("/v1/incidents/{id}/request-restore", post(incidents::request_restore))
+        .route("/v1/containments", get(incidents::containments))
+        .route("/v1/subjects/{id}", get(subjects::show))
+        .route("/v1/subjects/{id}/contain", post(subjects::contain))
+        .route("/v1/playbooks", get(playbooks::list).post(playbooks::submit))
+        .route("/v1/playbooks/{name}", get(playbooks::show))
+        .route("/v1/playbooks/{name}/runs", post(playbooks::run))
+        .route("/v1/runs", get(runs::list))
+        .route("/v1/runs/{id}", get(runs::show))
+        .route("/v1/runs/{id}/journal", get(runs::journal))
+        .route("/v1/approvals", get(runs::approvals))
+        .route("/v1/approvals/{id}", get(runs::approval))
+        .route("/v1/pause", get(control::pause_shown).post(control::pause))
+        .route("/v1/tokens", get(control::tokens).post(control::create_token))
+        .route("/v1/tokens/{id}", delete(control::revoke_token))
+        .route("/v1/stream", get(stream::stream))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .route("/metrics", get(ops::metrics))
+        .route("/openapi.json", get(ops::openapi))
+        .with_state(api.clone());
+    routes
+        .merge(console.unwrap_or_default())
+        .layer(CatchPanicLayer::custom(layers::panicked))
+        .layer(RequestBodyDeadlineLayer::new(BODY_DEADLINE))
+        .layer(from_fn_with_state(api, layers::around))
+}

@@ -1,0 +1,183 @@
+//! The kill switch, and tokens.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::extract::{Body, Named};
+use super::identity::{Admin, Allowed, Contain, Read};
+use super::problem::{Kind, Problem};
+use super::state::Api;
+use super::token::{self, Scope};
+use super::views::Page;
+use crate::model::entry::TokenChanged;
+use crate::model::id::{SourceId, TokenId};
+use crate::model::text::tame;
+use crate::model::time::{Span, rfc3339};
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pause {
+    #[serde(default = "yes")]
+    paused: bool,
+    #[serde(default)]
+    reason: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Whether effects are stopped, and by whom.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Paused {
+    paused: bool,
+    by: Option<String>,
+    reason: Option<String>,
+    at: Option<String>,
+}
+
+fn paused(api: &Api) -> Json<Paused> {
+    let pause = api.engine().read(|core| core.state.paused.clone());
+    Json(Paused {
+        paused: pause.is_some(),
+        by: pause.as_ref().map(|p| p.by.clone()),
+        reason: pause.as_ref().map(|p| p.reason.clone()),
+        at: pause.map(|p| rfc3339(p.at)),
+    })
+}
+
+/// Says whether effects are stopped.
+#[utoipa::path(get, path = "/v1/pause", tag = "control",
+    responses((status = 200, body = Paused), (status = "4XX", body = Problem)))]
+pub(super) async fn pause_shown(State(api): State<Api>, _: Allowed<Read>) -> Json<Paused> {
+    paused(&api)
+}
+
+/// Stops all effects at once; intake goes on. Letting them go on again needs a person.
+#[utoipa::path(post, path = "/v1/pause", tag = "control", request_body = Pause,
+    responses((status = 200, body = Paused), (status = "4XX", body = Problem)))]
+pub(super) async fn pause(
+    State(api): State<Api>,
+    caller: Allowed<Contain>,
+    Body(wanted): Body<Pause>,
+) -> Result<Json<Paused>, Problem> {
+    if !wanted.paused {
+        let detail = "a pause is ended by a person, on the console";
+        return Err(Problem::new(Kind::NeedsPerson).detail(detail));
+    }
+    let already = api.engine().read(|core| core.state.paused.is_some());
+    if !already {
+        let reason = tame(wanted.reason.trim(), 400);
+        api.engine().pause(true, &caller.by(), &reason).await?;
+        tracing::warn!("Paused all effects at the word of `{}`", caller.by());
+    }
+    Ok(paused(&api))
+}
+
+/// A token, without its secret.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct TokenView {
+    id: String,
+    name: String,
+    scopes: Vec<String>,
+    source: Option<String>,
+    expires_at: String,
+    revoked: bool,
+    /// Shown once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+impl TokenView {
+    fn of(kept: &TokenChanged) -> Self {
+        Self {
+            id: kept.token.to_string(),
+            name: kept.name.clone(),
+            scopes: kept.scopes.clone(),
+            source: kept.source.as_ref().map(ToString::to_string),
+            expires_at: rfc3339(kept.expires_at),
+            revoked: kept.revoked,
+            token: None,
+        }
+    }
+}
+
+/// Lists tokens.
+#[utoipa::path(get, path = "/v1/tokens", tag = "control",
+    responses((status = 200, body = Page<TokenView>), (status = "4XX", body = Problem)))]
+pub(super) async fn tokens(State(api): State<Api>, _: Allowed<Admin>) -> Json<Page<TokenView>> {
+    let items = api.engine().read(|core| core.state.tokens.values().map(TokenView::of).collect());
+    Json(Page { items, next: None })
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewToken {
+    name: String,
+    scopes: Vec<Scope>,
+    /// For the scope `ingest`: the source whose deliveries it brings.
+    source: Option<String>,
+    /// Such as `30d`; at most 90 days.
+    #[serde(default = "longest")]
+    #[schema(value_type = String)]
+    expires_in: Span,
+}
+
+fn longest() -> Span {
+    token::LONGEST
+}
+
+/// Makes a token. Its text is shown this once.
+#[utoipa::path(post, path = "/v1/tokens", tag = "control", request_body = NewToken,
+    responses((status = 201, body = TokenView), (status = "4XX", body = Problem)))]
+pub(super) async fn create_token(
+    State(api): State<Api>,
+    _: Allowed<Admin>,
+    Body(new): Body<NewToken>,
+) -> Result<(StatusCode, Json<TokenView>), Problem> {
+    fits(&api, &new)?;
+    let engine = api.engine();
+    let entropy = &*engine.ports().entropy;
+    let source = new.source.map(SourceId::new);
+    let minted = token::mint(entropy, engine.now(), &new.name, &new.scopes, source, new.expires_in);
+    let mut shown = TokenView::of(&minted.kept);
+    shown.token = Some(minted.text);
+    engine.change_token(minted.kept).await?;
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+fn fits(api: &Api, new: &NewToken) -> Result<(), Problem> {
+    let refuse = |detail: String| Err(Problem::new(Kind::InvalidBody).detail(detail));
+    if new.name.trim().is_empty() || new.scopes.is_empty() {
+        return refuse("a token has a name and at least one scope".to_owned());
+    }
+    if new.expires_in > token::LONGEST || new.expires_in == Span::seconds(0) {
+        return refuse(format!("`expires_in` is more than 0s and at most {}", token::LONGEST));
+    }
+    match (&new.source, new.scopes.contains(&Scope::Ingest)) {
+        (None, true) => refuse("the scope `ingest` needs a `source`".to_owned()),
+        (Some(_), false) => refuse("`source` goes with the scope `ingest` only".to_owned()),
+        (Some(source), true) if api.source(source).is_none() => {
+            refuse(format!("there is no source `{}` in the settings", tame(source, 80)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Revokes a token.
+#[utoipa::path(delete, path = "/v1/tokens/{id}", tag = "control", params(("id" = String, Path)),
+    responses((status = 200, body = TokenView), (status = "4XX", body = Problem)))]
+pub(super) async fn revoke_token(
+    State(api): State<Api>,
+    _: Allowed<Admin>,
+    Named(id): Named<TokenId>,
+) -> Result<Json<TokenView>, Problem> {
+    let known = api.engine().read(|core| core.state.tokens.get(&id).cloned());
+    let mut token = known.ok_or_else(|| Problem::not_found("token", &id.to_string()))?;
+    token.revoked = true;
+    let shown = TokenView::of(&token);
+    api.engine().change_token(token).await?;
+    Ok(Json(shown))
+}

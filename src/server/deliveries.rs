@@ -1,0 +1,270 @@
+//! Machines deliver: hooks with their source's own proof, tools with a token.
+//!
+//! One road for both: bucket, cap, proof, parse, clamp, commit, `202`.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use chrono::TimeDelta;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::identity::{Allowed, Ingest};
+use super::problem::{Kind, Problem};
+use super::state::{Api, Source};
+use crate::engine::ingest::{Answer, Fact, Incoming, Rejected};
+use crate::intake::{self, Auth, Parsed, Record, Verified, Verifier};
+use crate::model::text::tame_field;
+
+type Answered = Result<(StatusCode, Json<Answer>), Problem>;
+
+/// Receives one delivery of a configured source.
+///
+/// `202 Accepted` means that what it says is on disk; runs start after the answer. A repeated
+/// delivery gets the same receipt and starts nothing twice.
+#[utoipa::path(post, path = "/v1/hooks/{source}", tag = "deliver",
+    params(("source" = String, Path, description = "The name of a `[sources.NAME]` section")),
+    responses((status = 202, body = Answer), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn hook(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Answered {
+    let source = api.source(&name).filter(|source| source.verifier.is_some());
+    // A stranger's names never become labels.
+    let label = source.map_or("unknown", |source| source.view.id.as_str()).to_owned();
+    let answered = match api.bucket(source) {
+        Ok(()) => hooked(&api, source, request).await,
+        Err(problem) => Err(problem),
+    };
+    tell(&api, &label, answered)
+}
+
+async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<Answer, Problem> {
+    // Without a source the smallest cap counts, and everything is read as if there were one.
+    let kind = source.map_or(intake::Kind::Alerts, |source| source.kind);
+    let (parts, body) = request.into_parts();
+    let raw = read(&parts.headers, body, kind.body_cap()).await?;
+    let Some((source, verifier)) = source.and_then(|s| s.verifier.as_ref().map(|v| (s, v))) else {
+        return Err(intake::Problem::UnknownSource.into());
+    };
+    let verified = verifier.verify(kind, &parts.headers, raw, api.engine().now())?;
+    let delivery = verified.delivery_id().to_owned();
+    accept(api, source, kind, &verified, delivery, Sent::default()).await
+}
+
+/// Okta's one-time check of a hook's address.
+#[utoipa::path(get, path = "/v1/hooks/{source}", tag = "deliver",
+    params(("source" = String, Path)),
+    responses((status = 200, body = Object), (status = 404, body = Problem)))]
+pub(super) async fn challenge(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let is_okta = api.source(&name).is_some_and(|s| s.kind == intake::Kind::Okta);
+    let answer = intake::okta_challenge(&headers).filter(|_| is_okta);
+    let nothing = || Problem::new(Kind::NotFound).detail("deliveries are sent here with POST");
+    answer.map(Json).ok_or_else(nothing)
+}
+
+/// How a tool's delivery is to be taken.
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Sent {
+    /// Records in a vendor's own format: `okta`, `entra` or `pingid`.
+    #[param(value_type = Option<String>)]
+    kind: Option<intake::Kind>,
+    /// The records are old ones sent again: they open incidents but act only with approval.
+    #[serde(default)]
+    replayed: bool,
+    /// Moves every record's time by so many milliseconds. For lab deployments only.
+    #[serde(default)]
+    shift_ms: i64,
+}
+
+/// Receives identity events.
+#[utoipa::path(post, path = "/v1/events", tag = "deliver", params(Sent),
+    responses((status = 202, body = Answer), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn events(
+    State(api): State<Api>,
+    Query(sent): Query<Sent>,
+    caller: Allowed<Ingest>,
+    request: Request,
+) -> Answered {
+    let kind = sent.kind.unwrap_or(intake::Kind::Events);
+    by_token(&api, &caller, kind, sent, request).await
+}
+
+/// Receives what detectors assert.
+#[utoipa::path(post, path = "/v1/alerts", tag = "deliver", params(Sent),
+    responses((status = 202, body = Answer), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn alerts(
+    State(api): State<Api>,
+    Query(sent): Query<Sent>,
+    caller: Allowed<Ingest>,
+    request: Request,
+) -> Answered {
+    by_token(&api, &caller, intake::Kind::Alerts, sent, request).await
+}
+
+/// Receives what people report.
+#[utoipa::path(post, path = "/v1/reports", tag = "deliver", params(Sent),
+    responses((status = 202, body = Answer), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn reports(
+    State(api): State<Api>,
+    Query(sent): Query<Sent>,
+    caller: Allowed<Ingest>,
+    request: Request,
+) -> Answered {
+    by_token(&api, &caller, intake::Kind::Reports, sent, request).await
+}
+
+async fn by_token(
+    api: &Api,
+    caller: &Allowed<Ingest>,
+    kind: intake::Kind,
+    sent: Sent,
+    request: Request,
+) -> Answered {
+    let bound = caller.token.source.as_ref();
+    let Some(source) = bound.and_then(|id| api.source(id.as_str())) else {
+        let detail = "the token is bound to no source that is configured; `quell token create --source NAME` binds one";
+        return Err(Problem::new(Kind::MissingScope).detail(detail));
+    };
+    let answered = match api.bucket(Some(source)) {
+        Ok(()) => tokened(api, source, kind, sent, request).await,
+        Err(problem) => Err(problem),
+    };
+    tell(api, source.view.id.as_str(), answered)
+}
+
+async fn tokened(
+    api: &Api,
+    source: &Source,
+    kind: intake::Kind,
+    sent: Sent,
+    request: Request,
+) -> Result<Answer, Problem> {
+    if sent.shift_ms != 0 && !api.is_lab() {
+        return Err(Problem::new(Kind::LabOnly).detail("`shift_ms` rewrites evidence"));
+    }
+    let (parts, body) = request.into_parts();
+    let raw = read(&parts.headers, body, kind.body_cap()).await?;
+    // The token has proved the sender; what is left to do is to inflate and name the delivery.
+    let open = Verifier::new(Auth::None, Vec::new()).map_err(|_| Problem::new(Kind::Internal))?;
+    let verified = open.verify(kind, &parts.headers, raw, api.engine().now())?;
+    let delivery = match parts.headers.get("idempotency-key").map(|v| v.to_str()) {
+        Some(Ok(key)) if !key.is_empty() && key.len() <= 200 => tame_field(key),
+        Some(_) => {
+            let detail = "`Idempotency-Key` is plain text of 1 to 200 characters";
+            return Err(Problem::new(Kind::BadRequest).detail(detail));
+        }
+        None => verified.delivery_id().to_owned(),
+    };
+    accept(api, source, kind, &verified, delivery, sent).await
+}
+
+/// Reads a body up to its cap, and no further.
+async fn read(headers: &HeaderMap, body: Body, cap: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::from(intake::Problem::BodyTooLarge { cap });
+    let declared: Option<usize> =
+        headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length| length > cap) {
+        return Err(too_large());
+    }
+    match Limited::new(body, cap).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if is::<LengthLimitError>(&*error) => Err(too_large()),
+        Err(error) if is::<tower_http::timeout::TimeoutError>(&*error) => {
+            Err(Problem::new(Kind::Timeout).detail("the body did not arrive in time"))
+        }
+        Err(_) => Err(Problem::new(Kind::BadRequest).detail("the body ended too early")),
+    }
+}
+
+/// Whether an error, or what is behind it, is of this type.
+fn is<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<E>())
+}
+
+async fn accept(
+    api: &Api,
+    source: &Source,
+    kind: intake::Kind,
+    verified: &Verified,
+    delivery: String,
+    sent: Sent,
+) -> Result<Answer, Problem> {
+    let id = &source.view.id;
+    if let Some(answer) = api.answers().get(id, &delivery) {
+        return Ok(answer);
+    }
+    let mut parsed = intake::parse(kind, verified.body(), api.engine().now())?;
+    parsed.sort_by_time();
+    let incoming = incoming(source, delivery.clone(), parsed, sent);
+    let answer = api.engine().ingest(incoming).await?;
+    api.answers().put(id, &delivery, answer.clone());
+    tracing::info!(
+        source.id = %id,
+        receipt = %answer.receipt,
+        duplicate = answer.duplicate,
+        "Accepted {} records from `{id}`",
+        answer.accepted,
+    );
+    Ok(answer)
+}
+
+fn incoming(source: &Source, delivery: String, parsed: Parsed, sent: Sent) -> Incoming {
+    let accepted = parsed.understood + parsed.irrelevant.len();
+    let rejected = parsed
+        .problems
+        .into_iter()
+        .map(|(index, problem)| Rejected { index, problem: problem.slug().to_owned() })
+        .collect();
+    let shift = TimeDelta::try_milliseconds(sent.shift_ms).unwrap_or_default();
+    let facts = parsed.records.into_iter().map(|record| fact(source, record, shift)).collect();
+    Incoming {
+        source: source.view.clone(),
+        delivery,
+        facts,
+        accepted,
+        rejected,
+        replayed: sent.replayed,
+    }
+}
+
+/// A record's claim goes no further than its source is trusted.
+fn fact(source: &Source, record: Record, shift: TimeDelta) -> Fact {
+    match record {
+        Record::Event(mut event) => {
+            event.time = event.time.checked_add_signed(shift).unwrap_or(event.time);
+            Fact::Event(event)
+        }
+        Record::Alert(mut alert) => {
+            alert.time = alert.time.checked_add_signed(shift).unwrap_or(alert.time);
+            alert.stage = alert.stage.min(source.highest_stage);
+            Fact::Alert(alert)
+        }
+        Record::Report(mut report) => {
+            report.time = report.time.checked_add_signed(shift).unwrap_or(report.time);
+            // The order of `Proof` goes from the strongest to the weakest.
+            report.proof = report.proof.max(source.proof);
+            Fact::Report(report)
+        }
+    }
+}
+
+/// Counts the answer and gives it.
+fn tell(api: &Api, source: &str, answered: Result<Answer, Problem>) -> Answered {
+    let result = match &answered {
+        Ok(answer) if answer.duplicate => "duplicate",
+        Ok(_) => "accepted",
+        Err(problem) => problem.slug(),
+    };
+    api.metrics().delivery(source, result);
+    answered.map(|answer| (StatusCode::ACCEPTED, Json(answer)))
+}

@@ -1,0 +1,38 @@
+//! The API's description, made from the handlers themselves.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi};
+
+use super::{control, deliveries, incidents, ops, playbooks, runs, stream, subjects};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Quell", description = "Automated response to MFA fatigue: alerts in, verified containment out. No token decides; people do, with passkeys, on the console."),
+    paths(
+        deliveries::hook, deliveries::challenge, deliveries::events, deliveries::alerts, deliveries::reports,
+        incidents::list, incidents::show, incidents::timeline, incidents::note, incidents::request_restore, incidents::containments,
+        subjects::show, subjects::contain,
+        playbooks::list, playbooks::show, playbooks::submit, playbooks::run,
+        runs::list, runs::show, runs::journal, runs::approvals, runs::approval,
+        control::pause_shown, control::pause, control::tokens, control::create_token, control::revoke_token,
+        stream::stream,
+        ops::healthz, ops::readyz, ops::metrics, ops::openapi,
+    ),
+    modifiers(&Tokens),
+    security(("token" = [])),
+)]
+pub(super) struct Described;
+
+struct Tokens;
+
+impl utoipa::Modify for Tokens {
+    fn modify(&self, api: &mut OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("qll_<id>_<secret><crc32>")
+            .build();
+        api.components
+            .get_or_insert_with(Components::new)
+            .add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}

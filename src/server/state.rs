@@ -1,0 +1,174 @@
+//! What every handler is handed: the engine, the sources, and what is known of playbooks.
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+use super::problem::{Kind, Problem};
+use crate::engine::driver::Engine;
+use crate::engine::ingest::Answer;
+use crate::engine::policy::SourceView;
+use crate::intake::{self, Verifier};
+use crate::model::action::Signatures;
+use crate::model::alert::Proof;
+use crate::model::id::{PlaybookName, SourceId};
+use crate::model::incident::Stage;
+use crate::model::time::Time;
+use crate::playbook::Checked;
+use crate::telemetry::Metrics;
+
+/// Deliveries whose answers are remembered beside the journal.
+const ANSWERS: usize = 50_000;
+
+/// One source, ready to receive.
+pub(crate) struct Source {
+    pub(crate) view: SourceView,
+    pub(crate) kind: intake::Kind,
+    /// Without one, only tokens deliver.
+    pub(crate) verifier: Option<Verifier>,
+    pub(crate) highest_stage: Stage,
+    pub(crate) proof: Proof,
+    pub(crate) bucket: Bucket,
+}
+
+/// How fast a source may send.
+pub(crate) struct Bucket(DefaultDirectRateLimiter);
+
+impl Bucket {
+    pub(crate) fn per_minute(deliveries: u32) -> Self {
+        let most = NonZeroU32::new(deliveries).unwrap_or(NonZeroU32::MIN);
+        Self(RateLimiter::direct(Quota::per_minute(most)))
+    }
+
+    /// Takes one; told apart from everything else so that a sender can slow down.
+    pub(super) fn take(&self) -> Result<(), Problem> {
+        self.0.check().map_err(|early| {
+            let wait = early.wait_time_from(DefaultClock::default().now());
+            Problem::new(Kind::TooManyRequests)
+                .detail("this address takes no more deliveries for now; nothing was read")
+                .retry_after(wait.as_secs() + 1)
+        })
+    }
+}
+
+/// A playbook that was submitted and waits for a person to publish it.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) checked: Checked,
+    pub(crate) by: String,
+    pub(crate) at: Time,
+    /// Unified diff to the published version.
+    pub(crate) diff: String,
+}
+
+/// Submitted playbooks by name. The console publishes them.
+pub(crate) type Candidates = Arc<Mutex<BTreeMap<PlaybookName, Candidate>>>;
+
+/// What the server is made of.
+pub(crate) struct Parts {
+    pub(crate) engine: Engine,
+    pub(crate) sources: BTreeMap<SourceId, Source>,
+    pub(crate) signatures: Arc<Signatures>,
+    pub(crate) metrics: Metrics,
+    pub(crate) candidates: Candidates,
+    pub(crate) lab: bool,
+    /// Becomes true when the process is about to end.
+    pub(crate) closing: watch::Receiver<bool>,
+    /// Answers to deliveries that left no trace in the journal, as the evidence log has them.
+    pub(crate) answers: Answers,
+}
+
+/// The server's state. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    /// Stands in for sources that do not exist, so that they are answered alike.
+    nobody: Bucket,
+}
+
+impl Api {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner { parts, nobody: Bucket::per_minute(600) }))
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.parts.engine
+    }
+
+    pub(super) fn source(&self, id: &str) -> Option<&Source> {
+        self.0.parts.sources.get(&SourceId::new(id))
+    }
+
+    /// The bucket of a source, or the one of all that do not exist.
+    pub(super) fn bucket(&self, source: Option<&Source>) -> Result<(), Problem> {
+        source.map_or(&self.0.nobody, |source| &source.bucket).take()
+    }
+
+    pub(super) fn signatures(&self) -> &Signatures {
+        &self.0.parts.signatures
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.parts.metrics
+    }
+
+    pub(super) fn is_lab(&self) -> bool {
+        self.0.parts.lab
+    }
+
+    pub(super) fn closing(&self) -> watch::Receiver<bool> {
+        self.0.parts.closing.clone()
+    }
+
+    pub(super) fn candidates(
+        &self,
+    ) -> std::sync::MutexGuard<'_, BTreeMap<PlaybookName, Candidate>> {
+        self.0.parts.candidates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn answers(&self) -> &Answers {
+        &self.0.parts.answers
+    }
+}
+
+/// What deliveries of plain events were answered: the journal has only those that changed something.
+#[derive(Clone, Default)]
+pub(crate) struct Answers(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    by_key: HashMap<String, Answer>,
+    order: VecDeque<String>,
+}
+
+impl Answers {
+    pub(crate) fn get(&self, source: &SourceId, delivery: &str) -> Option<Answer> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = known.by_key.get(&key(source, delivery))?.clone();
+        answer.duplicate = true;
+        Some(answer)
+    }
+
+    /// Remembers an answer, and forgets the oldest where there are too many.
+    pub(crate) fn put(&self, source: &SourceId, delivery: &str, answer: Answer) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = key(source, delivery);
+        if known.by_key.insert(key.clone(), answer).is_none() {
+            known.order.push_back(key);
+        }
+        if known.order.len() > ANSWERS
+            && let Some(oldest) = known.order.pop_front()
+        {
+            known.by_key.remove(&oldest);
+        }
+    }
+}
+
+fn key(source: &SourceId, delivery: &str) -> String {
+    crate::engine::state::State::delivery_key(source.as_str(), delivery)
+}

@@ -1,0 +1,300 @@
+//! The router, called in this process over a real store.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use std::io::Write as _;
+use tower::ServiceExt as _;
+
+use super::token::{Scope, mint};
+use super::*;
+use crate::app::{Quell, Running, SystemEntropy, tests::lab};
+use crate::model::id::SourceId;
+use crate::model::time::Span;
+
+const SOURCES: &str = r#"
+[sources.siem]
+kind = "alerts"
+auth = "bearer"
+secrets = ["text:siem-secret-1"]
+may_cause = "contain"
+[sources.okta]
+kind = "okta"
+auth = { header = { name = "authorization" } }
+secrets = ["text:okta-secret-1"]
+[sources.tools]
+kind = "events"
+[sources.slow]
+kind = "alerts"
+auth = "bearer"
+secrets = ["text:slow-secret-1"]
+per_minute = 1
+"#;
+
+struct World {
+    quell: Running,
+    router: Router,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let quell = Quell::start(lab(folder.path(), SOURCES)).await.unwrap();
+        let router = quell.router.clone();
+        Self { quell, router, _folder: folder }
+    }
+
+    async fn token(&self, scopes: &[Scope], source: Option<&str>) -> String {
+        let now = self.quell.engine.now();
+        let source = source.map(SourceId::from);
+        let minted = mint(&SystemEntropy, now, "test", scopes, source, Span::hours(1));
+        self.quell.engine.change_token(minted.kept).await.unwrap();
+        minted.text
+    }
+
+    async fn send(&self, request: Request<Body>) -> (StatusCode, header::HeaderMap, Value) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    async fn post(&self, path: &str, token: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.into())
+            .unwrap();
+        let (status, _, body) = self.send(request).await;
+        (status, body)
+    }
+
+    async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
+        let request = Request::get(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        let (status, _, body) = self.send(request).await;
+        (status, body)
+    }
+}
+
+fn alert(login: &str) -> String {
+    let now =
+        crate::model::time::rfc3339(crate::engine::ports::Clock::now(&crate::app::SystemClock));
+    json!({
+        "id": format!("a-{login}"), "kind": "mfa_fatigue", "account": login, "time": now,
+        "stage": "confirmed", "reason": "6 prompts denied in 4 minutes",
+    })
+    .to_string()
+}
+
+fn slug(problem: &Value) -> &str {
+    problem["type"].as_str().unwrap_or_default().rsplit('/').next().unwrap()
+}
+
+#[tokio::test]
+async fn a_repeated_delivery_gets_the_same_answer() {
+    let world = World::new().await;
+
+    let (status, first) =
+        world.post("/v1/hooks/siem", "siem-secret-1", alert("dana@x.example")).await;
+    let (_, again) = world.post("/v1/hooks/siem", "siem-secret-1", alert("dana@x.example")).await;
+
+    assert_eq!(status, StatusCode::ACCEPTED, "{first}");
+    assert_eq!(first["accepted"], 1, "{first}");
+    assert_eq!((&first["duplicate"], &again["duplicate"]), (&json!(false), &json!(true)));
+    assert_eq!(first["receipt"], again["receipt"]);
+    assert_eq!(first["incidents"], again["incidents"]);
+    assert_eq!(first["incidents"].as_array().unwrap().len(), 1, "{first}");
+    world.quell.stop().await.unwrap();
+}
+
+/// Otherwise a stranger learns which sources are configured.
+#[tokio::test]
+async fn an_unknown_source_is_answered_like_a_wrong_secret() {
+    let world = World::new().await;
+
+    let (status, mut wrong) = world.post("/v1/hooks/siem", "not-the-secret", alert("d")).await;
+    let (other, mut unknown) = world.post("/v1/hooks/nobody", "not-the-secret", alert("d")).await;
+    let (tokens_only, _) = world.post("/v1/hooks/tools", "not-the-secret", "{}").await;
+
+    assert_eq!(
+        (status, other, tokens_only),
+        (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
+    );
+    wrong["instance"] = Value::Null;
+    unknown["instance"] = Value::Null;
+    assert_eq!(wrong, unknown);
+}
+
+#[tokio::test]
+async fn a_token_does_what_its_scopes_say_and_no_more() {
+    let world = World::new().await;
+    let all = [
+        (Scope::Ingest, "POST", "/v1/events"),
+        (Scope::Read, "GET", "/v1/incidents"),
+        (Scope::Contain, "POST", "/v1/pause"),
+        (Scope::Author, "POST", "/v1/playbooks"),
+        (Scope::Admin, "GET", "/v1/tokens"),
+    ];
+    for has in Scope::ALL {
+        let token = world.token(&[has], (has == Scope::Ingest).then_some("tools")).await;
+        for (needed, method, path) in all {
+            let (status, body) = match method {
+                "GET" => world.get(path, &token).await,
+                _ => world.post(path, &token, "[]").await,
+            };
+            let may = has == needed || (has == Scope::Admin && needed == Scope::Read);
+            assert_eq!(status != StatusCode::FORBIDDEN, may, "{has:?} {path}: {body}");
+        }
+    }
+    let (status, problem) = world.get("/v1/incidents", "qll_nonsense").await;
+    assert_eq!((status, slug(&problem)), (StatusCode::UNAUTHORIZED, "unauthenticated"));
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_that_names_the_request() {
+    let world = World::new().await;
+    let read = world.token(&[Scope::Read], None).await;
+    let contain = world.token(&[Scope::Contain], None).await;
+
+    for (path, token, body, status, kind) in [
+        ("/v1/nowhere", &read, "", 404, "not-found"),
+        ("/v1/incidents", &read, "", 405, "method-not-allowed"),
+        ("/v1/pause", &contain, "{", 422, "invalid-body"),
+        ("/v1/pause", &contain, r#"{"paused":false}"#, 403, "needs-person"),
+        ("/v1/subjects/nobody@x.example/contain", &contain, "{}", 404, "not-found"),
+        ("/v1/playbooks/none/runs", &contain, r#"{"subject":"x"}"#, 404, "not-found"),
+    ] {
+        let (given, problem) = world.post(path, token, body).await;
+        assert_eq!((given.as_u16(), slug(&problem)), (status, kind), "{path}: {problem}");
+        assert!(problem["instance"].as_str().unwrap().starts_with("urn:uuid:"), "{path}");
+        assert_eq!(problem["status"], status);
+    }
+    let (status, problem) = world.get("/v1/incidents?stage=nonsense", &read).await;
+    assert_eq!((status.as_u16(), slug(&problem)), (422, "invalid-query"));
+    let plain = Request::post("/v1/pause")
+        .header(header::AUTHORIZATION, format!("Bearer {contain}"))
+        .header(header::CONTENT_TYPE, "text/plain")
+        .body(Body::from("{}"))
+        .unwrap();
+    let (status, headers, problem) = world.send(plain).await;
+    assert_eq!((status.as_u16(), slug(&problem)), (415, "wrong-media-type"));
+    assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
+    assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_is_capped_before_and_after_it_is_inflated() {
+    let world = World::new().await;
+
+    let long = "x".repeat(300 * 1024);
+    let (status, problem) = world.post("/v1/hooks/siem", "siem-secret-1", long).await;
+    assert_eq!((status.as_u16(), slug(&problem)), (413, "body-too-large"));
+
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(&vec![b' '; 8 << 20]).unwrap();
+    let bomb = Request::post("/v1/hooks/siem")
+        .header(header::AUTHORIZATION, "Bearer siem-secret-1")
+        .header(header::CONTENT_ENCODING, "gzip")
+        .body(Body::from(gzip.finish().unwrap()))
+        .unwrap();
+    let (status, _, problem) = world.send(bomb).await;
+    assert_eq!((status.as_u16(), slug(&problem)), (413, "body-too-large"));
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_source_that_sends_too_fast_is_told_when_to_come_back() {
+    let world = World::new().await;
+    let request = || {
+        Request::post("/v1/hooks/slow")
+            .header(header::AUTHORIZATION, "Bearer slow-secret-1")
+            .body(Body::from(alert("dana@x.example")))
+            .unwrap()
+    };
+
+    let (first, _, _) = world.send(request()).await;
+    let (second, headers, problem) = world.send(request()).await;
+
+    assert_eq!(first, StatusCode::ACCEPTED);
+    assert_eq!((second.as_u16(), slug(&problem)), (429, "too-many-requests"));
+    assert!(headers[header::RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap() >= 1);
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn okta_may_check_a_hook_and_nobody_else_learns_of_it() {
+    let world = World::new().await;
+    let check = |source: &str| {
+        Request::get(format!("/v1/hooks/{source}"))
+            .header("x-okta-verification-challenge", "abc")
+            .body(Body::empty())
+            .unwrap()
+    };
+
+    let (status, _, body) = world.send(check("okta")).await;
+    assert_eq!((status, body), (StatusCode::OK, json!({"verification": "abc"})));
+    assert_eq!(world.send(check("siem")).await.0, StatusCode::NOT_FOUND);
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_incident_can_be_listed_shown_and_followed() {
+    let world = World::new().await;
+    let read = world.token(&[Scope::Read], None).await;
+    let (_, answer) = world.post("/v1/hooks/siem", "siem-secret-1", alert("dana@x.example")).await;
+    let id = answer["incidents"][0]["incident"].as_str().unwrap().to_owned();
+
+    let (_, list) = world.get("/v1/incidents?status=open", &read).await;
+    let (_, shown) = world.get(&format!("/v1/incidents/{id}"), &read).await;
+    let (_, timeline) = world.get(&format!("/v1/incidents/{id}/timeline"), &read).await;
+    let (_, subject) = world.get("/v1/subjects/dana@x.example", &read).await;
+
+    assert_eq!(list["items"][0]["id"], *id, "{list}");
+    assert_eq!(shown["subject"]["name"], "dana@x.example");
+    let kinds: Vec<_> =
+        timeline["items"].as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"incident.opened"), "{kinds:?}");
+    assert_eq!(subject["incidents"], json!([id]));
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_submitted_playbook_is_checked_and_published_in_a_lab() {
+    let world = World::new().await;
+    let author = world.token(&[Scope::Author], None).await;
+
+    let (status, problem) =
+        world.post("/v1/playbooks", &author, "playbook: x\nsteps: [{us: a}]\n").await;
+    assert_eq!((status.as_u16(), slug(&problem)), (422, "playbook-problems"));
+    assert!(problem["errors"][0]["at"]["line"].is_u64(), "{problem}");
+
+    let text = crate::playbook::skeleton("my-own").unwrap();
+    let (status, shown) = world.post("/v1/playbooks", &author, text).await;
+    assert_eq!(status, StatusCode::CREATED, "{shown}");
+    assert_eq!(shown["published"]["by"], "token:test (lab)");
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_has_every_route() {
+    use utoipa::OpenApi as _;
+    let described = serde_json::to_value(openapi::Described::openapi()).unwrap();
+    let source = include_str!("../server.rs");
+
+    let routes: Vec<&str> =
+        source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+
+    assert!(routes.len() > 20);
+    for route in routes {
+        assert!(described["paths"][route].is_object(), "{route} is not described");
+    }
+}

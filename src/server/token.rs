@@ -1,0 +1,177 @@
+//! API tokens: `qll_<id>_<secret><crc32>`. Only the secret's SHA-256 is kept.
+//!
+//! The secret is 256 random bits, so that a plain hash is enough. The checksum lets secret
+//! scanners and people tell a token from anything that looks like one.
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::engine::ports::Entropy;
+use crate::engine::state::State;
+use crate::model::entry::TokenChanged;
+use crate::model::id::{SourceId, TokenId};
+use crate::model::time::{Span, Time};
+
+/// No token lives longer.
+pub(crate) const LONGEST: Span = Span::hours(90 * 24);
+
+/// What a token may do. None may decide, restore or resume.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scope {
+    Ingest,
+    Read,
+    Contain,
+    Author,
+    Admin,
+}
+
+impl Scope {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Ingest, Self::Read, Self::Contain, Self::Author, Self::Admin];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Read => "read",
+            Self::Contain => "contain",
+            Self::Author => "author",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A new token: what is kept, and the text that is shown once.
+pub(crate) struct Minted {
+    pub(crate) kept: TokenChanged,
+    pub(crate) text: String,
+}
+
+/// Makes a token.
+pub(crate) fn mint(
+    entropy: &dyn Entropy,
+    now: Time,
+    name: &str,
+    scopes: &[Scope],
+    source: Option<SourceId>,
+    lasts: Span,
+) -> Minted {
+    let id = TokenId::mint(now, entropy.id());
+    let mut bytes = [0; 32];
+    entropy.fill(&mut bytes);
+    let secret = hex::encode(bytes);
+    let body = format!("{}_{secret}", id.0.simple());
+    let text = format!("qll_{body}{:08x}", crc32(&body));
+    let kept = TokenChanged {
+        token: id,
+        name: crate::model::text::tame(name, 80),
+        scopes: scopes.iter().map(|scope| scope.name().to_owned()).collect(),
+        hash: hash(&secret),
+        source,
+        expires_at: now + lasts.min(LONGEST).delta(),
+        revoked: false,
+    };
+    Minted { kept, text }
+}
+
+/// Why a text is not a token that counts. Callers are told nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadToken {
+    #[error("it is not written like a token")]
+    Shape,
+    #[error("there is no such token, or its secret is wrong")]
+    Unknown,
+    #[error("the token is revoked")]
+    Revoked,
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// Finds the token that a text is. The secret is compared in constant time, also for an unknown id.
+pub(crate) fn find(state: &State, text: &str, now: Time) -> Result<TokenChanged, BadToken> {
+    let (id, secret) = parts(text).ok_or(BadToken::Shape)?;
+    let known = state.tokens.get(&id);
+    let kept = known.map_or_else(|| hash(""), |token| token.hash.clone());
+    let same = bool::from(kept.as_bytes().ct_eq(hash(secret).as_bytes()));
+    match known {
+        Some(token) if same && token.revoked => Err(BadToken::Revoked),
+        Some(token) if same && token.expires_at <= now => Err(BadToken::Expired),
+        Some(token) if same => Ok(token.clone()),
+        _ => Err(BadToken::Unknown),
+    }
+}
+
+fn parts(text: &str) -> Option<(TokenId, &str)> {
+    let body = text.strip_prefix("qll_")?;
+    let (body, check) = body.split_at_checked(body.len().checked_sub(8)?)?;
+    if format!("{:08x}", crc32(body)) != check {
+        return None;
+    }
+    let (id, secret) = body.split_once('_')?;
+    (secret.len() == 64).then_some(())?;
+    Some((id.parse().ok()?, secret))
+}
+
+pub(crate) fn hash(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret.as_bytes()))
+}
+
+fn crc32(text: &str) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(text.as_bytes());
+    crc.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::SystemEntropy;
+
+    fn state(tokens: &[&TokenChanged]) -> State {
+        let mut state = State::default();
+        for token in tokens {
+            state.tokens.insert(token.token, (*token).clone());
+        }
+        state
+    }
+
+    #[test]
+    fn a_token_is_found_until_it_expires_or_is_revoked() {
+        let now = Time::UNIX_EPOCH;
+        let minted = mint(&SystemEntropy, now, "ci", &[Scope::Read], None, Span::hours(1));
+        let mut revoked = minted.kept.clone();
+        revoked.revoked = true;
+
+        let found = |kept: &TokenChanged, at| find(&state(&[kept]), &minted.text, at);
+
+        assert_eq!(found(&minted.kept, now).unwrap().name, "ci");
+        let later = now + Span::hours(2).delta();
+        assert_eq!(found(&minted.kept, later).unwrap_err(), BadToken::Expired);
+        assert_eq!(found(&revoked, now).unwrap_err(), BadToken::Revoked);
+        assert_eq!(find(&state(&[]), &minted.text, now).unwrap_err(), BadToken::Unknown);
+    }
+
+    #[test]
+    fn a_mistyped_token_is_no_token() {
+        let minted = mint(&SystemEntropy, Time::UNIX_EPOCH, "ci", &[], None, Span::hours(9_999));
+        let mut typed = minted.text.clone();
+        let last = typed.pop().unwrap();
+        typed.push(if last == '0' { '1' } else { '0' });
+
+        let state = state(&[&minted.kept]);
+
+        assert_eq!(find(&state, &typed, Time::UNIX_EPOCH).unwrap_err(), BadToken::Shape);
+        assert!(minted.kept.expires_at <= Time::UNIX_EPOCH + LONGEST.delta());
+    }
+}

@@ -1,0 +1,180 @@
+//! Metrics in the `OpenMetrics` text format, under the names that dashboards rely on.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::engine::driver::{Core, Engine};
+use crate::model::approval::ApprovalState;
+use crate::model::id::IncidentId;
+use crate::model::run::RunStatus;
+use crate::model::time::Time;
+
+type Labels<const N: usize> = [(&'static str, String); N];
+
+/// All metrics. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    time_to_contain: Histogram,
+    deliveries: Family<Labels<2>, Counter>,
+    runs: Family<Labels<1>, Gauge>,
+    attempts: Family<Labels<3>, Counter>,
+    approvals_open: Gauge,
+    commit: Histogram,
+    queue: Family<Labels<1>, Gauge>,
+    breakers: Family<Labels<1>, Gauge>,
+    /// Incidents whose containment was counted.
+    contained: Mutex<BTreeSet<IncidentId>>,
+    since: Time,
+}
+
+impl Metrics {
+    /// Containments before `since` were counted by the process that ran then.
+    pub(crate) fn new(since: Time) -> Self {
+        let time_to_contain =
+            Histogram::new([1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0]);
+        let commit =
+            Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0]);
+        let mut inner = Inner {
+            registry: Registry::with_prefix("quell"),
+            time_to_contain,
+            deliveries: Family::default(),
+            runs: Family::default(),
+            attempts: Family::default(),
+            approvals_open: Gauge::default(),
+            commit,
+            queue: Family::default(),
+            breakers: Family::default(),
+            contained: Mutex::default(),
+            since,
+        };
+        inner.register();
+        Self(Arc::new(inner))
+    }
+
+    /// A delivery was answered.
+    pub(crate) fn delivery(&self, source: &str, result: &str) {
+        let labels = [("source", source.to_owned()), ("result", result.to_owned())];
+        self.0.deliveries.get_or_create(&labels).inc();
+    }
+
+    /// A commit reached the disk.
+    pub(crate) fn committed(&self, took: Duration) {
+        self.0.commit.observe(took.as_secs_f64());
+    }
+
+    /// Everything, as it stands now.
+    pub(crate) fn text(&self, engine: &Engine) -> String {
+        engine.read(|core| self.0.look(core, engine.now()));
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        _ = encode(&mut out, &self.0.registry);
+        out
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        let seconds = || Unit::Seconds;
+        let to = &mut self.registry;
+        let help = "From an incident's opening to its verified containment";
+        to.register_with_unit("time_to_contain", help, seconds(), self.time_to_contain.clone());
+        to.register("deliveries", "Deliveries by source and result", self.deliveries.clone());
+        to.register("runs", "Runs by status", self.runs.clone());
+        to.register("step_attempts", "Attempts by what came of them", self.attempts.clone());
+        to.register("approvals_open", "Questions that wait", self.approvals_open.clone());
+        let help = "From handing a commit over to its being on disk";
+        to.register_with_unit("commit", help, seconds(), self.commit.clone());
+        to.register("queue_depth", "Runs that wait for a connection", self.queue.clone());
+        let help = "1 while a connection's breaker is open";
+        to.register("breaker_state", help, self.breakers.clone());
+    }
+
+    fn look(&self, core: &Core, now: Time) {
+        let state = &core.state;
+        let statuses = [
+            RunStatus::Running,
+            RunStatus::Waiting,
+            RunStatus::Succeeded,
+            RunStatus::Failed,
+            RunStatus::Cancelled,
+        ];
+        let mut runs: BTreeMap<RunStatus, i64> = statuses.into_iter().map(|s| (s, 0)).collect();
+        for run in state.runs.values() {
+            *runs.entry(run.status).or_default() += 1;
+        }
+        for (status, count) in runs {
+            self.runs.get_or_create(&[("status", status.name().to_owned())]).set(count);
+        }
+        let open = state.approvals.values().filter(|a| a.state == ApprovalState::Pending).count();
+        self.approvals_open.set(whole(open));
+        for ((connector, action, outcome), count) in &core.tally {
+            let labels = [
+                ("connector", connector.clone()),
+                ("action", action.clone()),
+                ("outcome", outcome.clone()),
+            ];
+            self.attempts.get_or_create(&labels).inner().store(*count, Ordering::Relaxed);
+        }
+        for (severity, depth) in core.desk.depths() {
+            let labels = [("priority", severity.name().to_owned())];
+            self.queue.get_or_create(&labels).set(whole(depth));
+        }
+        for (connection, lane) in &core.desk.lanes {
+            let labels = [("connection", connection.to_string())];
+            self.breakers.get_or_create(&labels).set(i64::from(lane.is_open(now)));
+        }
+        self.containments(core);
+    }
+
+    fn containments(&self, core: &Core) {
+        let mut counted = self.contained.lock().unwrap_or_else(PoisonError::into_inner);
+        for incident in core.state.incidents.values() {
+            let Some(at) = incident.contained_at.filter(|at| *at >= self.since) else { continue };
+            if counted.insert(incident.id) {
+                let took = (at - incident.opened_at).to_std().unwrap_or_default();
+                self.time_to_contain.observe(took.as_secs_f64());
+            }
+        }
+    }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_the_promised_names() {
+        let metrics = Metrics::new(Time::UNIX_EPOCH);
+        metrics.delivery("okta", "accepted");
+        metrics.committed(Duration::from_millis(3));
+        metrics.0.runs.get_or_create(&[("status", "running".to_owned())]).set(1);
+
+        let mut text = String::new();
+        encode(&mut text, &metrics.0.registry).unwrap();
+
+        for line in [
+            r#"quell_deliveries_total{source="okta",result="accepted"} 1"#,
+            "quell_commit_seconds_count 1",
+            "quell_time_to_contain_seconds_count 0",
+            "quell_approvals_open 0",
+            r#"quell_runs{status="running"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}
