@@ -4,7 +4,7 @@ use base64::Engine as _;
 use chrono::TimeDelta;
 
 use super::offline::{Invalid, verify_decided, verify_signed};
-use super::soft::{SoftError, SoftPerson};
+use super::soft::{SoftError, SoftPerson, made};
 use super::stand::{HERE, Stand};
 use super::*;
 use crate::approval::statement::challenge;
@@ -206,12 +206,9 @@ async fn a_ticket_enrols_once_within_a_day() {
     let used = stand.people.invite("ann", &["approver"]).await.unwrap();
     let begun = stand.people.enrol_begin(used.reveal()).unwrap();
     let again = stand.people.enrol_begin(used.reveal()).unwrap();
-    let soft = || {
-        use webauthn_authenticator_rs::{WebauthnAuthenticator, softpasskey::SoftPasskey};
-        let here = Url::parse(HERE).unwrap();
-        move |options| SoftPasskey::new(true).do_registration(here.clone(), options).unwrap()
-    };
-    let (one, two) = (soft()(begun.options), soft()(again.options));
+    let here = Url::parse(HERE).unwrap();
+    let soft = |options| made(&here, options).unwrap().1;
+    let (one, two) = (soft(begun.options), soft(again.options));
 
     let enrol = |ceremony: String, answer| {
         let (people, ticket) = (stand.people.clone(), used.reveal().to_owned());

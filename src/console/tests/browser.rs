@@ -9,14 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use webauthn_authenticator_rs::WebauthnAuthenticator;
-use webauthn_authenticator_rs::softpasskey::SoftPasskey;
 use webauthn_rs::prelude::{PublicKeyCredential, Url};
 
 use super::super::{ConsoleState, router};
 use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::people::People;
-use crate::people::soft::SoftPerson;
+use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
 
 pub(super) struct Browser {
@@ -169,7 +167,7 @@ impl Browser {
         assert_eq!(wish["userVerification"], "required");
         let options = serde_json::from_value(begun["options"].clone()).unwrap();
         let origin = Url::parse(&self.origin).unwrap();
-        let made = SoftPasskey::new(true).do_registration(origin, options).unwrap();
+        let (_, made) = made(&origin, options).unwrap();
         let answer = json!({
             "id": made.id,
             "rawId": URL_SAFE_NO_PAD.encode(&made.raw_id),
