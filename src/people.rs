@@ -171,7 +171,7 @@ fn webauthn_for(origin: &Url) -> Result<Webauthn, Misconfigured> {
         return Err(refuse());
     }
     WebauthnBuilder::new(host, origin)
-        .map(|b| b.rp_name("Quell").timeout(Duration::from_secs(120)))
+        .map(|b| b.rp_name("Quell").timeout(Duration::from_mins(2)))
         .and_then(WebauthnBuilder::build)
         .map_err(|_| refuse())
 }

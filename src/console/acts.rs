@@ -1,7 +1,10 @@
 //! What people cause by a form: notes, the way back, closing, resuming, the kill switch.
 
+pub(super) mod json;
+
 use axum::Form;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
@@ -26,10 +29,7 @@ impl Text {
     fn written(&self) -> Result<String, Problem> {
         let text = tame(self.text.trim(), TEXT_MAX);
         if text.is_empty() {
-            return Err(Problem::new(
-                axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-                "Write a few words first",
-            ));
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Write a few words first"));
         }
         Ok(text)
     }
@@ -53,9 +53,7 @@ pub(super) async fn restore(
     by: SignedIn,
     Path(incident): Path<String>,
 ) -> Result<Response, Oops> {
-    by.must(Act::RequestRestore)?;
-    let incident = incident_id(&incident)?;
-    state.engine.request_restore(incident, &by.person.name).await?;
+    let (incident, _) = ask_restore(&state, &by, &incident).await?;
     Ok(Redirect::to(&format!("/incidents/{incident}")).into_response())
 }
 
@@ -65,14 +63,7 @@ pub(super) async fn close(
     Path(incident): Path<String>,
     Form(form): Form<Text>,
 ) -> Result<Response, Oops> {
-    let incident = incident_id(&incident)?;
-    let approval = state
-        .engine
-        .read(|core| core.state.incidents.get(&incident).map(|i| i.approval))
-        .ok_or_else(|| Problem::missing("incident"))?;
-    let hostile = approval == ApprovalSeen::Hostile;
-    by.must(if hostile { Act::CloseHostile } else { Act::Close })?;
-    state.engine.close(incident, &by.person.name, &form.written()?).await?;
+    let incident = shut(&state, &by, &incident, &form).await?;
     Ok(Redirect::to(&format!("/incidents/{incident}")).into_response())
 }
 
@@ -81,12 +72,50 @@ pub(super) async fn resume(
     by: SignedIn,
     Path(run): Path<String>,
 ) -> Result<Response, Oops> {
-    by.must(Act::Resume)?;
-    let run: RunId = run.parse().map_err(|_| Problem::missing("run"))?;
-    state.engine.resume(run, &by.person.name).await?;
+    let (run, _) = let_go_on(&state, &by, &run).await?;
     let incident = state.engine.read(|core| core.state.runs.get(&run).map(|r| r.incident));
     let to = incident.map_or_else(|| "/".to_owned(), |id| format!("/incidents/{id}"));
     Ok(Redirect::to(&to).into_response())
+}
+
+async fn ask_restore(
+    state: &ConsoleState,
+    by: &SignedIn,
+    incident: &str,
+) -> Result<(IncidentId, RunId), Problem> {
+    by.must(Act::RequestRestore)?;
+    let incident = incident_id(incident)?;
+    let run = state.engine.request_restore(incident, &by.person.name).await?;
+    Ok((incident, run))
+}
+
+/// Closes a case; after a hostile approval not every role may.
+async fn shut(
+    state: &ConsoleState,
+    by: &SignedIn,
+    incident: &str,
+    text: &Text,
+) -> Result<IncidentId, Problem> {
+    let incident = incident_id(incident)?;
+    let approval = state
+        .engine
+        .read(|core| core.state.incidents.get(&incident).map(|i| i.approval))
+        .ok_or_else(|| Problem::missing("incident"))?;
+    let hostile = approval == ApprovalSeen::Hostile;
+    by.must(if hostile { Act::CloseHostile } else { Act::Close })?;
+    state.engine.close(incident, &by.person.name, &text.written()?).await?;
+    Ok(incident)
+}
+
+async fn let_go_on(
+    state: &ConsoleState,
+    by: &SignedIn,
+    run: &str,
+) -> Result<(RunId, usize), Problem> {
+    by.must(Act::Resume)?;
+    let run: RunId = run.parse().map_err(|_| Problem::missing("run"))?;
+    let steps = state.engine.resume(run, &by.person.name).await?;
+    Ok((run, steps))
 }
 
 #[derive(Deserialize)]

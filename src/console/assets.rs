@@ -1,4 +1,4 @@
-//! The style sheet and the script, compiled in, with an ETag each.
+//! The style sheet and the script, compiled in, with an `ETag` each.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -31,7 +31,7 @@ pub(super) async fn begin(
 ) -> Result<Response, Problem> {
     let Begin { decision, items, justification } = asked;
     let wish = Wish { approval: id(&approval)?, decision, items, justification };
-    let (statement, begun) = state.people.decide_begin(by.person.person, wish)?;
+    let (statement, begun) = state.people.decide_begin(by.person.person, &wish)?;
     Ok(Json(json!({
         "ceremony": begun.ceremony,
         "statement": statement,

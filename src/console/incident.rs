@@ -47,11 +47,8 @@ struct IncidentPage {
     lines: Vec<Line>,
     chart: Option<Chart>,
     later: Option<u64>,
-    closed: bool,
-    may_note: bool,
-    may_restore: bool,
-    may_close: bool,
-    may_resume: bool,
+    /// What the reader may do here.
+    acts: Vec<Act>,
 }
 
 pub(super) struct AccountRow {
@@ -133,7 +130,6 @@ fn assemble(
     let subject = state.subject(incident.subject);
     let mut said: Vec<Line> = commits.iter().flat_map(lines).collect();
     said.sort_by_key(|line| line.at);
-    let hostile = incident.approval == ApprovalSeen::Hostile;
     let full = commits.len() == PAGE;
     IncidentPage {
         frame,
@@ -154,12 +150,18 @@ fn assemble(
         chart: draw(&said),
         lines: said,
         later: commits.last().filter(|_| full).map(|commit| commit.seq),
-        closed: incident.status == IncidentStatus::Closed,
-        may_note: by.may(Act::Note),
-        may_restore: by.may(Act::RequestRestore),
-        may_close: by.may(if hostile { Act::CloseHostile } else { Act::Close }),
-        may_resume: by.may(Act::Resume),
+        acts: acts(by, incident),
     }
+}
+
+fn acts(by: &SignedIn, incident: &Incident) -> Vec<Act> {
+    let mut acts = vec![Act::Note, Act::RequestRestore, Act::Resume];
+    if incident.status != IncidentStatus::Closed {
+        let hostile = incident.approval == ApprovalSeen::Hostile;
+        acts.push(if hostile { Act::CloseHostile } else { Act::Close });
+    }
+    acts.retain(|act| by.may(*act));
+    acts
 }
 
 fn facts(incident: &Incident) -> Vec<(&'static str, String)> {

@@ -6,12 +6,47 @@ use axum_extra::extract::CookieJar;
 use futures::Stream;
 use std::convert::Infallible;
 use std::time::Duration;
+use tokio::sync::watch::Receiver;
+use tokio::time::{sleep, timeout};
 
 use super::ConsoleState;
 use super::signed_in::{SignedIn, secret};
 
 /// A burst of commits is one message.
 const BREATH: Duration = Duration::from_millis(400);
+/// How long an idle stream may outlive its session, or hold up a stop.
+const LOOK: Duration = Duration::from_secs(3);
+
+struct Listening {
+    state: ConsoleState,
+    moved: Receiver<u64>,
+    /// The session's secret; empty never opens anything.
+    key: String,
+    first: bool,
+}
+
+impl Listening {
+    /// The next sequence to tell of; none when the stream is over.
+    async fn next(&mut self) -> Option<u64> {
+        while !std::mem::take(&mut self.first) {
+            match timeout(LOOK, self.moved.changed()).await {
+                Ok(changed) => {
+                    changed.ok()?;
+                    sleep(BREATH).await;
+                    break;
+                }
+                Err(_) => self.goes_on()?,
+            }
+        }
+        self.goes_on()?;
+        Some(*self.moved.borrow_and_update())
+    }
+
+    fn goes_on(&self) -> Option<()> {
+        let session = self.state.people.session(&self.key, false);
+        session.filter(|_| !self.state.engine.is_stopping()).map(|_| ())
+    }
+}
 
 /// One `moved` message at once and after every change, with the journal's sequence as its id.
 pub(super) async fn stream(
@@ -21,20 +56,11 @@ pub(super) async fn stream(
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let moved = state.engine.watch();
     let key = secret(&state, &jar).unwrap_or_default();
-    let stream = futures::stream::unfold(
-        (state, moved, key, true),
-        |(state, mut moved, key, first)| async move {
-            if !first {
-                moved.changed().await.ok()?;
-                tokio::time::sleep(BREATH).await;
-            }
-            // Ends with the session; the page then finds out when it asks again.
-            state.people.session(&key, false)?;
-            let seq = state.engine.read(|core| core.state.seq);
-            moved.mark_unchanged();
-            let event = Event::default().event("moved").id(seq.to_string()).data(seq.to_string());
-            Some((Ok(event), (state, moved, key, false)))
-        },
-    );
+    let listening = Listening { state, moved, key, first: true };
+    let stream = futures::stream::unfold(listening, |mut listening| async move {
+        let seq = listening.next().await?.to_string();
+        let event = Event::default().event("moved").id(&seq).data(&seq);
+        Some((Ok(event), listening))
+    });
     Sse::new(stream).keep_alive(KeepAlive::default())
 }

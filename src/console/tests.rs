@@ -297,6 +297,9 @@ async fn roles_hold_on_every_form() {
     assert_eq!(analyst.form(&close, "text=%20").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let restore = analyst.form(&format!("/incidents/{incident}/restore"), "").await;
     assert_eq!(restore.status, StatusCode::CONFLICT, "it holds nothing");
+    let again = analyst.post(&format!("/v1/runs/{run}/resume"), &json!({})).await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN);
+    assert_eq!(again.header("content-type"), "application/problem+json");
     assert_eq!(analyst.form(&close, "text=done").await.status, StatusCode::SEE_OTHER);
     let page = analyst.get(&format!("/incidents/{incident}")).await.body;
     assert!(page.contains("Closed by ana"), "{page}");
@@ -306,18 +309,47 @@ async fn roles_hold_on_every_form() {
 async fn a_session_is_listed_and_ended_by_its_owner_only() {
     let stand = Stand::new().await;
     let (mut ann, first) = approver(&stand).await;
+    let own = stand.people.sessions_of(ann.id)[0].id.clone();
     let mut second = Browser::at(&stand);
     second.sign_in(&mut ann).await;
     let bob = with_role(&stand, "bob", "viewer").await;
-    let other = stand.people.sessions_of(ann.id).into_iter().map(|s| s.id).collect::<Vec<_>>();
+    let ids: Vec<String> = stand.people.sessions_of(ann.id).into_iter().map(|s| s.id).collect();
+    let others: Vec<&String> = ids.iter().filter(|id| **id != own).collect();
+    let end = |id: &str| format!("/me/sessions/{id}/end");
 
-    let foreign = bob.form(&format!("/me/sessions/{}/end", other[0]), "").await;
-    assert_eq!(foreign.status, StatusCode::NOT_FOUND);
-    for id in other {
-        first.form(&format!("/me/sessions/{id}/end"), "").await;
-    }
+    assert_eq!(bob.form(&end(others[0]), "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(first.form(&end(others[0]), "").await.status, StatusCode::SEE_OTHER);
     assert_eq!(second.get("/").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(first.get("/").await.status, StatusCode::OK);
+    first.form("/sign-out", "").await;
     assert_eq!(first.get("/").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_ticket_is_used_up_by_the_page_behind_it() {
+    let stand = Stand::new().await;
+    let ticket = stand.people.invite("ann", &["approver"]).await.unwrap();
+    let browser = Browser::at(&stand);
+
+    let done = browser.enrol(ticket.reveal()).await;
+    let again = browser.get(&format!("/enrol/{}", ticket.reveal())).await;
+
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
+    let enrolled = stand.engine.read(|core| core.state.people.values().next().cloned()).unwrap();
+    assert_eq!((enrolled.name.as_str(), enrolled.roles.len()), ("ann", 1));
+}
+
+#[tokio::test]
+async fn an_open_page_is_told_where_the_journal_stands() {
+    let stand = Stand::new().await;
+    let (_ann, browser) = approver(&stand).await;
+    let seq = stand.engine.read(|core| core.state.seq);
+
+    let message = browser.first_message().await;
+
+    assert!(message.contains("event: moved"), "{message}");
+    assert!(message.contains(&format!("data: {seq}")), "{message}");
 }
 
 #[tokio::test]

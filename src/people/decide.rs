@@ -91,7 +91,7 @@ impl People {
     pub(crate) fn decide_begin(
         &self,
         by: PersonId,
-        wish: Wish,
+        wish: &Wish,
     ) -> Result<(Statement, Begun<RequestChallengeResponse>), Problem> {
         let now = self.now();
         let facing = self.facing(by, wish.approval)?;
@@ -101,7 +101,7 @@ impl People {
         if facing.privileged && wish.decision == Decision::Approve && short {
             return Err(Problem::Justification(JUSTIFICATION_MIN));
         }
-        let items = chosen(&facing.question, &wish)?;
+        let items = chosen(&facing.question, wish)?;
         let statement = self.statement(&facing, wish.decision, items, &justification, now);
         let kept = facing.person.passkey;
         let key = passkey(&kept).ok_or(Problem::Missing("passkey"))?;

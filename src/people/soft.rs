@@ -5,7 +5,10 @@
 
 use webauthn_authenticator_rs::WebauthnAuthenticator;
 use webauthn_authenticator_rs::softpasskey::SoftPasskey;
-use webauthn_rs::prelude::{PublicKeyCredential, RequestChallengeResponse, Url};
+use webauthn_rs::prelude::{
+    CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential,
+    RequestChallengeResponse, Url,
+};
 
 use super::{People, Problem, Wish, tick};
 use crate::engine::ports::StoreError;
@@ -22,6 +25,19 @@ pub(crate) enum SoftError {
     Store(#[from] StoreError),
     #[error("the software passkey failed: {0}")]
     Authenticator(String),
+}
+
+/// Makes a passkey in software, as a browser at `origin` would have one made.
+pub(crate) fn made(
+    origin: &Url,
+    options: CreationChallengeResponse,
+) -> Result<(SoftPasskey, RegisterPublicKeyCredential), SoftError> {
+    // Without the flag the software passkey refuses, as user verification is required.
+    let mut key = SoftPasskey::new(true);
+    let answer = key
+        .do_registration(origin.clone(), options)
+        .map_err(|e| SoftError::Authenticator(format!("{e:?}")))?;
+    Ok((key, answer))
 }
 
 /// A person whose passkey is in this process.
@@ -42,11 +58,7 @@ impl SoftPerson {
         let ticket = people.invite(name, roles).await?;
         let begun = people.enrol_begin(ticket.reveal())?;
         let origin = people.origin().clone();
-        // Without the flag the software passkey refuses, as user verification is required.
-        let mut key = SoftPasskey::new(true);
-        let answer = key
-            .do_registration(origin.clone(), begun.options)
-            .map_err(|e| SoftError::Authenticator(format!("{e:?}")))?;
+        let (key, answer) = made(&origin, begun.options)?;
         let id = people.enrol_finish(ticket.reveal(), &begun.ceremony, &answer).await?;
         Ok(Self { id, name: name.to_owned(), origin, key })
     }
@@ -88,7 +100,7 @@ impl SoftPerson {
     ) -> Result<ApprovalState, SoftError> {
         let items = people.ticks(approval);
         let wish = Wish { approval, decision, items, justification: justification.to_owned() };
-        let (_, begun) = people.decide_begin(self.id, wish)?;
+        let (_, begun) = people.decide_begin(self.id, &wish)?;
         let answer = self.answer(begun.options)?;
         Ok(people.decide_finish(self.id, approval, &begun.ceremony, &answer).await?)
     }

@@ -46,7 +46,7 @@ impl Clock for HeldClock {
         *self.0.lock().unwrap()
     }
     async fn sleep_until(&self, _at: Time) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

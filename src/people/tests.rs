@@ -4,7 +4,7 @@ use base64::Engine as _;
 use chrono::TimeDelta;
 
 use super::offline::{Invalid, verify_decided, verify_signed};
-use super::soft::{SoftError, SoftPerson};
+use super::soft::{SoftError, SoftPerson, made};
 use super::stand::{HERE, Stand};
 use super::*;
 use crate::approval::statement::challenge;
@@ -56,7 +56,7 @@ async fn the_passkey_signs_the_statements_own_digest() {
     let question = stand.ask("mia", false).await;
 
     let (statement, begun) =
-        stand.people.decide_begin(ann.id, wish(&stand, question, Decision::Deny)).unwrap();
+        stand.people.decide_begin(ann.id, &wish(&stand, question, Decision::Deny)).unwrap();
     assert_eq!(begun.options.public_key.challenge, challenge(&statement));
     let answer = ann.answer(begun.options).unwrap();
 
@@ -78,7 +78,7 @@ async fn only_the_ticked_items_are_granted() {
     let mut wish = wish(&stand, question, Decision::Approve);
     wish.items.truncate(1);
 
-    let (_, begun) = stand.people.decide_begin(ann.id, wish).unwrap();
+    let (_, begun) = stand.people.decide_begin(ann.id, &wish).unwrap();
     let answer = ann.answer(begun.options).unwrap();
     stand.people.decide_finish(ann.id, question, &begun.ceremony, &answer).await.unwrap();
 
@@ -91,7 +91,7 @@ async fn an_answer_from_another_origin_is_refused() {
     let mut ann = approver(&stand).await;
     let question = stand.ask("mia", false).await;
     let (_, begun) =
-        stand.people.decide_begin(ann.id, wish(&stand, question, Decision::Approve)).unwrap();
+        stand.people.decide_begin(ann.id, &wish(&stand, question, Decision::Approve)).unwrap();
 
     let elsewhere = Url::parse("http://localhost:9").unwrap();
     let answer = ann.answer_at(&elsewhere, begun.options).unwrap();
@@ -107,7 +107,7 @@ async fn an_answer_counts_once_and_for_its_own_question_only() {
     let mut ann = approver(&stand).await;
     let (first, second) = (stand.ask("mia", false).await, stand.ask("noa", false).await);
     let begin =
-        |q| stand.people.decide_begin(ann.id, wish(&stand, q, Decision::Approve)).unwrap().1;
+        |q| stand.people.decide_begin(ann.id, &wish(&stand, q, Decision::Approve)).unwrap().1;
     let (one, two, three) = (begin(first), begin(second), begin(second));
     let answer = ann.answer(one.options).unwrap();
     let finish = |q, ceremony: String| {
@@ -130,7 +130,7 @@ async fn a_ceremony_lasts_two_minutes_and_a_session_a_quarter_of_an_hour() {
     let question = stand.ask("mia", false).await;
     let secret = ann.sign_in(&stand.people).unwrap();
     let (_, begun) =
-        stand.people.decide_begin(ann.id, wish(&stand, question, Decision::Approve)).unwrap();
+        stand.people.decide_begin(ann.id, &wish(&stand, question, Decision::Approve)).unwrap();
     let answer = ann.answer(begun.options).unwrap();
 
     stand.clock.pass(TimeDelta::seconds(120));
@@ -166,7 +166,7 @@ async fn the_victim_and_those_without_the_role_do_not_decide() {
     let ann = approver(&stand).await;
     let vic = SoftPerson::enrol(&stand.people, "vic", &["viewer", "analyst"]).await.unwrap();
 
-    let begin = |by| stand.people.decide_begin(by, wish(&stand, question, Decision::Deny));
+    let begin = |by| stand.people.decide_begin(by, &wish(&stand, question, Decision::Deny));
 
     assert!(matches!(begin(ann.id), Err(Problem::Barred(_))));
     assert!(matches!(begin(vic.id), Err(Problem::Role)));
@@ -177,7 +177,7 @@ async fn what_changed_or_expired_is_not_decided() {
     let stand = Stand::new().await;
     let ann = approver(&stand).await;
     let question = stand.ask("mia", false).await;
-    let begin = |wish| stand.people.decide_begin(ann.id, wish).map(|_| ());
+    let begin = |wish| stand.people.decide_begin(ann.id, &wish).map(|_| ());
 
     let good = wish(&stand, question, Decision::Approve);
     let other = Wish { items: vec!["0".repeat(64)], ..good.clone() };
@@ -206,12 +206,9 @@ async fn a_ticket_enrols_once_within_a_day() {
     let used = stand.people.invite("ann", &["approver"]).await.unwrap();
     let begun = stand.people.enrol_begin(used.reveal()).unwrap();
     let again = stand.people.enrol_begin(used.reveal()).unwrap();
-    let soft = || {
-        use webauthn_authenticator_rs::{WebauthnAuthenticator, softpasskey::SoftPasskey};
-        let here = Url::parse(HERE).unwrap();
-        move |options| SoftPasskey::new(true).do_registration(here.clone(), options).unwrap()
-    };
-    let (one, two) = (soft()(begun.options), soft()(again.options));
+    let here = Url::parse(HERE).unwrap();
+    let soft = |options| made(&here, options).unwrap().1;
+    let (one, two) = (soft(begun.options), soft(again.options));
 
     let enrol = |ceremony: String, answer| {
         let (people, ticket) = (stand.people.clone(), used.reveal().to_owned());

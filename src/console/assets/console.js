@@ -104,6 +104,10 @@ document.querySelectorAll("form[data-decide]").forEach((form) => {
     return;
   }
   sleep(form);
+  // Enter on a tick would press the first button.
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.name === "item") event.preventDefault();
+  });
   form.addEventListener("change", (event) => { if (event.target.name === "item") sleep(form); });
   ceremony(form, async (button) => {
     const ticked = form.querySelectorAll("input[name=item]:checked");
@@ -159,6 +163,8 @@ async function refresh(seq) {
     const fresh = page.querySelector(`[data-region="${CSS.escape(old.dataset.region)}"]`);
     if (!fresh || old.contains(document.activeElement)) return;
     localise(fresh);
+    const folds = fresh.querySelectorAll("details");
+    old.querySelectorAll("details").forEach((d, n) => { if (folds[n]) folds[n].open = d.open; });
     if (old.innerHTML === fresh.innerHTML) return;
     old.replaceWith(fresh);
   });
@@ -176,4 +182,9 @@ setInterval(countDown, 1000);
 if ("live" in document.body.dataset) {
   const stream = new EventSource("/stream");
   stream.addEventListener("moved", (event) => refresh(Number(event.data)).catch(() => {}));
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) {
+      live.textContent = "This page no longer follows what happens. Load it again.";
+    }
+  });
 }

@@ -2,16 +2,19 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use webauthn_rs::prelude::Url;
+use webauthn_rs::prelude::{PublicKeyCredential, Url};
 
 use super::super::{ConsoleState, router};
 use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::people::People;
-use crate::people::soft::SoftPerson;
+use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
 
 pub(super) struct Browser {
@@ -52,9 +55,29 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId, run: RunId) ->
         format!("/runs/{run}/resume"),
         format!("/v1/approvals/{question}/begin"),
         format!("/v1/approvals/{question}/finish"),
+        format!("/v1/incidents/{incident}/restore"),
+        format!("/v1/incidents/{incident}/close"),
+        format!("/v1/runs/{run}/resume"),
         "/sign-out".to_owned(),
         "/me/sessions/0/end".to_owned(),
     ]
+}
+
+/// An assertion exactly as the script spells it.
+fn as_sent(answer: &PublicKeyCredential) -> Value {
+    let response = &answer.response;
+    json!({
+        "id": answer.id,
+        "rawId": URL_SAFE_NO_PAD.encode(&answer.raw_id),
+        "type": answer.type_,
+        "extensions": {},
+        "response": {
+            "authenticatorData": URL_SAFE_NO_PAD.encode(&response.authenticator_data),
+            "clientDataJSON": URL_SAFE_NO_PAD.encode(&response.client_data_json),
+            "signature": URL_SAFE_NO_PAD.encode(&response.signature),
+            "userHandle": null,
+        },
+    })
 }
 
 impl Browser {
@@ -82,7 +105,7 @@ impl Browser {
         &self.people
     }
 
-    async fn send(&self, request: axum::http::request::Builder, body: String) -> Answer {
+    async fn send(&self, request: Builder, body: String) -> Answer {
         let host = self.origin.split("//").nth(1).unwrap();
         let mut request = request.header("host", host).header("user-agent", "a test <b>");
         if let Some(cookie) = &self.cookie {
@@ -134,6 +157,41 @@ impl Browser {
         self.send(request, body.to_owned()).await
     }
 
+    /// Uses a ticket up as the page does.
+    pub(super) async fn enrol(&self, ticket: &str) -> Answer {
+        let begun = self.post(&format!("/enrol/{ticket}/begin"), &json!({})).await;
+        assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
+        let begun: Value = serde_json::from_str(&begun.body).unwrap();
+        let wish = &begun["options"]["publicKey"]["authenticatorSelection"];
+        assert_eq!(wish["residentKey"], "preferred");
+        assert_eq!(wish["userVerification"], "required");
+        let options = serde_json::from_value(begun["options"].clone()).unwrap();
+        let origin = Url::parse(&self.origin).unwrap();
+        let (_, made) = made(&origin, options).unwrap();
+        let answer = json!({
+            "id": made.id,
+            "rawId": URL_SAFE_NO_PAD.encode(&made.raw_id),
+            "type": made.type_,
+            "extensions": {},
+            "response": {
+                "attestationObject": URL_SAFE_NO_PAD.encode(&made.response.attestation_object),
+                "clientDataJSON": URL_SAFE_NO_PAD.encode(&made.response.client_data_json),
+            },
+        });
+        let given = json!({ "ceremony": begun["ceremony"], "answer": answer });
+        self.post(&format!("/enrol/{ticket}/finish"), &given).await
+    }
+
+    /// The first message of the stream.
+    pub(super) async fn first_message(&self) -> String {
+        let host = self.origin.split("//").nth(1).unwrap();
+        let cookie = self.cookie.clone().unwrap_or_default();
+        let request = Request::get("/stream").header("host", host).header("cookie", cookie);
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await;
+        let frame = response.unwrap().into_body().frame().await.unwrap().unwrap();
+        String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+    }
+
     /// Signs in as the page does; returns the cookie as it was set.
     pub(super) async fn sign_in(&mut self, person: &mut SoftPerson) -> String {
         let begun = self.post("/sign-in/begin", &json!({ "name": person.name })).await;
@@ -141,7 +199,7 @@ impl Browser {
         let begun: Value = serde_json::from_str(&begun.body).unwrap();
         let options = serde_json::from_value(begun["options"].clone()).unwrap();
         let answer = person.answer(options).unwrap();
-        let given = json!({ "ceremony": begun["ceremony"], "answer": answer });
+        let given = json!({ "ceremony": begun["ceremony"], "answer": as_sent(&answer) });
         let done = self.post("/sign-in/finish", &given).await;
         assert_eq!(done.status, StatusCode::OK, "{}", done.body);
         let set = done.header("set-cookie").to_owned();
@@ -163,7 +221,7 @@ impl Browser {
         let begun: Value = serde_json::from_str(&begun.body).unwrap();
         let options = serde_json::from_value(begun["options"].clone()).unwrap();
         let answer = person.answer(options).unwrap();
-        json!({ "ceremony": begun["ceremony"], "answer": answer })
+        json!({ "ceremony": begun["ceremony"], "answer": as_sent(&answer) })
     }
 
     pub(super) async fn decide(
