@@ -22,9 +22,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
 use crate::config::Config;
+use crate::console::{self, ConsoleState};
 use crate::diagnostic::Diagnostic;
 use crate::engine::driver::{Engine, Ports};
 use crate::engine::ports::{Clock, Entropy, StoreError};
+use crate::people::People;
 use crate::secret::{Scrubber, Sources as Secrets};
 use crate::server::{self, Answers, Api, Candidates};
 use crate::store::disk::DiskStore;
@@ -39,6 +41,20 @@ pub(crate) use recall::state as recall_state;
 
 /// Builds the console's routes once there is an engine to look at.
 pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates) -> axum::Router + Send>;
+
+/// The console at the configured address.
+pub(crate) fn console(config: &Config) -> Console {
+    let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
+    Box::new(move |engine, _| match People::new(engine.clone(), &public_url) {
+        Ok(people) => {
+            console::router(ConsoleState { engine: engine.clone(), people, public_url, lab })
+        }
+        Err(problem) => {
+            tracing::error!("There is no console: {problem}");
+            axum::Router::new()
+        }
+    })
+}
 
 /// What a Quell is started with.
 pub(crate) struct Settings {

@@ -13,10 +13,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Console, Plugs, Quell, Running, Settings, SystemClock, SystemEntropy};
+use super::{Plugs, Quell, Running, Settings, SystemClock, SystemEntropy};
 use crate::config::{self, Layers};
 use crate::connector::outbound;
-use crate::console::{self, ConsoleState};
+use crate::console;
 use crate::engine::ports::{Clock, Entropy};
 use crate::lab::Lab;
 use crate::lab::tenant::Tenant;
@@ -324,18 +324,8 @@ fn settings(
         outbound::dial(),
     )?
     .into();
-    let public_url: url::Url = url.parse()?;
-    let console: Console =
-        Box::new(move |engine, _| match People::new(engine.clone(), &public_url) {
-            Ok(people) => console::router(ConsoleState {
-                engine: engine.clone(),
-                people,
-                public_url,
-                lab: true,
-            }),
-            Err(_) => axum::Router::new(),
-        });
-    Ok(Settings { config, clock, entropy, secrets, scrubber, plugs, console: Some(console) })
+    let console = Some(super::console(&config));
+    Ok(Settings { config, clock, entropy, secrets, scrubber, plugs, console })
 }
 
 fn config_text(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::engine::ports::{Clock, Entropy, Store, StoreError};
 use crate::model::entry::{Commit, DeploymentCreated, Entry};
 use crate::model::id::DeploymentId;
+use crate::people::Ticket;
 use crate::server::{self, Scope};
 use crate::store::folder::{Folder, Options};
 
@@ -36,15 +37,13 @@ pub(crate) async fn found(
     .await?;
     let at = clock.now();
     let deployment = DeploymentId::mint(at, entropy.id());
-    let mut bytes = [0; 32];
-    entropy.fill(&mut bytes);
-    let ticket = hex::encode(bytes);
+    let ticket = Ticket::draw(entropy);
     let scopes = [Scope::Read, Scope::Contain, Scope::Author, Scope::Admin];
     let minted = server::mint(entropy, at, "first", &scopes, None, server::LONGEST);
     let entries = vec![
         Entry::DeploymentCreated(DeploymentCreated { deployment, lab, key: key.clone() }),
         Entry::EnrolmentIssued {
-            hash: server::token_hash(&ticket),
+            hash: ticket.hash(),
             name: "first administrator".to_owned(),
             roles: vec!["admin".to_owned(), "approver".to_owned()],
             expires_at: at + TimeDelta::hours(24),
@@ -53,5 +52,5 @@ pub(crate) async fn found(
     ];
     store.submit(Commit { seq: 1, at, entries }).await?;
     store.close().await?;
-    Ok(Founded { deployment, key, ticket, token: minted.text })
+    Ok(Founded { deployment, key, ticket: ticket.reveal().to_owned(), token: minted.text })
 }

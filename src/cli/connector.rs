@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::output::{Output, table};
+use super::output::Output;
+use super::table::columns;
 use super::{Format, Verdict};
 use crate::connector::builtin;
 use crate::connector::catalogue::Catalogue;
@@ -72,7 +73,7 @@ fn list(format: Format, output: &mut Output) -> anyhow::Result<Verdict> {
         return Ok(Verdict::Fine);
     }
     let rows: Vec<Vec<String>> = rows.into_iter().map(|(a, b, c)| vec![a, b, c]).collect();
-    output.data(&table(&["CONNECTOR", "TITLE", "ACTIONS"], &rows))?;
+    output.data(&columns(&["CONNECTOR", "TITLE", "ACTIONS"], &rows))?;
     Ok(Verdict::Fine)
 }
 
@@ -106,7 +107,7 @@ fn show(name: &str, format: Format, output: &mut Output) -> anyhow::Result<Verdi
         return Ok(Verdict::Fine);
     }
     output.data(&format!("{}\n\n", described.manifest.title))?;
-    output.data(&table(&["ACTION", "IMPLEMENTS", "EFFECT", "REPEAT", "PERMISSIONS"], &rows))?;
+    output.data(&columns(&["ACTION", "IMPLEMENTS", "EFFECT", "REPEAT", "PERMISSIONS"], &rows))?;
     Ok(Verdict::Fine)
 }
 
@@ -128,7 +129,7 @@ fn check(dir: Option<PathBuf>, format: Format, output: &mut Output) -> anyhow::R
     if format == Format::Json {
         output.json(&serde_json::to_value(&lines)?)?;
     } else {
-        output.data(&table(
+        output.data(&columns(
             &["CONNECTOR", "CASES", "DOCUMENTED", "RECORDED", "ASSUMED", "BROKEN"],
             &summary(&lines),
         ))?;

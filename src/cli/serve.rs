@@ -60,7 +60,8 @@ async fn serve(config: Config, secrets: crate::secret::Sources) -> anyhow::Resul
     let dial = outbound::dial();
     let reach = app::connect(&config, clock.clone(), entropy.clone(), &secrets, &scrubber, dial)?;
     let plugs = reach.into();
-    let settings = Settings { config, clock, entropy, secrets, scrubber, plugs, console: None };
+    let console = Some(app::console(&config));
+    let settings = Settings { config, clock, entropy, secrets, scrubber, plugs, console };
     let quell = Box::pin(Quell::start(settings)).await?;
     until_told().await.context("could not listen for signals")?;
     tracing::info!("Began to stop");

@@ -56,6 +56,13 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// Columns under their heads, as wide as what stands in them.
+pub(super) fn columns(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let mut all = vec![heads.iter().map(|head| (*head).to_owned()).collect()];
+    all.extend_from_slice(rows);
+    lines(&all)
+}
+
 fn lines(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |n: usize| rows.iter().map(|row| row[n].chars().count()).max().unwrap_or(0);

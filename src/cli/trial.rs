@@ -5,7 +5,8 @@ use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-use super::output::{Output, table};
+use super::output::Output;
+use super::table::columns;
 use super::{Format, Verdict};
 use crate::app::trial::{self, Coverage, Line};
 use crate::playbook::{self, SHIPPED_TRIALS};
@@ -111,7 +112,7 @@ fn show(
             ]
         })
         .collect();
-    output.data(&table(&["  STEP", "ENDED"], &rows))?;
+    output.data(&columns(&["  STEP", "ENDED"], &rows))?;
     let ran = coverage.steps.len() - coverage.never_ran().len();
     output.data(&format!(
         "  coverage: {ran} of {} steps, {} of {} branches\n\n",
