@@ -5,6 +5,7 @@
 //! then calls, then rows are written and the folder is closed.
 
 mod chores;
+pub(crate) mod demo;
 mod found;
 mod playbooks;
 mod plugs;

@@ -8,9 +8,12 @@ mod audit;
 mod client;
 mod completions;
 mod config;
+mod connector;
 mod contain;
+mod demo;
 mod explain;
 mod init;
+mod lab;
 mod lists;
 mod output;
 mod pause;
@@ -21,6 +24,7 @@ mod serve;
 mod store;
 mod table;
 mod token;
+mod trial;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::process::ExitCode;
@@ -40,6 +44,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch a real push-bombing log become a verified containment.
+    Demo(demo::Args),
     /// Serve: take deliveries in, contain, answer the API.
     Serve(serve::Args),
     /// Make settings, a data folder, the first passkey's ticket and the first token.
@@ -74,6 +80,11 @@ enum Command {
     /// Write, check and draw playbooks.
     #[command(subcommand)]
     Playbook(playbook::Command),
+    /// See what connectors can do, and check their manifests.
+    #[command(subcommand)]
+    Connector(connector::Command),
+    /// Run the simulated tenant.
+    Lab(lab::Args),
     /// Explain an error code, such as P014.
     Explain(explain::Args),
     /// Print a completion script for a shell.
@@ -112,6 +123,7 @@ pub fn main() -> ExitCode {
     };
     let mut output = Output::new(cli.color);
     let result = match cli.command {
+        Command::Demo(args) => demo::run(&args, &mut output),
         Command::Serve(args) => serve::run(&args, &mut output),
         Command::Init(args) => init::run(&args, &mut output),
         Command::Config(command) => config::run(&command, &mut output),
@@ -125,6 +137,8 @@ pub fn main() -> ExitCode {
         Command::Pause(args) => pause::run(&args, &mut output),
         Command::Token(command) => token::run(&command, &mut output),
         Command::Playbook(command) => playbook::run(command, &mut output),
+        Command::Connector(command) => connector::run(command, &mut output),
+        Command::Lab(args) => lab::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, Cli::command(), &mut output),
     };

@@ -15,6 +15,7 @@ mod digest;
 mod document;
 mod draft;
 mod fields;
+#[cfg(test)]
 pub(crate) mod fixture;
 mod graph;
 mod keys;

@@ -20,6 +20,8 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Run a playbook's trials in the lab, in virtual time.
+    Test(super::trial::Args),
     /// Print a playbook as a Mermaid flowchart.
     Graph {
         /// A file, or the name of a playbook that comes with Quell.
@@ -44,6 +46,7 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, output: &mut Output) -> anyhow::Result<Verdict> {
     match command {
         Command::Check { paths, format } => check(&paths, format, output),
+        Command::Test(args) => super::trial::run(&args, output),
         Command::Graph { playbook } => graph(&playbook, output),
         Command::Schema => {
             output.json(&playbook::schema(&signatures()?))?;
@@ -187,7 +190,8 @@ fn path_stem(path: &str) -> &str {
 }
 
 /// What playbooks may call.
-#[expect(clippy::unnecessary_wraps, reason = "reading the capabilities' table can fail")]
-fn signatures() -> anyhow::Result<Signatures> {
-    Ok(playbook::fixture::signatures())
+pub(super) fn signatures() -> anyhow::Result<Signatures> {
+    let catalogue = crate::connector::catalogue::Catalogue::builtin()
+        .context("the connectors that come with Quell do not load")?;
+    Ok(catalogue.signatures())
 }

@@ -175,13 +175,15 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
     }
     let to_ask = std::mem::take(&mut pass.to_ask);
     let waiting = pass.waiting;
+    let contain_open = pass.contain_open;
     if !to_ask.is_empty() && view.state.paused.is_none() {
         decided.commands.push(ask(view, to_ask));
     }
-    if contained::now(view) {
+    // Only once all that was to be said of this pass has been: what is about to begin is not done.
+    if !contain_open && decided.commands.is_empty() && contained::now(view) {
         decided.commands.push(Command::Contained);
     }
-    if all_concluded {
+    if all_concluded && decided.commands.iter().all(|c| matches!(c, Command::Contained)) {
         decided.commands.push(Command::End { status: contained::end_status(view) });
     } else if let Some(on) =
         waiting.filter(|on| decided.commands.is_empty() && view.run.waiting_on != Some(*on))

@@ -14,11 +14,20 @@ impl Lab {
 
     /// The attacker enrols a factor of their own, and gets its id in each directory.
     pub(crate) fn attacker_enrols_factor(&self, login: &str) -> Vec<(System, String)> {
+        self.attacker_enrols_factor_at(login, &[System::Graph, System::Okta])
+    }
+
+    /// The same, in some of the directories.
+    pub(crate) fn attacker_enrols_factor_at(
+        &self,
+        login: &str,
+        systems: &[System],
+    ) -> Vec<(System, String)> {
         let now = (self.clock)();
         let mut world = self.world();
         let serial = world.next();
         let mut made = Vec::new();
-        for system in [System::Graph, System::Okta] {
+        for system in systems.iter().copied() {
             let Some(account) = world.account_mut(system, login) else { continue };
             let kind = if system == System::Okta { "push" } else { "microsoftAuthenticator" };
             let id = format!("hostile-{serial}-{kind}");

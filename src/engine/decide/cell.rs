@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::contained;
 use super::expand::{Expansion, Sketch, expand};
 use super::{Command, Decided, LookUp, RoundView, Skip, View, is_concluded, rise};
 use crate::approval::statement::sha256_hex;
@@ -21,6 +22,8 @@ pub(super) struct Pass<'a, 'v> {
     pub(super) context: Value,
     pub(super) to_ask: Vec<(Item, Option<AskRule>)>,
     pub(super) waiting: Option<WaitingOn>,
+    /// Some containment step of some round has not concluded.
+    pub(super) contain_open: bool,
     /// Steps of the round at hand: whether all their cells have concluded.
     pub(super) concluded: BTreeMap<String, bool>,
     /// Accounts that an earlier, unconcluded cell of this run is about; `true` = it only waits for people.
@@ -47,6 +50,7 @@ impl<'a, 'v> Pass<'a, 'v> {
             context,
             to_ask: Vec::new(),
             waiting: None,
+            contain_open: false,
             concluded: BTreeMap::new(),
             held: Vec::new(),
             stopped_by: None,
@@ -62,6 +66,7 @@ impl<'a, 'v> Pass<'a, 'v> {
         let mut all = true;
         for step in plan.steps.iter().filter(|step| round.has(&step.id)) {
             let done = self.step(round, step);
+            self.contain_open |= !done && contained::contains(self.view.catalogue, step);
             self.concluded.insert(step.id.clone(), done);
             all &= done;
         }

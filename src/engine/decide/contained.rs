@@ -65,7 +65,8 @@ fn is_fine(cell: &Cell) -> bool {
     }
 }
 
-fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
+/// Whether a step is one of containment.
+pub(super) fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
     match &step.does {
         Does::Use { name, .. } => {
             catalogue.signature(name).is_some_and(|s| s.effect == Effect::Contain)

@@ -278,3 +278,25 @@ async fn the_fold_of_the_journal_is_the_projection() {
     let mut back = crate::engine::state::State::from_rows(folded.seq, rows.clone()).unwrap();
     assert_eq!(back.all_rows(), rows);
 }
+
+/// What was contained is not so any more once the attacker is let in, until the new answer is proved.
+#[tokio::test(start_paused = true)]
+async fn an_incident_is_not_contained_while_its_new_question_is_open() {
+    let sim = Sim::new(16, Mode::Approve).await;
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::seconds(60)).await;
+    assert_eq!(sim.incident().status, IncidentStatus::Contained);
+
+    sim.hostile_approval(&sim.incident()).await;
+    sim.pass(Span::seconds(60)).await;
+
+    assert!(sim.pending().is_some());
+    assert_eq!(sim.incident().status, IncidentStatus::Open);
+    sim.answer(Decision::Approve).await;
+    sim.pass(Span::seconds(60)).await;
+    let incident = sim.incident();
+    assert_eq!(incident.status, IncidentStatus::Contained);
+    let last = sim.world.log.lock().unwrap().last().map(|d| (d.action.clone(), d.at)).unwrap();
+    assert_eq!(last.0, "idp/revoke", "the last revocation is the proof");
+    assert!(incident.contained_at.unwrap() >= last.1);
+}

@@ -25,3 +25,26 @@ pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
         problems.push(problem.note(action.at(), why).help("remove `expires`"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::{Colour, render};
+    use crate::playbook::{check, fixture};
+
+    /// No shipped connector has such a capability, so the specification cannot show it.
+    #[test]
+    fn a_capability_that_nothing_undoes_is_refused() {
+        let text = "playbook: example\ntriggers: [manual]\nsteps:\n  - id: mark\n    use: identity.mark_compromised\n    for_each: subject.accounts\n    expires: 24h\n";
+
+        let problems = check("playbook.yaml", text, &fixture::signatures()).unwrap_err();
+
+        let shown = render(&problems, Colour::Plain);
+        assert!(
+            shown.contains(
+                "error[P028]: `identity.mark_compromised` can be undone, but no action undoes it"
+            ),
+            "{shown}"
+        );
+        assert!(shown.contains("7 |     expires: 24h"), "{shown}");
+    }
+}

@@ -1,0 +1,103 @@
+//! The pages that people look at, and the only place where a person decides.
+//!
+//! Every page is rendered here and needs no script to be read; one small script adds
+//! passkeys, count-downs and live regions. No GET changes anything, and nothing that
+//! changes something is reachable without a person's session.
+//!
+//! May use `engine`, `people`, `approval` and `model`. Knows no store and no HTTP client.
+
+mod acts;
+mod approval;
+mod assets;
+mod chart;
+mod decide;
+mod enrol;
+mod frame;
+mod guard;
+mod incident;
+mod lists;
+mod me;
+mod now;
+mod problem;
+mod show;
+mod sign_in;
+mod signed_in;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod words;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tower_http::csrf::CsrfLayer;
+use webauthn_rs::prelude::Url;
+
+use crate::engine::driver::Engine;
+use crate::people::People;
+
+/// More than any form or passkey's answer here.
+const BODY_MAX: usize = 64 * 1024;
+
+pub(crate) use timeline::told;
+
+/// What the pages are made from.
+#[derive(Clone)]
+pub(crate) struct ConsoleState {
+    pub(crate) engine: Engine,
+    pub(crate) people: People,
+    /// Where browsers reach this deployment; passkeys are bound to it.
+    pub(crate) public_url: Url,
+    /// A lab deployment says so on every page.
+    pub(crate) lab: bool,
+}
+
+impl ConsoleState {
+    /// Served over https: cookies may say so, and browsers are told to keep to it.
+    fn secure(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+/// Every page and every form.
+pub(crate) fn router(state: ConsoleState) -> Router {
+    let origin = state.public_url.origin().ascii_serialization();
+    let csrf = CsrfLayer::new();
+    // A public address that is no web origin is refused where people are set up.
+    let csrf = csrf.clone().add_trusted_origin(origin).unwrap_or(csrf);
+    Router::new()
+        .route("/", get(now::page))
+        .route("/pause", post(acts::pause))
+        .route("/incidents", get(lists::incidents))
+        .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/notes", post(acts::note))
+        .route("/incidents/{id}/restore", post(acts::restore))
+        .route("/incidents/{id}/close", post(acts::close))
+        .route("/runs/{id}/resume", post(acts::resume))
+        .route("/approvals", get(lists::approvals))
+        .route("/approvals/{id}", get(approval::page))
+        .route("/v1/approvals/{id}/begin", post(decide::begin))
+        .route("/v1/approvals/{id}/finish", post(decide::finish))
+        .route("/v1/incidents/{id}/restore", post(acts::json::restore))
+        .route("/v1/incidents/{id}/close", post(acts::json::close))
+        .route("/v1/runs/{id}/resume", post(acts::json::resume))
+        .route("/sign-in", get(sign_in::page))
+        .route("/sign-in/begin", post(sign_in::begin))
+        .route("/sign-in/finish", post(sign_in::finish))
+        .route("/sign-out", post(sign_in::out))
+        .route("/enrol/{ticket}", get(enrol::page))
+        .route("/enrol/{ticket}/begin", post(enrol::begin))
+        .route("/enrol/{ticket}/finish", post(enrol::finish))
+        .route("/me", get(me::page))
+        .route("/me/sessions/{id}/end", post(me::end))
+        .route("/stream", get(stream::stream))
+        .route("/console.css", get(assets::css))
+        .route("/console.js", get(assets::js))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn(guard::origin_is_told))
+        .layer(csrf)
+        .layer(from_fn_with_state(state.clone(), guard::headers))
+        .with_state(state)
+}

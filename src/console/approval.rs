@@ -1,0 +1,164 @@
+//! The page on which a question is decided: what exactly, about whom, why, and what silence means.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::ConsoleState;
+use super::frame::Frame;
+use super::incident::{AccountRow, accounts};
+use super::lists::{QuestionRow, question_row};
+use super::problem::{Oops, Problem, render};
+use super::show::{At, Mark, SIGNATURE_BROKEN, SIGNATURE_HOLDS};
+use super::signed_in::SignedIn;
+use super::timeline::{Kind, Line, lines};
+use super::words;
+use crate::engine::state::State as Facts;
+use crate::model::approval::{Approval, Item};
+use crate::model::entry::{ApprovalDecided, Commit, Entry};
+use crate::model::id::ApprovalId;
+use crate::model::subject::Subject;
+use crate::model::text::tame_field;
+use crate::people::offline::verify_signed;
+use crate::people::tick;
+
+/// Evidence shown beside a question; the incident's page has all of it.
+const EVIDENCE: usize = 25;
+/// Commits looked through for it.
+const COMMITS: usize = 1_000;
+
+#[derive(Template)]
+#[template(path = "approval.html")]
+struct ApprovalPage {
+    frame: Frame,
+    row: QuestionRow,
+    incident: String,
+    stage: Mark,
+    severity: Mark,
+    privileged: bool,
+    reason: String,
+    items: Vec<ItemRow>,
+    accounts: Vec<AccountRow>,
+    evidence: Vec<Line>,
+    silence: &'static str,
+    playbook: String,
+    plan: String,
+    started_by: Option<String>,
+    answer: Option<Answer>,
+}
+
+struct ItemRow {
+    tick: String,
+    sentence: String,
+    privileged: bool,
+    why: String,
+    undo: String,
+    action: String,
+    target: String,
+    inputs: String,
+    granted: bool,
+}
+
+/// How it was decided, checked again as the page is made.
+struct Answer {
+    by: String,
+    at: At,
+    justification: String,
+    signature: Mark,
+}
+
+pub(super) async fn page(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+    Path(id): Path<String>,
+) -> Result<Response, Oops> {
+    let id: ApprovalId = id.parse().map_err(|_| Problem::missing("approval"))?;
+    let question = state
+        .engine
+        .read(|core| core.state.approvals.get(&id).cloned())
+        .ok_or_else(|| Problem::missing("approval"))?;
+    let commits = state.engine.ports().store.timeline(question.incident, 0, COMMITS).await?;
+    let now = state.engine.now();
+    let frame = Frame::new(&state, &by, "Approval");
+    let page = state.engine.read(|core| {
+        let row = question_row(&core.state, &question, &by.person, now);
+        assemble(frame, row, &core.state, &question, &commits)
+    });
+    Ok(render(&page.ok_or_else(|| Problem::missing("incident"))?))
+}
+
+fn assemble(
+    frame: Frame,
+    row: QuestionRow,
+    state: &Facts,
+    question: &Approval,
+    commits: &[Commit],
+) -> Option<ApprovalPage> {
+    let incident = state.incidents.get(&question.incident)?;
+    let subject = state.subject(incident.subject);
+    let run = state.runs.get(&question.run);
+    let title = format!("{}: {}", row.what, row.whom);
+    Some(ApprovalPage {
+        frame: Frame { title, ..frame },
+        row,
+        incident: incident.id.to_string(),
+        stage: incident.stage.into(),
+        severity: incident.severity.into(),
+        privileged: subject.is_some_and(Subject::privileged),
+        reason: tame_field(&incident.reason),
+        items: question.items.iter().map(|item| item_row(item, question, subject)).collect(),
+        accounts: accounts(subject),
+        evidence: evidence(commits),
+        silence: words::silence(question),
+        playbook: run.map(|r| tame_field(r.playbook.as_str())).unwrap_or_default(),
+        plan: question.plan.to_string(),
+        started_by: run.and_then(|r| r.started_by.as_deref()).map(tame_field),
+        answer: commits.iter().find_map(|commit| answer(commit, question.id)),
+    })
+}
+
+fn item_row(item: &Item, question: &Approval, subject: Option<&Subject>) -> ItemRow {
+    let account = item.account.as_ref().and_then(|key| subject?.account(key));
+    ItemRow {
+        tick: tick(item),
+        sentence: crate::model::text::tame(&words::item(item, subject), 500),
+        privileged: account.is_some_and(|a| a.privileged),
+        why: tame_field(&item.reason),
+        undo: tame_field(&item.reversal),
+        action: tame_field(item.action.as_str()),
+        target: tame_field(&item.target),
+        inputs: inputs(item),
+        granted: question.granted.contains(&item.cell),
+    }
+}
+
+/// The exact inputs, as they are signed.
+fn inputs(item: &Item) -> String {
+    let text = serde_json::to_string_pretty(&item.inputs).unwrap_or_default();
+    let lines = text.lines().map(|line| crate::model::text::tame(line, 400));
+    lines.take(60).collect::<Vec<_>>().join("\n")
+}
+
+/// The newest facts that speak for or against.
+fn evidence(commits: &[Commit]) -> Vec<Line> {
+    let speaks = |line: &Line| {
+        matches!(line.kind, Kind::Prompt | Kind::Hostile | Kind::Evidence | Kind::Milestone)
+    };
+    let mut found: Vec<Line> = commits.iter().flat_map(lines).filter(speaks).collect();
+    found.sort_by_key(|line| line.at);
+    found.split_off(found.len().saturating_sub(EVIDENCE))
+}
+
+fn answer(commit: &Commit, id: ApprovalId) -> Option<Answer> {
+    let decided: &ApprovalDecided = commit.entries.iter().find_map(|entry| match entry {
+        Entry::ApprovalDecided(decided) if decided.approval == id => Some(&**decided),
+        _ => None,
+    })?;
+    let holds = verify_signed(&decided.signed).is_ok();
+    Some(Answer {
+        by: tame_field(&decided.signed.by_name),
+        at: At(commit.at),
+        justification: crate::model::text::tame(&decided.signed.justification, 1_000),
+        signature: if holds { SIGNATURE_HOLDS } else { SIGNATURE_BROKEN },
+    })
+}

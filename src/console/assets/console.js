@@ -1,0 +1,190 @@
+// Passkeys, count-downs and live regions. Everything else is the server's page.
+"use strict";
+
+const bytes = (text) =>
+  Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+const text = (buffer) =>
+  btoa(String.fromCharCode(...new Uint8Array(buffer)))
+    .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+
+async function send(url, body) {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const said = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(said.title || `The server answered ${response.status}`);
+  return said;
+}
+
+async function sign(options) {
+  const key = options.publicKey;
+  key.challenge = bytes(key.challenge);
+  key.allowCredentials = (key.allowCredentials || []).map((c) => ({ ...c, id: bytes(c.id) }));
+  const got = await navigator.credentials.get({ publicKey: key });
+  return {
+    id: got.id,
+    rawId: text(got.rawId),
+    type: got.type,
+    extensions: {},
+    response: {
+      authenticatorData: text(got.response.authenticatorData),
+      clientDataJSON: text(got.response.clientDataJSON),
+      signature: text(got.response.signature),
+      userHandle: got.response.userHandle ? text(got.response.userHandle) : null,
+    },
+  };
+}
+
+async function make(options) {
+  const key = options.publicKey;
+  key.challenge = bytes(key.challenge);
+  key.user.id = bytes(key.user.id);
+  key.excludeCredentials = (key.excludeCredentials || []).map((c) => ({ ...c, id: bytes(c.id) }));
+  const made = await navigator.credentials.create({ publicKey: key });
+  return {
+    id: made.id,
+    rawId: text(made.rawId),
+    type: made.type,
+    extensions: {},
+    response: {
+      attestationObject: text(made.response.attestationObject),
+      clientDataJSON: text(made.response.clientDataJSON),
+    },
+  };
+}
+
+// Runs a ceremony for a form and says what became of it.
+function ceremony(form, run) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const said = form.querySelector("[data-said]");
+    const buttons = form.querySelectorAll("button");
+    buttons.forEach((b) => { b.disabled = true; });
+    said.textContent = "";
+    try {
+      await run(event.submitter);
+    } catch (error) {
+      said.textContent = error.name === "NotAllowedError"
+        ? "No passkey answered. Nothing was sent."
+        : error.message;
+      buttons.forEach((b) => { b.disabled = false; });
+    }
+  });
+}
+
+document.querySelectorAll("form[data-sign-in]").forEach((form) => ceremony(form, async () => {
+  const begun = await send("/sign-in/begin", { name: form.elements.name.value });
+  const answer = await sign(begun.options);
+  await send("/sign-in/finish", { ceremony: begun.ceremony, answer });
+  location.assign(form.dataset.signIn);
+}));
+
+document.querySelectorAll("form[data-enrol]").forEach((form) => ceremony(form, async () => {
+  const here = location.pathname;
+  const begun = await send(`${here}/begin`, {});
+  const answer = await make(begun.options);
+  await send(`${here}/finish`, { ceremony: begun.ceremony, answer });
+  location.assign("/sign-in");
+}));
+
+// Approve and deny wake two seconds after the page is there, and after any change of the ticks.
+let asleep;
+function sleep(form) {
+  const buttons = form.querySelectorAll("button[name=decision]");
+  buttons.forEach((b) => { b.disabled = true; });
+  clearTimeout(asleep);
+  asleep = setTimeout(() => buttons.forEach((b) => { b.disabled = false; }), 2000);
+}
+
+document.querySelectorAll("form[data-decide]").forEach((form) => {
+  if (!form.querySelector("button[name=decision]")) {
+    form.addEventListener("submit", (event) => event.preventDefault());
+    return;
+  }
+  sleep(form);
+  // Enter on a tick would press the first button.
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.name === "item") event.preventDefault();
+  });
+  form.addEventListener("change", (event) => { if (event.target.name === "item") sleep(form); });
+  ceremony(form, async (button) => {
+    const ticked = form.querySelectorAll("input[name=item]:checked");
+    const url = form.dataset.decide;
+    const begun = await send(`${url}/begin`, {
+      decision: button.value,
+      items: [...ticked].map((box) => box.value),
+      justification: form.elements.justification.value,
+    });
+    const answer = await sign(begun.options);
+    await send(`${url}/finish`, { ceremony: begun.ceremony, answer });
+    location.reload();
+  });
+});
+
+// Times in the reader's zone; the exact instant stays in the title.
+const shown = new Intl.DateTimeFormat(undefined, {
+  year: "numeric", month: "short", day: "numeric",
+  hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+});
+function localise(root) {
+  root.querySelectorAll("time[datetime]").forEach((time) => {
+    time.title = time.getAttribute("datetime");
+    if (!time.hasAttribute("data-until")) time.textContent = shown.format(new Date(time.title));
+  });
+}
+
+const live = document.getElementById("live");
+const warned = new Set();
+function countDown() {
+  document.querySelectorAll("time[data-until]").forEach((time) => {
+    const left = Math.round((Date.parse(time.getAttribute("datetime")) - Date.now()) / 1000);
+    time.textContent = left <= 0
+      ? "now over"
+      : `in ${left >= 60 ? `${Math.floor(left / 60)} min ` : ""}${left % 60} s`;
+    if (left > 0 && left <= 60 && !warned.has(time.title)) {
+      warned.add(time.title);
+      live.textContent = "A question expires in one minute.";
+    }
+  });
+}
+
+// Swaps regions that changed, never the one that is being used.
+let seen = Number(document.body.dataset.seq);
+async function refresh(seq) {
+  if (seq <= seen) return;
+  seen = seq;
+  const response = await fetch(location.href, { headers: { "quell-refresh": "1" } });
+  if (response.status === 401) { location.reload(); return; }
+  if (!response.ok) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  document.querySelectorAll("[data-region]").forEach((old) => {
+    const fresh = page.querySelector(`[data-region="${CSS.escape(old.dataset.region)}"]`);
+    if (!fresh || old.contains(document.activeElement)) return;
+    localise(fresh);
+    const folds = fresh.querySelectorAll("details");
+    old.querySelectorAll("details").forEach((d, n) => { if (folds[n]) folds[n].open = d.open; });
+    if (old.innerHTML === fresh.innerHTML) return;
+    old.replaceWith(fresh);
+  });
+  const form = document.querySelector("form[data-decide]");
+  if (form && !page.querySelector("button[name=decision]") && form.querySelector("button[name=decision]")) {
+    form.querySelectorAll("button").forEach((b) => b.remove());
+    live.textContent = "This question is no longer open.";
+  }
+  countDown();
+}
+
+localise(document);
+countDown();
+setInterval(countDown, 1000);
+if ("live" in document.body.dataset) {
+  const stream = new EventSource("/stream");
+  stream.addEventListener("moved", (event) => refresh(Number(event.data)).catch(() => {}));
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) {
+      live.textContent = "This page no longer follows what happens. Load it again.";
+    }
+  });
+}

@@ -1,0 +1,64 @@
+//! The two requests of a decision: have a statement drawn up, hand in its signature.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+use webauthn_rs::prelude::PublicKeyCredential;
+
+use super::ConsoleState;
+use super::problem::Problem;
+use super::signed_in::SignedIn;
+use crate::model::approval::Decision;
+use crate::model::id::ApprovalId;
+use crate::people::Wish;
+
+#[derive(Deserialize)]
+pub(super) struct Begin {
+    decision: Decision,
+    #[serde(default)]
+    items: Vec<String>,
+    #[serde(default)]
+    justification: String,
+}
+
+pub(super) async fn begin(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+    Path(approval): Path<String>,
+    Json(asked): Json<Begin>,
+) -> Result<Response, Problem> {
+    let Begin { decision, items, justification } = asked;
+    let wish = Wish { approval: id(&approval)?, decision, items, justification };
+    let (statement, begun) = state.people.decide_begin(by.person.person, &wish)?;
+    Ok(Json(json!({
+        "ceremony": begun.ceremony,
+        "statement": statement,
+        "options": begun.options,
+    }))
+    .into_response())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Finish {
+    ceremony: String,
+    answer: PublicKeyCredential,
+}
+
+pub(super) async fn finish(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+    Path(approval): Path<String>,
+    Json(given): Json<Finish>,
+) -> Result<Response, Problem> {
+    let approval = id(&approval)?;
+    let person = by.person.person;
+    let now = state.people.decide_finish(person, approval, &given.ceremony, &given.answer).await?;
+    tracing::info!(approval.id = %approval, person.id = %person, "Decided `{approval}` as `{now:?}`");
+    Ok(Json(json!({ "approval": approval, "state": now })).into_response())
+}
+
+fn id(text: &str) -> Result<ApprovalId, Problem> {
+    text.parse().map_err(|_| Problem::missing("approval"))
+}

@@ -1,0 +1,138 @@
+//! The lists of questions and incidents.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::ConsoleState;
+use super::frame::Frame;
+use super::problem::render;
+use super::show::{At, Mark, Until};
+use super::signed_in::SignedIn;
+use crate::engine::state::State as Facts;
+use crate::model::approval::{Approval, ApprovalState, Asks};
+use crate::model::entry::PersonEnrolled;
+use crate::model::incident::Incident;
+use crate::model::text::tame_field;
+use crate::model::time::Time;
+use crate::people::eligible;
+
+/// A page shows so many, newest first.
+const MOST: usize = 200;
+
+/// One question in a list.
+pub(super) struct QuestionRow {
+    pub(super) id: String,
+    pub(super) whom: String,
+    pub(super) what: &'static str,
+    pub(super) actions: usize,
+    pub(super) state: Mark,
+    pub(super) open: bool,
+    pub(super) until: Until,
+    pub(super) opened: At,
+    /// Why the reader may not decide it.
+    pub(super) not_me: Option<String>,
+    /// Nobody who is enrolled may.
+    pub(super) nobody: bool,
+}
+
+pub(super) fn question_row(
+    state: &Facts,
+    question: &Approval,
+    reader: &PersonEnrolled,
+    now: Time,
+) -> QuestionRow {
+    let open = question.state == ApprovalState::Pending && question.expires_at > now;
+    let not_me = eligible(reader, question, now).err().filter(|_| open);
+    QuestionRow {
+        id: question.id.to_string(),
+        whom: whom(state, question),
+        what: match question.asks {
+            Asks::Contain => "Contain",
+            Asks::Restore => "Restore",
+        },
+        actions: question.items.len(),
+        state: if open { ApprovalState::Pending.into() } else { shown(question) },
+        open,
+        until: Until(question.expires_at),
+        opened: At(question.opened_at),
+        not_me: not_me.map(|why| why.to_string()),
+        nobody: open && !state.people.values().any(|p| eligible(p, question, now).is_ok()),
+    }
+}
+
+/// A question whose time has run out is expired although the engine has not said so yet.
+pub(super) fn shown(question: &Approval) -> Mark {
+    match question.state {
+        ApprovalState::Pending => ApprovalState::Expired.into(),
+        other => other.into(),
+    }
+}
+
+fn whom(state: &Facts, question: &Approval) -> String {
+    let incident = state.incidents.get(&question.incident);
+    let subject = incident.and_then(|i| state.subject(i.subject));
+    subject.map_or_else(|| "somebody".to_owned(), |s| tame_field(&s.name))
+}
+
+/// One incident in a list.
+pub(super) struct IncidentRow {
+    pub(super) id: String,
+    pub(super) whom: String,
+    pub(super) privileged: bool,
+    pub(super) status: Mark,
+    pub(super) stage: Mark,
+    pub(super) severity: Mark,
+    pub(super) reason: String,
+    pub(super) last: At,
+}
+
+pub(super) fn incident_row(state: &Facts, incident: &Incident) -> IncidentRow {
+    let subject = state.subject(incident.subject);
+    IncidentRow {
+        id: incident.id.to_string(),
+        whom: subject.map_or_else(|| "somebody".to_owned(), |s| tame_field(&s.name)),
+        privileged: subject.is_some_and(crate::model::subject::Subject::privileged),
+        status: incident.status.into(),
+        stage: incident.stage.into(),
+        severity: incident.severity.into(),
+        reason: tame_field(&incident.reason),
+        last: At(incident.last_evidence_at),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "approvals.html")]
+struct ApprovalsPage {
+    frame: Frame,
+    questions: Vec<QuestionRow>,
+}
+
+pub(super) async fn approvals(State(state): State<ConsoleState>, by: SignedIn) -> Response {
+    let now = state.engine.now();
+    let frame = Frame::new(&state, &by, "Approvals");
+    let questions = state.engine.read(|core| {
+        let newest_first = core.state.approvals.values().rev().take(MOST);
+        let mut rows: Vec<_> =
+            newest_first.map(|q| question_row(&core.state, q, &by.person, now)).collect();
+        rows.sort_by_key(|row| !row.open);
+        rows
+    });
+    render(&ApprovalsPage { frame, questions })
+}
+
+#[derive(Template)]
+#[template(path = "incidents.html")]
+struct IncidentsPage {
+    frame: Frame,
+    incidents: Vec<IncidentRow>,
+}
+
+pub(super) async fn incidents(State(state): State<ConsoleState>, by: SignedIn) -> Response {
+    let frame = Frame::new(&state, &by, "Incidents");
+    let incidents = state.engine.read(|core| {
+        let newest_first = core.state.incidents.values().rev().take(MOST);
+        newest_first.map(|i| incident_row(&core.state, i)).collect()
+    });
+    render(&IncidentsPage { frame, incidents })
+}

@@ -1,0 +1,112 @@
+//! The first page: what needs a person now.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use chrono::TimeDelta;
+
+use super::ConsoleState;
+use super::frame::Frame;
+use super::lists::{IncidentRow, QuestionRow, incident_row, question_row};
+use super::problem::render;
+use super::show::{CLOSED_BREAKER, Mark, OPEN_BREAKER};
+use super::signed_in::SignedIn;
+use crate::approval::gate::{APPROVED_BLOCKS, AUTO_BLOCKS, RESERVED_BLOCKS};
+use crate::engine::driver::Core;
+use crate::engine::policy::Ceilings;
+use crate::model::approval::ApprovalState;
+use crate::model::incident::IncidentStatus;
+use crate::model::text::tame_field;
+use crate::model::time::Time;
+use crate::people::{Act, may};
+
+#[derive(Template)]
+#[template(path = "now.html")]
+struct NowPage {
+    frame: Frame,
+    questions: Vec<QuestionRow>,
+    incidents: Vec<IncidentRow>,
+    ceilings: Vec<Ceiling>,
+    connections: Vec<Connection>,
+    no_approver: bool,
+    may_pause: bool,
+    may_release: bool,
+}
+
+struct Ceiling {
+    name: &'static str,
+    used: usize,
+    limit: usize,
+}
+
+struct Connection {
+    name: String,
+    state: Mark,
+    in_use: usize,
+    limit: usize,
+}
+
+pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Response {
+    let now = state.engine.now();
+    let limits = state.engine.policy().ceilings.clone();
+    let frame = Frame::new(&state, &by, "Now");
+    let page = state.engine.read(|core| NowPage {
+        frame,
+        questions: waiting(core, &by, now),
+        incidents: open(core),
+        ceilings: ceilings(core, &limits, now),
+        connections: connections(core, now),
+        no_approver: !core.state.people.values().any(|p| may(&p.roles, Act::Decide)),
+        may_pause: by.may(Act::Pause),
+        may_release: by.may(Act::Release),
+    });
+    render(&page)
+}
+
+fn waiting(core: &Core, by: &SignedIn, now: Time) -> Vec<QuestionRow> {
+    let questions = core.state.approvals.values();
+    let mut rows: Vec<_> = questions
+        .filter(|q| q.state == ApprovalState::Pending && q.expires_at > now)
+        .map(|q| question_row(&core.state, q, &by.person, now))
+        .collect();
+    rows.sort_by_key(|row| row.until.0);
+    rows
+}
+
+fn open(core: &Core) -> Vec<IncidentRow> {
+    let mut open: Vec<_> =
+        core.state.incidents.values().filter(|i| i.status == IncidentStatus::Open).collect();
+    open.sort_by_key(|i| (std::cmp::Reverse(i.severity), std::cmp::Reverse(i.last_evidence_at)));
+    open.into_iter().take(100).map(|i| incident_row(&core.state, i)).collect()
+}
+
+fn ceilings(core: &Core, limits: &Ceilings, now: Time) -> Vec<Ceiling> {
+    [
+        (AUTO_BLOCKS, "Automatic blocks"),
+        (APPROVED_BLOCKS, "Approved blocks"),
+        (RESERVED_BLOCKS, "Blocks after hostile approvals and of privileged people"),
+    ]
+    .into_iter()
+    .map(|(key, name)| Ceiling {
+        name,
+        used: core.state.used(key, now - TimeDelta::hours(1)),
+        limit: limits.limit(key),
+    })
+    .collect()
+}
+
+fn connections(core: &Core, now: Time) -> Vec<Connection> {
+    let mut all: Vec<_> = core
+        .desk
+        .lanes
+        .iter()
+        .map(|(name, lane)| Connection {
+            name: tame_field(name.as_str()),
+            state: if lane.is_open(now) { OPEN_BREAKER } else { CLOSED_BREAKER },
+            in_use: lane.in_use,
+            limit: lane.limit,
+        })
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}

@@ -1,0 +1,196 @@
+//! Small pieces that every page shows the same way: times, states, lengths of time.
+//!
+//! States are an icon, a word and a colour at once, so that none of them is needed to tell.
+
+use askama::filters::HtmlSafe;
+use chrono::TimeDelta;
+use std::fmt;
+
+use crate::model::approval::ApprovalState;
+use crate::model::incident::{ContainmentState, IncidentStatus, Severity, Stage};
+use crate::model::run::{CellState, Conclusion, RunStatus};
+use crate::model::time::{Time, rfc3339};
+
+/// An instant; the page's script puts it into the reader's zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At(pub(super) Time);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.format("%Y-%m-%d %H:%M:%S");
+        write!(f, "<time datetime=\"{}\">{text} UTC</time>", rfc3339(self.0))
+    }
+}
+
+impl HtmlSafe for At {}
+
+/// An instant to come; the page's script counts down to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Until(pub(super) Time);
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.format("%H:%M:%S");
+        write!(f, "<time data-until datetime=\"{}\">at {text} UTC</time>", rfc3339(self.0))
+    }
+}
+
+impl HtmlSafe for Until {}
+
+/// A state: icon, word and tone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    icon: &'static str,
+    word: &'static str,
+    tone: &'static str,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { icon, word, tone } = self;
+        write!(
+            f,
+            "<span class=\"mark {tone}\"><span aria-hidden=\"true\">{icon}</span> {word}</span>"
+        )
+    }
+}
+
+impl HtmlSafe for Mark {}
+
+const fn mark(icon: &'static str, word: &'static str, tone: &'static str) -> Mark {
+    Mark { icon, word, tone }
+}
+
+pub(super) const OPEN_BREAKER: Mark = mark("⊘", "not answering", "bad");
+pub(super) const CLOSED_BREAKER: Mark = mark("✓", "answering", "good");
+pub(super) const SIGNATURE_HOLDS: Mark = mark("✓", "signature holds", "good");
+pub(super) const SIGNATURE_BROKEN: Mark = mark("✗", "signature does not hold", "bad");
+
+impl From<ContainmentState> for Mark {
+    fn from(state: ContainmentState) -> Self {
+        match state {
+            ContainmentState::Proposed => mark("○", "proposed", "quiet"),
+            ContainmentState::Asked => mark("?", "asked", "wait"),
+            ContainmentState::Applied => mark("◐", "applied", "wait"),
+            ContainmentState::Verified => mark("✓", "verified", "good"),
+            ContainmentState::Enforced => mark("✔", "enforced", "good"),
+            ContainmentState::Failed => mark("✗", "failed", "bad"),
+            ContainmentState::Unsupported => mark("⊘", "unsupported", "bad"),
+            ContainmentState::NotApplicable => mark("–", "not applicable", "quiet"),
+            ContainmentState::Undone => mark("↩", "undone", "quiet"),
+        }
+    }
+}
+
+impl From<Stage> for Mark {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Noted => mark("◔", "noted", "quiet"),
+            Stage::Suspected => mark("◑", "suspected", "wait"),
+            Stage::Confirmed => mark("◕", "confirmed", "bad"),
+            Stage::Breached => mark("●", "breached", "bad"),
+        }
+    }
+}
+
+impl From<Severity> for Mark {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Low => mark("▁", "low", "quiet"),
+            Severity::Medium => mark("▃", "medium", "wait"),
+            Severity::High => mark("▅", "high", "bad"),
+            Severity::Critical => mark("▇", "critical", "bad"),
+        }
+    }
+}
+
+impl From<IncidentStatus> for Mark {
+    fn from(status: IncidentStatus) -> Self {
+        match status {
+            IncidentStatus::Open => mark("!", "open", "bad"),
+            IncidentStatus::Contained => mark("✓", "contained", "good"),
+            IncidentStatus::Closed => mark("■", "closed", "quiet"),
+        }
+    }
+}
+
+impl From<ApprovalState> for Mark {
+    fn from(state: ApprovalState) -> Self {
+        match state {
+            ApprovalState::Pending => mark("?", "waiting", "wait"),
+            ApprovalState::Approved => mark("✓", "approved", "good"),
+            ApprovalState::Denied => mark("✗", "denied", "bad"),
+            ApprovalState::Expired => mark("⌛", "expired", "quiet"),
+            ApprovalState::Cancelled => mark("–", "cancelled", "quiet"),
+        }
+    }
+}
+
+impl From<RunStatus> for Mark {
+    fn from(status: RunStatus) -> Self {
+        match status {
+            RunStatus::Running => mark("▶", "running", "wait"),
+            RunStatus::Waiting => mark("…", "waiting", "wait"),
+            RunStatus::Succeeded => mark("✓", "succeeded", "good"),
+            RunStatus::Failed => mark("✗", "failed", "bad"),
+            RunStatus::Cancelled => mark("–", "cancelled", "quiet"),
+        }
+    }
+}
+
+impl From<&CellState> for Mark {
+    fn from(state: &CellState) -> Self {
+        match state {
+            CellState::Asked { .. } => mark("?", "asked", "wait"),
+            CellState::Granted { .. } => mark("✓", "granted", "wait"),
+            CellState::Intended => mark("▶", "under way", "wait"),
+            CellState::Retrying { .. } => mark("↻", "trying again", "wait"),
+            CellState::InDoubt { .. } => mark("?", "in doubt", "bad"),
+            CellState::Applied { .. } => mark("◐", "applied, being read back", "wait"),
+            CellState::Waiting { .. } => mark("…", "waiting", "wait"),
+            CellState::Parked { .. } => mark("!", "needs a person", "bad"),
+            CellState::Concluded { conclusion } => concluded(*conclusion),
+        }
+    }
+}
+
+fn concluded(conclusion: Conclusion) -> Mark {
+    match conclusion {
+        Conclusion::Succeeded => mark("✓", "succeeded", "good"),
+        Conclusion::Skipped => mark("–", "skipped", "quiet"),
+        Conclusion::Denied => mark("✗", "denied", "bad"),
+        Conclusion::Expired => mark("⌛", "expired", "bad"),
+        Conclusion::Refused => mark("⊘", "refused", "bad"),
+        Conclusion::Unsupported => mark("⊘", "unsupported", "bad"),
+        Conclusion::Failed => mark("✗", "failed", "bad"),
+    }
+}
+
+/// A length of time for people: its two largest units.
+pub(super) fn lasted(delta: TimeDelta) -> String {
+    let s = delta.num_seconds().max(0);
+    match s {
+        0..60 => format!("{s} s"),
+        60..3_600 => format!("{} min {} s", s / 60, s % 60),
+        3_600..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_are_short_and_exact_enough() {
+        for (seconds, text) in [
+            (-4, "0 s"),
+            (59, "59 s"),
+            (200, "3 min 20 s"),
+            (7_260, "2 h 1 min"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(lasted(TimeDelta::seconds(seconds)), text);
+        }
+    }
+}

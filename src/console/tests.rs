@@ -1,0 +1,376 @@
+//! The pages as a browser meets them, with a software passkey in its hand.
+
+mod browser;
+
+use axum::http::StatusCode;
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::model::approval::ApprovalState;
+use crate::model::id::{ApprovalId, IncidentId, RunId};
+use crate::people::soft::SoftPerson;
+use crate::people::stand::Stand;
+use browser::Browser;
+
+/// Tries to end an attribute, an element and a sentence, and to turn the text around.
+const HOSTILE: &str =
+    "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\u{202e}\u{0}&";
+
+async fn approver(stand: &Stand) -> (SoftPerson, Browser) {
+    let mut ann = SoftPerson::enrol(&stand.people, "ann", &["approver"]).await.unwrap();
+    let mut browser = Browser::at(stand);
+    browser.sign_in(&mut ann).await;
+    (ann, browser)
+}
+
+async fn with_role(stand: &Stand, name: &str, role: &str) -> Browser {
+    let mut person = SoftPerson::enrol(&stand.people, name, &[role]).await.unwrap();
+    let mut browser = Browser::at(stand);
+    browser.sign_in(&mut person).await;
+    browser
+}
+
+fn case_of(stand: &Stand, question: ApprovalId) -> (IncidentId, RunId) {
+    let question = stand.question(question);
+    (question.incident, question.run)
+}
+
+#[tokio::test]
+async fn a_question_is_approved_on_its_page_and_the_page_then_proves_it() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (mut ann, browser) = approver(&stand).await;
+
+    let now = browser.get("/").await;
+    assert!(now.body.contains("Contain: mia"), "{}", now.body);
+    let asked = browser.get(&format!("/approvals/{question}")).await;
+    assert!(asked.body.contains("Block mia at idp from signing in"), "{}", asked.body);
+    assert!(asked.body.contains("none of this is done, and the incident stays open"));
+    let done = browser.decide(&mut ann, question, "approve", stand.people.ticks(question)).await;
+
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    assert_eq!(stand.question(question).state, ApprovalState::Approved);
+    let after = browser.get(&format!("/approvals/{question}")).await;
+    assert!(after.body.contains("signature holds"), "{}", after.body);
+    assert!(!after.body.contains("name=\"decision\""));
+    let (incident, _) = case_of(&stand, question);
+    let story = browser.get(&format!("/incidents/{incident}")).await.body;
+    assert!(story.contains("ann approved 2 action(s), signed by passkey"), "{story}");
+    assert!(story.contains("A prompt was denied"));
+}
+
+#[tokio::test]
+async fn a_question_is_denied_on_its_page() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (mut ann, browser) = approver(&stand).await;
+
+    let done = browser.decide(&mut ann, question, "deny", Vec::new()).await;
+
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    assert_eq!(stand.question(question).state, ApprovalState::Denied);
+}
+
+#[tokio::test]
+async fn an_answer_is_taken_once_by_its_own_session_for_its_own_question() {
+    let stand = Stand::new().await;
+    let (first, second) = (stand.ask("mia", false).await, stand.ask("noa", false).await);
+    let (mut ann, browser) = approver(&stand).await;
+    let other = with_role(&stand, "bob", "approver").await;
+    let ticks = stand.people.ticks(first);
+    let answer = browser.signed(&mut ann, first, "approve", ticks).await;
+    let finish = |id: ApprovalId| format!("/v1/approvals/{id}/finish");
+
+    // Each try uses the ceremony up, so that nothing can be tried twice.
+    assert_eq!(other.post(&finish(first), &answer).await.status, StatusCode::CONFLICT);
+    assert_eq!(browser.post(&finish(first), &answer).await.status, StatusCode::CONFLICT);
+    let ticks = stand.people.ticks(first);
+    let answer = browser.signed(&mut ann, first, "approve", ticks).await;
+    assert_eq!(browser.post(&finish(second), &answer).await.status, StatusCode::CONFLICT);
+
+    assert_eq!(stand.question(first).state, ApprovalState::Pending);
+    assert_eq!(stand.question(second).state, ApprovalState::Pending);
+}
+
+#[tokio::test]
+async fn what_the_page_did_not_show_cannot_be_signed() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (_ann, browser) = approver(&stand).await;
+    let begin = format!("/v1/approvals/{question}/begin");
+
+    let changed = json!({ "decision": "approve", "items": ["00"] });
+    assert_eq!(browser.post(&begin, &changed).await.status, StatusCode::CONFLICT);
+    let nothing = json!({ "decision": "approve", "items": [] });
+    assert_eq!(browser.post(&begin, &nothing).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    stand.clock.pass(TimeDelta::minutes(14));
+    assert_eq!(browser.get("/").await.status, StatusCode::OK);
+    stand.clock.pass(TimeDelta::minutes(6));
+    let late = json!({ "decision": "deny" });
+    let late = browser.post(&begin, &late).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(late.body.contains("it was already expired"), "{}", late.body);
+}
+
+#[tokio::test]
+async fn a_person_whom_it_concerns_is_told_so_and_refused() {
+    let stand = Stand::new().await;
+    let question = stand.ask("ann", false).await;
+    let (_ann, browser) = approver(&stand).await;
+
+    let page = browser.get(&format!("/approvals/{question}")).await.body;
+    let begin = format!("/v1/approvals/{question}/begin");
+    let refused = browser.post(&begin, &json!({ "decision": "deny" })).await;
+
+    assert!(
+        page.contains("ann may not decide this: it concerns them or they started it"),
+        "{page}"
+    );
+    assert!(page.contains("Nobody who is enrolled may decide this"));
+    assert!(!page.contains("name=\"decision\""));
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn nothing_is_shown_or_done_without_a_session() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (incident, run) = case_of(&stand, question);
+    let stranger = Browser::at(&stand);
+
+    for page in browser::pages(question, incident) {
+        let answer = stranger.get(&page).await;
+        let refused =
+            answer.status == StatusCode::SEE_OTHER || answer.status == StatusCode::UNAUTHORIZED;
+        assert!(refused, "{page}: {}", answer.status);
+        assert!(!answer.body.contains("mia"), "{page}");
+    }
+    for path in browser::changes(question, incident, run) {
+        let answer = stranger.form(&path, "text=x&paused=true").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_another_site_asks_for_is_refused() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (incident, run) = case_of(&stand, question);
+    let (_ann, browser) = approver(&stand).await;
+    let before = stand.engine.read(|core| core.state.seq);
+
+    for path in browser::changes(question, incident, run) {
+        for header in [
+            None,
+            Some(("origin", "https://evil.example")),
+            Some(("origin", "null")),
+            Some(("sec-fetch-site", "cross-site")),
+        ] {
+            let answer = browser.form_from(header, &path, "text=x&paused=true").await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {header:?}");
+        }
+    }
+
+    assert_eq!(stand.engine.read(|core| core.state.seq), before);
+}
+
+/// Mail scanners and chat previews open every link.
+#[tokio::test]
+async fn no_get_changes_anything() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (incident, run) = case_of(&stand, question);
+    let (_ann, browser) = approver(&stand).await;
+    let ticket = stand.people.invite("bob", &["viewer"]).await.unwrap();
+    let before = stand.engine.read(|core| core.state.seq);
+
+    for page in browser::pages(question, incident) {
+        if page != "/stream" {
+            assert_eq!(browser.get(&page).await.status, StatusCode::OK, "{page}");
+        }
+    }
+    for path in browser::changes(question, incident, run) {
+        let status = browser.get(&path).await.status;
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
+    for _ in 0..2 {
+        let enrol = browser.get(&format!("/enrol/{}", ticket.reveal())).await;
+        assert_eq!(enrol.status, StatusCode::OK);
+        assert!(enrol.body.contains("bob"));
+    }
+
+    assert_eq!(stand.engine.read(|core| core.state.seq), before);
+    assert!(stand.people.invitation(ticket.reveal()).is_some());
+}
+
+#[tokio::test]
+async fn hostile_text_stays_text_on_every_page() {
+    let stand = Stand::new().await;
+    let question = stand.ask(HOSTILE, true).await;
+    let (incident, _) = case_of(&stand, question);
+    let mut eve = SoftPerson::enrol(&stand.people, "eve<b>", &["admin"]).await.unwrap();
+    let mut browser = Browser::at(&stand);
+    browser.sign_in(&mut eve).await;
+    let body = format!(
+        "text={}",
+        percent_encoding::utf8_percent_encode(HOSTILE, percent_encoding::NON_ALPHANUMERIC)
+    );
+    let note = browser.form(&format!("/incidents/{incident}/notes"), &body).await;
+    assert_eq!(note.status, StatusCode::SEE_OTHER, "{}", note.body);
+    let pause = browser.form("/pause", &format!("paused=true&{body}")).await;
+    assert_eq!(pause.status, StatusCode::SEE_OTHER, "{}", pause.body);
+    let ticket = stand.people.invite(HOSTILE, &[HOSTILE]).await.unwrap();
+
+    let mut pages = browser::pages(question, incident);
+    pages.push(format!("/enrol/{}", ticket.reveal()));
+    pages.retain(|page| page != "/stream");
+    for page in pages {
+        let html = browser.get(&page).await.body;
+        assert_eq!(html.matches("<script").count(), 1, "{page}: {html}");
+        for broken in ["<img", "<b>alert", "\u{202e}", "\u{0}", "eve<b>", "onerror=alert(2)>"] {
+            assert!(!html.contains(broken), "{page}: {broken}");
+        }
+        assert!(!html.contains(" style="), "{page}: the policy forbids inline styles");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let stand = Stand::new().await;
+    let (_ann, browser) = approver(&stand).await;
+
+    for path in
+        ["/", "/sign-in", "/console.js", "/enrol/none", "/approvals/none", "/incidents/none"]
+    {
+        let answer = browser.get(path).await;
+        assert_eq!(
+            answer.header("content-security-policy"),
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        );
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin");
+        assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin");
+        assert_eq!(answer.header("strict-transport-security"), "", "not over plain http");
+        let kept = if path == "/console.js" { "no-cache" } else { "no-store" };
+        assert_eq!(answer.header("cache-control"), kept, "{path}");
+    }
+    let refused = browser.form_from(None, "/pause", "").await;
+    assert!(!refused.header("content-security-policy").is_empty());
+}
+
+#[tokio::test]
+async fn over_https_the_cookie_belongs_to_this_host_alone() {
+    let stand = Stand::new().await;
+    let mut secure = Browser::over_https(&stand);
+    let mut ann = SoftPerson::enrol(secure.people(), "ann", &["viewer"]).await.unwrap();
+    let plain = secure.sign_in(&mut ann).await;
+
+    for part in ["__Host-s=", "HttpOnly", "Secure", "SameSite=Strict", "Path=/"] {
+        assert!(plain.contains(part), "{plain}");
+    }
+    assert!(!secure.get("/").await.header("strict-transport-security").is_empty());
+    let mut here = Browser::at(&stand);
+    let mut bob = SoftPerson::enrol(&stand.people, "bob", &["viewer"]).await.unwrap();
+    let plain = here.sign_in(&mut bob).await;
+    assert!(plain.starts_with("s=") && !plain.contains("Secure") && plain.contains("HttpOnly"));
+}
+
+#[tokio::test]
+async fn roles_hold_on_every_form() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (incident, run) = case_of(&stand, question);
+    let viewer = with_role(&stand, "vic", "viewer").await;
+    for path in browser::changes(question, incident, run) {
+        if path.starts_with("/incidents") || path.starts_with("/runs") || path == "/pause" {
+            let answer = viewer.form(&path, "text=x&paused=true").await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
+        }
+    }
+    let analyst = with_role(&stand, "ana", "analyst").await;
+    assert_eq!(analyst.form("/pause", "paused=true&text=look").await.status, StatusCode::SEE_OTHER);
+    assert!(analyst.get("/me").await.body.contains("nothing is being changed anywhere"));
+    let release = analyst.form("/pause", "paused=false&text=go").await;
+    assert_eq!(release.status, StatusCode::FORBIDDEN);
+    let close = format!("/incidents/{incident}/close");
+    assert_eq!(analyst.form(&close, "text=%20").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let restore = analyst.form(&format!("/incidents/{incident}/restore"), "").await;
+    assert_eq!(restore.status, StatusCode::CONFLICT, "it holds nothing");
+    let again = analyst.post(&format!("/v1/runs/{run}/resume"), &json!({})).await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN);
+    assert_eq!(again.header("content-type"), "application/problem+json");
+    assert_eq!(analyst.form(&close, "text=done").await.status, StatusCode::SEE_OTHER);
+    let page = analyst.get(&format!("/incidents/{incident}")).await.body;
+    assert!(page.contains("Closed by ana"), "{page}");
+}
+
+#[tokio::test]
+async fn a_session_is_listed_and_ended_by_its_owner_only() {
+    let stand = Stand::new().await;
+    let (mut ann, first) = approver(&stand).await;
+    let own = stand.people.sessions_of(ann.id)[0].id.clone();
+    let mut second = Browser::at(&stand);
+    second.sign_in(&mut ann).await;
+    let bob = with_role(&stand, "bob", "viewer").await;
+    let ids: Vec<String> = stand.people.sessions_of(ann.id).into_iter().map(|s| s.id).collect();
+    let others: Vec<&String> = ids.iter().filter(|id| **id != own).collect();
+    let end = |id: &str| format!("/me/sessions/{id}/end");
+
+    assert_eq!(bob.form(&end(others[0]), "").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(first.form(&end(others[0]), "").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(second.get("/").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(first.get("/").await.status, StatusCode::OK);
+    first.form("/sign-out", "").await;
+    assert_eq!(first.get("/").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_ticket_is_used_up_by_the_page_behind_it() {
+    let stand = Stand::new().await;
+    let ticket = stand.people.invite("ann", &["approver"]).await.unwrap();
+    let browser = Browser::at(&stand);
+
+    let done = browser.enrol(ticket.reveal()).await;
+    let again = browser.get(&format!("/enrol/{}", ticket.reveal())).await;
+
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    assert_eq!(again.status, StatusCode::NOT_FOUND);
+    let enrolled = stand.engine.read(|core| core.state.people.values().next().cloned()).unwrap();
+    assert_eq!((enrolled.name.as_str(), enrolled.roles.len()), ("ann", 1));
+}
+
+#[tokio::test]
+async fn an_open_page_is_told_where_the_journal_stands() {
+    let stand = Stand::new().await;
+    let (_ann, browser) = approver(&stand).await;
+    let seq = stand.engine.read(|core| core.state.seq);
+
+    let message = browser.first_message().await;
+
+    assert!(message.contains("event: moved"), "{message}");
+    assert!(message.contains(&format!("data: {seq}")), "{message}");
+}
+
+#[tokio::test]
+async fn a_deployment_without_an_approver_says_so() {
+    let stand = Stand::new().await;
+    let browser = with_role(&stand, "vic", "viewer").await;
+    assert!(browser.get("/").await.body.contains("No approver is enrolled"));
+    let _ann = SoftPerson::enrol(&stand.people, "ann", &["approver"]).await.unwrap();
+    assert!(!browser.get("/").await.body.contains("No approver is enrolled"));
+}
+
+#[tokio::test]
+async fn an_asset_that_is_known_is_not_sent_again() {
+    let stand = Stand::new().await;
+    let browser = Browser::at(&stand);
+    let script = browser.get("/console.js").await;
+    let tag = script.header("etag").to_owned();
+
+    let again = browser.get_with("/console.js", &[("if-none-match", &tag)]).await;
+
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+    assert!(again.body.is_empty());
+    assert!(script.body.lines().count() <= 200);
+}

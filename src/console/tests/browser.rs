@@ -1,0 +1,237 @@
+//! A browser: keeps its cookie, says where it comes from, and has a passkey when it is handed one.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Builder;
+use axum::http::{HeaderMap, Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+use webauthn_rs::prelude::{PublicKeyCredential, Url};
+
+use super::super::{ConsoleState, router};
+use crate::model::id::{ApprovalId, IncidentId, RunId};
+use crate::people::People;
+use crate::people::soft::{SoftPerson, made};
+use crate::people::stand::{HERE, Stand};
+
+pub(super) struct Browser {
+    router: Router,
+    people: People,
+    origin: String,
+    cookie: Option<String>,
+}
+
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+/// Every page behind a session.
+pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
+    let mut pages: Vec<String> =
+        ["/", "/approvals", "/incidents", "/me", "/stream"].map(str::to_owned).to_vec();
+    pages.push(format!("/approvals/{question}"));
+    pages.push(format!("/incidents/{incident}"));
+    pages
+}
+
+/// Every address behind a session that changes something.
+pub(super) fn changes(question: ApprovalId, incident: IncidentId, run: RunId) -> Vec<String> {
+    vec![
+        "/pause".to_owned(),
+        format!("/incidents/{incident}/notes"),
+        format!("/incidents/{incident}/restore"),
+        format!("/incidents/{incident}/close"),
+        format!("/runs/{run}/resume"),
+        format!("/v1/approvals/{question}/begin"),
+        format!("/v1/approvals/{question}/finish"),
+        format!("/v1/incidents/{incident}/restore"),
+        format!("/v1/incidents/{incident}/close"),
+        format!("/v1/runs/{run}/resume"),
+        "/sign-out".to_owned(),
+        "/me/sessions/0/end".to_owned(),
+    ]
+}
+
+/// An assertion exactly as the script spells it.
+fn as_sent(answer: &PublicKeyCredential) -> Value {
+    let response = &answer.response;
+    json!({
+        "id": answer.id,
+        "rawId": URL_SAFE_NO_PAD.encode(&answer.raw_id),
+        "type": answer.type_,
+        "extensions": {},
+        "response": {
+            "authenticatorData": URL_SAFE_NO_PAD.encode(&response.authenticator_data),
+            "clientDataJSON": URL_SAFE_NO_PAD.encode(&response.client_data_json),
+            "signature": URL_SAFE_NO_PAD.encode(&response.signature),
+            "userHandle": null,
+        },
+    })
+}
+
+impl Browser {
+    pub(super) fn at(stand: &Stand) -> Self {
+        Self::of(stand, stand.people.clone(), HERE)
+    }
+
+    pub(super) fn over_https(stand: &Stand) -> Self {
+        let here = "https://quell.example";
+        let people = People::new(stand.engine.clone(), &Url::parse(here).unwrap()).unwrap();
+        Self::of(stand, people, here)
+    }
+
+    fn of(stand: &Stand, people: People, here: &str) -> Self {
+        let router = router(ConsoleState {
+            engine: stand.engine.clone(),
+            people: people.clone(),
+            public_url: Url::parse(here).unwrap(),
+            lab: true,
+        });
+        Self { router, people, origin: here.to_owned(), cookie: None }
+    }
+
+    pub(super) fn people(&self) -> &People {
+        &self.people
+    }
+
+    async fn send(&self, request: Builder, body: String) -> Answer {
+        let host = self.origin.split("//").nth(1).unwrap();
+        let mut request = request.header("host", host).header("user-agent", "a test <b>");
+        if let Some(cookie) = &self.cookie {
+            request = request.header("cookie", cookie);
+        }
+        let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await;
+        let (parts, body) = response.unwrap().into_parts();
+        let streams = parts.headers.get("content-type").is_some_and(|t| t == "text/event-stream");
+        let bytes =
+            if streams { Vec::new() } else { body.collect().await.unwrap().to_bytes().to_vec() };
+        let body = String::from_utf8(bytes).unwrap();
+        Answer { status: parts.status, body, headers: parts.headers }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[]).await
+    }
+
+    pub(super) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request, String::new()).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Answer {
+        let request = Request::post(path)
+            .header("origin", &self.origin)
+            .header("content-type", "application/json");
+        self.send(request, body.to_string()).await
+    }
+
+    pub(super) async fn form(&self, path: &str, body: &str) -> Answer {
+        self.form_from(Some(("origin", &self.origin)), path, body).await
+    }
+
+    pub(super) async fn form_from(
+        &self,
+        from: Option<(&str, &str)>,
+        path: &str,
+        body: &str,
+    ) -> Answer {
+        let mut request =
+            Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        if let Some((name, value)) = from {
+            request = request.header(name, value);
+        }
+        self.send(request, body.to_owned()).await
+    }
+
+    /// Uses a ticket up as the page does.
+    pub(super) async fn enrol(&self, ticket: &str) -> Answer {
+        let begun = self.post(&format!("/enrol/{ticket}/begin"), &json!({})).await;
+        assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
+        let begun: Value = serde_json::from_str(&begun.body).unwrap();
+        let wish = &begun["options"]["publicKey"]["authenticatorSelection"];
+        assert_eq!(wish["residentKey"], "preferred");
+        assert_eq!(wish["userVerification"], "required");
+        let options = serde_json::from_value(begun["options"].clone()).unwrap();
+        let origin = Url::parse(&self.origin).unwrap();
+        let (_, made) = made(&origin, options).unwrap();
+        let answer = json!({
+            "id": made.id,
+            "rawId": URL_SAFE_NO_PAD.encode(&made.raw_id),
+            "type": made.type_,
+            "extensions": {},
+            "response": {
+                "attestationObject": URL_SAFE_NO_PAD.encode(&made.response.attestation_object),
+                "clientDataJSON": URL_SAFE_NO_PAD.encode(&made.response.client_data_json),
+            },
+        });
+        let given = json!({ "ceremony": begun["ceremony"], "answer": answer });
+        self.post(&format!("/enrol/{ticket}/finish"), &given).await
+    }
+
+    /// The first message of the stream.
+    pub(super) async fn first_message(&self) -> String {
+        let host = self.origin.split("//").nth(1).unwrap();
+        let cookie = self.cookie.clone().unwrap_or_default();
+        let request = Request::get("/stream").header("host", host).header("cookie", cookie);
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await;
+        let frame = response.unwrap().into_body().frame().await.unwrap().unwrap();
+        String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+    }
+
+    /// Signs in as the page does; returns the cookie as it was set.
+    pub(super) async fn sign_in(&mut self, person: &mut SoftPerson) -> String {
+        let begun = self.post("/sign-in/begin", &json!({ "name": person.name })).await;
+        assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
+        let begun: Value = serde_json::from_str(&begun.body).unwrap();
+        let options = serde_json::from_value(begun["options"].clone()).unwrap();
+        let answer = person.answer(options).unwrap();
+        let given = json!({ "ceremony": begun["ceremony"], "answer": as_sent(&answer) });
+        let done = self.post("/sign-in/finish", &given).await;
+        assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+        let set = done.header("set-cookie").to_owned();
+        self.cookie = set.split(';').next().map(str::to_owned);
+        set
+    }
+
+    /// What the script sends at the end of a decision.
+    pub(super) async fn signed(
+        &self,
+        person: &mut SoftPerson,
+        question: ApprovalId,
+        decision: &str,
+        items: Vec<String>,
+    ) -> Value {
+        let wish = json!({ "decision": decision, "items": items, "justification": "" });
+        let begun = self.post(&format!("/v1/approvals/{question}/begin"), &wish).await;
+        assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
+        let begun: Value = serde_json::from_str(&begun.body).unwrap();
+        let options = serde_json::from_value(begun["options"].clone()).unwrap();
+        let answer = person.answer(options).unwrap();
+        json!({ "ceremony": begun["ceremony"], "answer": as_sent(&answer) })
+    }
+
+    pub(super) async fn decide(
+        &self,
+        person: &mut SoftPerson,
+        question: ApprovalId,
+        decision: &str,
+        items: Vec<String>,
+    ) -> Answer {
+        let signed = self.signed(person, question, decision, items).await;
+        self.post(&format!("/v1/approvals/{question}/finish"), &signed).await
+    }
+}

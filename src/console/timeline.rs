@@ -1,0 +1,261 @@
+//! An incident's journal as sentences, newest facts last.
+
+use super::show::At;
+
+use crate::model::action::{Outcome, Strength};
+use crate::model::approval::{ApprovalState, Decision};
+use crate::model::entry::{ApprovalDecided, Commit, Entry, IncidentRisen, StepOutcome};
+use crate::model::event::{Event, EventKind, EventOutcome};
+use crate::model::run::{CellKey, CellState, Purpose};
+use crate::model::text::tame_field;
+use crate::model::time::Time;
+
+/// One sentence of the timeline.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) at: At,
+    pub(super) kind: Kind,
+    pub(super) text: String,
+    pub(super) detail: String,
+}
+
+/// What a sentence is about: its icon and its row in the drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Prompt,
+    Hostile,
+    Evidence,
+    Asked,
+    Decided,
+    Act,
+    Proof,
+    Trouble,
+    Milestone,
+    Note,
+}
+
+impl Kind {
+    pub(super) fn icon(self) -> &'static str {
+        match self {
+            Self::Prompt => "◌",
+            Self::Hostile => "▲",
+            Self::Evidence => "•",
+            Self::Asked => "?",
+            Self::Decided => "◆",
+            Self::Act => "■",
+            Self::Proof => "✓",
+            Self::Trouble => "!",
+            Self::Milestone => "★",
+            Self::Note => "✎",
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Hostile => "hostile",
+            Self::Evidence => "evidence",
+            Self::Asked => "question",
+            Self::Decided => "decision",
+            Self::Act => "action",
+            Self::Proof => "proof",
+            Self::Trouble => "trouble",
+            Self::Milestone => "milestone",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// A commit's sentences about its incident.
+pub(super) fn lines(commit: &Commit) -> Vec<Line> {
+    commit
+        .entries
+        .iter()
+        .filter_map(|entry| {
+            let (at, kind, text, detail) = say(commit.at, entry)?;
+            Some(Line { at: At(at), kind, text, detail })
+        })
+        .collect()
+}
+
+/// A commit as sentences for a terminal: when, an icon, what, and the detail behind it.
+pub(crate) fn told(commit: &Commit) -> Vec<(Time, &'static str, String, String)> {
+    commit
+        .entries
+        .iter()
+        .filter_map(|entry| say(commit.at, entry))
+        .map(|(at, kind, text, detail)| (at, kind.icon(), text, detail))
+        .collect()
+}
+
+type Said = (Time, Kind, String, String);
+
+fn say(at: Time, entry: &Entry) -> Option<Said> {
+    let none = String::new;
+    Some(match entry {
+        Entry::EventJoined { event, .. } => return Some(event_said(event)),
+        Entry::AlertRaised { alert, source, .. } => {
+            let text = format!("Alert from {source}: {}", tame_field(&alert.reason));
+            (alert.time, Kind::Evidence, text, tame_field(&alert.rule))
+        }
+        Entry::ReportReceived { report, source, .. } => {
+            let text = format!("Report through {source}: a prompt nobody had asked for");
+            (report.time, Kind::Evidence, text, tame_field(&report.text))
+        }
+        Entry::IncidentOpened(e) => {
+            let text = format!("Incident opened as {}", e.evidence.stage.name());
+            (at, Kind::Milestone, text, tame_field(&e.evidence.reason))
+        }
+        Entry::IncidentStaged(e) => {
+            (at, Kind::Milestone, staged(e), tame_field(&e.evidence.reason))
+        }
+        Entry::IncidentContained { .. } => (at, Kind::Milestone, "Contained".to_owned(), none()),
+        Entry::IncidentClosed { by, note, .. } => {
+            (at, Kind::Milestone, format!("Closed by {}", tame_field(by)), tame_field(note))
+        }
+        Entry::IncidentNote { by, note, .. } => {
+            (at, Kind::Note, format!("Note by {}", tame_field(by)), tame_field(note))
+        }
+        Entry::RunStarted(e) => {
+            let why = match e.purpose {
+                Purpose::Contain => "to contain it",
+                Purpose::Continue { .. } => "because the evidence rose",
+                Purpose::Restore => "to take back what was changed",
+            };
+            (at, Kind::Evidence, format!("Playbook {} started {why}", e.playbook), none())
+        }
+        Entry::ApprovalOpened { approval } => {
+            let n = approval.items.len();
+            (at, Kind::Asked, format!("Asked people about {n} action(s)"), none())
+        }
+        Entry::ApprovalDecided(e) => {
+            (at, Kind::Decided, decided(e), tame_field(&e.signed.justification))
+        }
+        Entry::ApprovalExpired { state, .. } => {
+            let text = match state {
+                ApprovalState::Cancelled => "The question was withdrawn",
+                ApprovalState::Approved => "Nobody answered in time; silence counted as yes",
+                _ => "Nobody answered in time",
+            };
+            (at, Kind::Trouble, text.to_owned(), none())
+        }
+        other => return step_said(at, other),
+    })
+}
+
+fn step_said(at: Time, entry: &Entry) -> Option<Said> {
+    let none = String::new;
+    Some(match entry {
+        Entry::StepOutcome(e) => return outcome_said(e),
+        Entry::StepVerified(e) => {
+            let name = cell(&e.cell);
+            match e.strength {
+                Some(Strength::State) => (at, Kind::Proof, format!("{name} was read back"), none()),
+                Some(Strength::Log) => {
+                    (at, Kind::Proof, format!("{name} shows in the provider's log"), none())
+                }
+                None if matches!(e.next, CellState::Applied { .. }) => return None,
+                None => {
+                    let problem = e.problem.as_deref().map(tame_field).unwrap_or_default();
+                    (at, Kind::Trouble, format!("{name} could not be proved"), problem)
+                }
+            }
+        }
+        Entry::StepSkipped(e) => {
+            let text = format!("{} was {}", cell(&e.cell), e.conclusion.name());
+            (at, Kind::Evidence, text, tame_field(&e.reason))
+        }
+        Entry::StepParked { cell: key, until: None, problem, .. } => {
+            (at, Kind::Trouble, format!("{} needs a person", cell(key)), tame_field(problem))
+        }
+        Entry::GuardrailRefused { cell: key, reason, .. } => (
+            at,
+            Kind::Trouble,
+            format!("{} was refused by a guardrail", cell(key)),
+            tame_field(reason),
+        ),
+        Entry::HoldReleased { account, opened, reason, .. } => {
+            let what = if *opened { "was opened again" } else { "stays shut" };
+            (
+                at,
+                Kind::Act,
+                format!("{} {what}", tame_field(&account.to_string())),
+                tame_field(reason),
+            )
+        }
+        Entry::RunEnded { status, .. } => {
+            (at, Kind::Evidence, format!("The run {}", status.name()), none())
+        }
+        Entry::RunCrashed { .. } => {
+            (at, Kind::Trouble, "The process died during this run".to_owned(), none())
+        }
+        _ => return None,
+    })
+}
+
+fn event_said(event: &Event) -> Said {
+    let (kind, what) = match (event.kind, event.outcome) {
+        (EventKind::Prompt, EventOutcome::Approved) => (Kind::Hostile, "A prompt was approved"),
+        (EventKind::Prompt, EventOutcome::Denied) => (Kind::Prompt, "A prompt was denied"),
+        (EventKind::Prompt, EventOutcome::TimedOut) => {
+            (Kind::Prompt, "A prompt was left unanswered")
+        }
+        (EventKind::Prompt, EventOutcome::WrongAnswer) => {
+            (Kind::Prompt, "A prompt was answered wrongly")
+        }
+        (EventKind::Prompt, EventOutcome::Reported) => {
+            (Kind::Prompt, "A prompt was reported as fraud")
+        }
+        (EventKind::Prompt, _) => (Kind::Prompt, "A prompt was sent"),
+        (EventKind::SignIn, EventOutcome::Succeeded) => (Kind::Evidence, "A sign-in succeeded"),
+        (EventKind::SignIn, _) => (Kind::Evidence, "A sign-in failed"),
+        (EventKind::TokenRefresh, _) => (Kind::Evidence, "A token was refreshed"),
+        (EventKind::FactorChange, _) => (Kind::Hostile, "A second factor was changed"),
+        (EventKind::RecoveryChange, _) => (Kind::Hostile, "A means of recovery was changed"),
+    };
+    let place = event.place.as_ref();
+    let from = [
+        event.ip.map(|ip| ip.to_string()),
+        place.and_then(|p| p.city.clone()),
+        place.and_then(|p| p.country.clone()),
+        event.device.clone(),
+        event.app.clone(),
+    ];
+    let from: Vec<String> = from.into_iter().flatten().map(|part| tame_field(&part)).collect();
+    (event.time, kind, what.to_owned(), from.join(" · "))
+}
+
+fn staged(e: &IncidentRisen) -> String {
+    format!("The evidence rose: {}", e.evidence.stage.name())
+}
+
+fn decided(e: &ApprovalDecided) -> String {
+    let by = tame_field(&e.signed.by_name);
+    match e.signed.statement.decision {
+        Decision::Approve => {
+            format!("{by} approved {} action(s), signed by passkey", e.granted.len())
+        }
+        Decision::Deny => format!("{by} denied, signed by passkey"),
+    }
+}
+
+fn outcome_said(e: &StepOutcome) -> Option<Said> {
+    let name = cell(&e.cell);
+    let problem = e.problem.as_deref().map(tame_field).unwrap_or_default();
+    let (kind, text) = match e.outcome {
+        Outcome::Done => (Kind::Act, format!("{name} was done")),
+        Outcome::Unchanged => (Kind::Act, format!("{name} was so already")),
+        Outcome::Refused => (Kind::Trouble, format!("{name} was refused by the provider")),
+        Outcome::Unknown => (Kind::Trouble, format!("{name}: nobody knows whether it arrived")),
+        Outcome::NotSent | Outcome::Throttled if e.attempt > 1 => return None,
+        Outcome::NotSent => (Kind::Trouble, format!("{name} could not be sent")),
+        Outcome::Throttled => (Kind::Trouble, format!("{name}: the provider asked to wait")),
+    };
+    Some((e.sent_at, kind, text, problem))
+}
+
+/// A cell's name for people: its step, and what it is about.
+pub(super) fn cell(key: &CellKey) -> String {
+    let (step, item) = (tame_field(key.step.as_str()), tame_field(&key.item));
+    if item.is_empty() { format!("`{step}`") } else { format!("`{step}` on {item}") }
+}

@@ -1,0 +1,79 @@
+//! Sentences: what an action does, what silence means, what a journal entry says.
+
+use crate::model::approval::{Approval, Asks, Item};
+use crate::model::id::Capability;
+use crate::model::plan::OnTimeout;
+use crate::model::subject::Subject;
+
+/// What an action does to somebody, in one sentence.
+pub(super) fn action(capability: &Capability, whom: &str) -> String {
+    match capability.as_str() {
+        "identity.revoke_sessions" => format!("End every session of {whom}; they sign in again"),
+        "identity.block_sign_in" => format!("Block {whom} from signing in"),
+        "identity.unblock_sign_in" => format!("Let {whom} sign in again"),
+        "identity.reset_credentials" => {
+            format!("Replace the password of {whom}; they recover it through the help desk")
+        }
+        "identity.issue_temporary_access" => format!("Issue a temporary access pass for {whom}"),
+        "identity.remove_factor" => {
+            format!("Remove the second factor that was added to {whom} during the attack")
+        }
+        "identity.require_reregistration" => {
+            format!("Make {whom} register their second factors again")
+        }
+        "identity.mark_compromised" => format!("Mark {whom} as compromised"),
+        "identity.dismiss_risk" => format!("Dismiss the risk of {whom}"),
+        "identity.revoke_grant" => format!("Take away what {whom} has let an application do"),
+        "identity.disable_inbox_rule" => format!("Disable an inbox rule of {whom}"),
+        "endpoint.isolate" => format!("Cut a device of {whom} off from the network"),
+        "endpoint.release" => format!("Let a device of {whom} back onto the network"),
+        "network.block_ip" => format!("Block the network address used against {whom}"),
+        "network.unblock_ip" => format!("Unblock the network address used against {whom}"),
+        "network.end_sessions" => format!("End the VPN sessions of {whom}"),
+        "ticket.open" => format!("Open a ticket about {whom}"),
+        other => format!("Do `{other}` to {whom}"),
+    }
+}
+
+/// [`action`] for an item of a question, with its account.
+pub(super) fn item(item: &Item, subject: Option<&Subject>) -> String {
+    let account = item.account.as_ref();
+    let login = account.and_then(|key| subject?.account(key)).map(|a| a.login.clone());
+    let whom = match (login, account) {
+        (Some(login), Some(key)) if login != item.target_name => {
+            format!("{} ({login}) at {}", item.target_name, key.connection)
+        }
+        (_, Some(key)) => format!("{} at {}", item.target_name, key.connection),
+        (_, None) => item.target_name.clone(),
+    };
+    action(&item.capability, &whom)
+}
+
+/// What happens when nobody answers.
+pub(super) fn silence(question: &Approval) -> &'static str {
+    match (question.asks, question.on_timeout) {
+        (Asks::Restore, _) => "it counts as no: what is blocked stays blocked",
+        (Asks::Contain, OnTimeout::Deny) => {
+            "it counts as no: none of this is done, and the incident stays open"
+        }
+        (Asks::Contain, OnTimeout::Approve) => "it counts as yes: all of this is done",
+        (Asks::Contain, OnTimeout::Escalate) => "the next people are asked; nothing is done yet",
+    }
+}
+
+/// A capability in two or three words, for tables.
+pub(super) fn short(capability: &Capability) -> &str {
+    match capability.as_str() {
+        "identity.revoke_sessions" => "End sessions",
+        "identity.block_sign_in" => "Block sign-in",
+        "identity.reset_credentials" => "Replace password",
+        "identity.remove_factor" => "Remove factor",
+        "identity.require_reregistration" => "Register factors again",
+        "identity.revoke_grant" => "Revoke grant",
+        "identity.disable_inbox_rule" => "Disable inbox rule",
+        "endpoint.isolate" => "Isolate device",
+        "network.block_ip" => "Block address",
+        "network.end_sessions" => "End VPN sessions",
+        other => other,
+    }
+}

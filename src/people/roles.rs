@@ -1,0 +1,52 @@
+//! What each role may do. Roles are looked up at every use, so a change counts at once.
+
+/// Something that not everybody may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Approve or deny: with a passkey, every time.
+    Decide,
+    Note,
+    RequestRestore,
+    /// Close a case that saw no hostile approval.
+    Close,
+    /// Close one that did.
+    CloseHostile,
+    /// Let parked steps try again.
+    Resume,
+    Pause,
+    /// End a pause.
+    Release,
+}
+
+/// Whether any of `roles` allows the act. Reading is for everybody who is signed in.
+pub(crate) fn may(roles: &[String], act: Act) -> bool {
+    roles.iter().any(|role| allows(role, act))
+}
+
+fn allows(role: &str, act: Act) -> bool {
+    match role {
+        "approver" | "admin" => true,
+        "analyst" => {
+            matches!(act, Act::Note | Act::RequestRestore | Act::Close | Act::Pause)
+        }
+        "author" => matches!(act, Act::Note | Act::Pause),
+        "helpdesk" => matches!(act, Act::Note | Act::RequestRestore),
+        // `viewer`, and whatever a later version may have written.
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_approvers_and_administrators_decide() {
+        for role in ["viewer", "analyst", "author", "helpdesk", "", "Approver"] {
+            assert!(!may(&[role.to_owned()], Act::Decide), "{role}");
+        }
+        for role in ["approver", "admin"] {
+            assert!(may(&["viewer".into(), role.to_owned()], Act::Decide), "{role}");
+        }
+    }
+}
