@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::client::{Client, ServerArgs, block_on};
@@ -11,6 +12,9 @@ use crate::app::SystemClock;
 use crate::engine::ports::Clock as _;
 use crate::intake::{self, Kind};
 use crate::model::time::Time;
+
+/// Longest text that one compressed file may hold.
+const INFLATED_MAX: u64 = 1 << 30;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -40,7 +44,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     for path in &args.files {
         let bytes =
             std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
-        texts.push((path.as_path(), bytes));
+        texts.push((path.as_path(), inflated(bytes, path)?));
     }
     let told = if args.detect_only { detect(args, &texts)? } else { send(args, &texts)? };
     match args.format {
@@ -48,6 +52,19 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
         Format::Text => tell(args, &told, output)?,
     }
     Ok(Verdict::Fine)
+}
+
+/// A file that is compressed with gzip is read as what is in it.
+fn inflated(bytes: Vec<u8>, path: &Path) -> anyhow::Result<Vec<u8>> {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut plain = Vec::new();
+    flate2::read::MultiGzDecoder::new(&*bytes)
+        .take(INFLATED_MAX)
+        .read_to_end(&mut plain)
+        .with_context(|| format!("`{}` is not a complete gzip file", path.display()))?;
+    Ok(plain)
 }
 
 type Texts<'p> = [(&'p Path, Vec<u8>)];

@@ -154,7 +154,6 @@ impl Problem {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
 fn uri<S: serde::Serializer>(slug: &&'static str, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&format_args!("{BASE}{slug}"))
 }
