@@ -28,10 +28,9 @@ use crate::engine::driver::{Engine, Ports};
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::people::People;
 use crate::secret::{Scrubber, Sources as Secrets};
-use crate::server::{self, Answers, Api, Candidates};
+use crate::server::{self, Answers, Api, Candidates, Metrics};
 use crate::store::disk::DiskStore;
 use crate::store::folder::{Folder, Options};
-use crate::telemetry::Metrics;
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
@@ -240,4 +239,6 @@ async fn serve(
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod api_tests;
+#[cfg(test)]
+mod tests;
