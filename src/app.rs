@@ -115,7 +115,7 @@ impl Quell {
         let state = recall::state(&*store).await?;
         lab_agrees(&config, &state, store.path())?;
         let answers = Answers::default();
-        let detector = recall::windows(&config, &store, clock.now(), &answers).await?;
+        let (detector, tail) = recall::windows(&config, &store, clock.now(), &answers).await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
         let metrics = Metrics::new(clock.now());
         let ports = Ports {
@@ -131,6 +131,11 @@ impl Quell {
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
+        for (source, event) in tail {
+            if let Some(view) = config.sources.get(&source).map(|s| s.view(&source)) {
+                engine.weigh_again(view, event).await?;
+            }
+        }
         let (closing, closed) = watch::channel(false);
         chores::begin(&engine, &store, config.store.retention, &closed);
         let api = Api::new(server::Parts {

@@ -133,13 +133,14 @@ impl World {
     /// Every item of a listing, page by page.
     pub async fn all(&self, path: &str) -> Vec<Value> {
         let mut items: Vec<Value> = Vec::new();
-        let mut cursor = String::new();
+        let mut cursor: Option<String> = None;
         loop {
             let join = if path.contains('?') { '&' } else { '?' };
-            let page = self.get(&format!("{path}{join}cursor={cursor}")).await;
+            let from = cursor.as_ref().map(|c| format!("{join}cursor={c}")).unwrap_or_default();
+            let page = self.get(&format!("{path}{from}")).await;
             items.extend(page["items"].as_array().cloned().unwrap_or_default());
             match page["next"].as_str() {
-                Some(next) => next.clone_into(&mut cursor),
+                Some(next) => cursor = Some(next.to_owned()),
                 None => return items,
             }
         }
