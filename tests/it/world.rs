@@ -158,12 +158,15 @@ impl World {
             .unwrap()
     }
 
-    /// Returns once no run is running; what waits for people counts as quiet.
+    /// Returns once every run has ended or waits for people.
     pub async fn quiet(&self) -> Vec<Value> {
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             let runs = self.all("/v1/runs").await;
-            let busy = runs.iter().filter(|r| r["status"] == "running").count();
+            let waits_for_people =
+                |r: &Value| r["waiting_on"] == "approval" || r["waiting_on"] == "operator";
+            let ended = |r: &Value| r["status"] != "running" && r["status"] != "waiting";
+            let busy = runs.iter().filter(|r| !ended(r) && !waits_for_people(r)).count();
             if busy == 0 {
                 return runs;
             }
