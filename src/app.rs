@@ -28,10 +28,9 @@ use crate::engine::driver::{Engine, Ports};
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::people::People;
 use crate::secret::{Scrubber, Sources as Secrets};
-use crate::server::{self, Answers, Api, Candidates};
+use crate::server::{self, Answers, Api, Candidates, Metrics};
 use crate::store::disk::DiskStore;
 use crate::store::folder::{Folder, Options};
-use crate::telemetry::Metrics;
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
@@ -116,7 +115,7 @@ impl Quell {
         let state = recall::state(&*store).await?;
         lab_agrees(&config, &state, store.path())?;
         let answers = Answers::default();
-        let detector = recall::windows(&config, &store, clock.now(), &answers).await?;
+        let (detector, tail) = recall::windows(&config, &store, clock.now(), &answers).await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
         let metrics = Metrics::new(clock.now());
         let ports = Ports {
@@ -132,6 +131,11 @@ impl Quell {
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
+        for (source, event) in tail {
+            if let Some(view) = config.sources.get(&source).map(|s| s.view(&source)) {
+                engine.weigh_again(view, event).await?;
+            }
+        }
         let (closing, closed) = watch::channel(false);
         chores::begin(&engine, &store, config.store.retention, &closed);
         let api = Api::new(server::Parts {
@@ -240,4 +244,6 @@ async fn serve(
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod api_tests;
+#[cfg(test)]
+mod tests;

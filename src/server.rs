@@ -4,7 +4,7 @@
 //! happens is the engine's, and every refusal is a [`problem::Problem`]. No token decides;
 //! people do, on the console, whose routes are merged in from above.
 //!
-//! May use `intake`, `engine`, `playbook` and `telemetry`. Knows no store but its port, and no
+//! May use `intake`, `engine` and `playbook`. Knows no store but its port, and no
 //! HTTP client.
 
 mod control;
@@ -13,6 +13,7 @@ mod extract;
 mod identity;
 mod incidents;
 mod layers;
+mod metrics;
 mod openapi;
 mod ops;
 mod playbooks;
@@ -21,8 +22,6 @@ mod runs;
 mod state;
 mod stream;
 mod subjects;
-#[cfg(test)]
-mod tests;
 mod token;
 mod views;
 
@@ -33,6 +32,7 @@ use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
+pub(crate) use metrics::Metrics;
 pub(crate) use playbooks::diff;
 pub(crate) use problem::{Kind as ProblemKind, Problem, slugs};
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};

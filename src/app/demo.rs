@@ -10,6 +10,7 @@ mod proof;
 
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,14 +52,19 @@ pub(crate) struct Demo {
     /// When the alert was on disk.
     posted_at: Time,
     token: String,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Demo {
-    /// Starts lab and server. `listen` may leave the port open.
-    pub(crate) async fn start(listen: SocketAddr) -> anyhow::Result<Self> {
+    /// Starts lab and server. `listen` may leave the port open. The data folder is thrown away unless `keep` names one.
+    pub(crate) async fn start(listen: SocketAddr, keep: Option<&Path>) -> anyhow::Result<Self> {
         let lab = Lab::new(&Tenant::new("demo"), Arc::new(|| SystemClock.now()));
-        let folder = tempfile::tempdir()?;
+        let temporary = if keep.is_some() { None } else { Some(tempfile::tempdir()?) };
+        let folder = match (keep, &temporary) {
+            (Some(keep), _) => keep.to_owned(),
+            (None, Some(temporary)) => temporary.path().join("data"),
+            (None, None) => anyhow::bail!("there is no folder"),
+        };
         let address = free(listen).await?;
         let url = format!("http://localhost:{}", address.port());
         let token = secret();
@@ -68,7 +74,7 @@ impl Demo {
         let public: url::Url = url.parse()?;
         let people = People::new(running.engine.clone(), &public)?;
         let posted_at = running.engine.now();
-        Ok(Self { running, lab, people, url, told: 0, posted_at, token, _folder: folder })
+        Ok(Self { running, lab, people, url, told: 0, posted_at, token, _folder: temporary })
     }
 
     /// Posts the real log, and then what the attacker did next.
@@ -300,7 +306,7 @@ async fn serve_lab(lab: &Lab) -> anyhow::Result<String> {
 fn settings(
     lab: &Lab,
     base: &str,
-    folder: &tempfile::TempDir,
+    folder: &Path,
     listen: SocketAddr,
     url: &str,
     token: &str,
@@ -331,7 +337,7 @@ fn settings(
 fn config_text(
     lab: &Lab,
     base: &str,
-    folder: &tempfile::TempDir,
+    folder: &Path,
     listen: SocketAddr,
     url: &str,
     token: &str,
@@ -350,7 +356,7 @@ fn config_text(
     };
     let root = serde_json::json!({
         "server": { "lab": true, "listen": listen.to_string(), "public_url": url },
-        "store": { "path": folder.path().join("data").display().to_string() },
+        "store": { "path": folder.display().to_string() },
         "sources": {
             "pingid": source("pingid", &["entra", "okta"]),
             "okta": source("okta", &["okta"]),

@@ -3,6 +3,7 @@
 
 use chrono::TimeDelta;
 use serde::Deserialize;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -57,29 +58,43 @@ struct Line {
     event: Event,
 }
 
+/// Evidence this close to the log's end may have been written by a process that died before its
+/// journal commit: it is weighed again, not only remembered.
+const TAIL: TimeDelta = TimeDelta::seconds(60);
+
+/// Events whose consequences the journal may lack, by source, oldest first.
+pub(crate) type Tail = Vec<(SourceId, Event)>;
+
 /// Detection's windows, and what the deliveries of the last day were answered.
 pub(crate) async fn windows(
     config: &Config,
     store: &Arc<DiskStore>,
     now: Time,
     answers: &Answers,
-) -> Result<Detector, StoreError> {
+) -> Result<(Detector, Tail), StoreError> {
     let (config, evidence, answers) = (config.clone(), store.evidence(), answers.clone());
     super::off_runtime(move || {
         let mut detector = Detector::default();
         let mut replay = evidence.replay(now - WINDOW)?;
+        let mut held: VecDeque<Line> = VecDeque::new();
         for value in replay.by_ref() {
             // A line that an older or newer program wrote costs only itself.
             let Ok(line) = serde_json::from_value::<Line>(value?) else { continue };
-            take(&mut detector, &config, &line);
             if line.at >= now - REPEATS {
                 count(&answers, &line);
+            }
+            held.push_back(line);
+            let end = held.back().map_or(now, |l| l.at);
+            while held.front().is_some_and(|l| l.at < end - TAIL) {
+                if let Some(line) = held.pop_front() {
+                    take(&mut detector, &config, &line);
+                }
             }
         }
         if replay.torn > 0 {
             tracing::warn!("Passed over {} unreadable lines of the evidence log", replay.torn);
         }
-        Ok(detector)
+        Ok((detector, held.into_iter().map(|line| (line.source, line.event)).collect()))
     })
     .await
 }

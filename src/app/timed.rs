@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::engine::ports::{Durable, RowChange, Store, StoreError};
 use crate::model::entry::Commit;
 use crate::model::id::IncidentId;
+use crate::server::Metrics;
 use crate::store::disk::DiskStore;
-use crate::telemetry::Metrics;
 
 pub(super) struct Timed {
     store: Arc<DiskStore>,

@@ -2,6 +2,7 @@
 
 use clap::Args as ClapArgs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::Verdict;
 use super::output::Output;
@@ -15,6 +16,9 @@ pub(super) struct Args {
     /// Where the console listens; with --headless any free port.
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Keep the data folder here, to look at the journal afterwards.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
@@ -25,7 +29,7 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
 async fn play(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     let port = if args.headless { 0 } else { 7040 };
     let listen = args.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)));
-    let mut demo = Demo::start(listen).await?;
+    let mut demo = Demo::start(listen, args.keep.as_deref()).await?;
     let url = demo.url.clone();
     output.data(&format!("lab and server are up; the console is {url}\n\n"))?;
     let mut say = |line: &str| output.data(&format!("{line}\n"));

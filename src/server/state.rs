@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
+use super::metrics::Metrics;
 use super::problem::{Kind, Problem};
 use crate::engine::driver::Engine;
 use crate::engine::ingest::Answer;
@@ -18,7 +19,6 @@ use crate::model::id::{PlaybookName, SourceId};
 use crate::model::incident::Stage;
 use crate::model::time::Time;
 use crate::playbook::Checked;
-use crate::telemetry::Metrics;
 
 /// Deliveries whose answers are remembered beside the journal.
 const ANSWERS: usize = 50_000;

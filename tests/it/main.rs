@@ -1,5 +1,9 @@
 //! What Quell does, seen from outside: one binary for all integration tests.
 
+mod crash;
+mod golden;
 mod layers;
 mod open_data;
 mod spec;
+mod storm;
+mod world;

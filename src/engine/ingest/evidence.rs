@@ -6,6 +6,8 @@ use super::Incoming;
 use super::open::{Weight, raise, subject_of};
 use crate::detect::{About, Open, Signal};
 use crate::engine::driver::{Engine, Tx};
+use crate::engine::policy::SourceView;
+use crate::engine::ports::StoreError;
 use crate::model::alert::{Alert, Proof, Report};
 use crate::model::entry::Entry;
 use crate::model::event::Event;
@@ -41,6 +43,41 @@ impl Engine {
         {
             join_events(tx, incoming, open.id, std::slice::from_ref(event));
         }
+    }
+
+    /// Weighs an event of the evidence log's tail: its process may have died before the journal
+    /// had what it leads to. What did get there is not told twice.
+    pub(crate) async fn weigh_again(
+        &self,
+        source: SourceView,
+        event: Event,
+    ) -> Result<(), StoreError> {
+        let incoming = Incoming {
+            source,
+            delivery: String::new(),
+            facts: Vec::new(),
+            accepted: 0,
+            rejected: Vec::new(),
+            replayed: false,
+        };
+        self.commit(|tx| {
+            let (key, subject) = known_subject(tx, &incoming, &event.account);
+            let joined = subject
+                .and_then(|id| tx.core.state.newest.get(&id))
+                .and_then(|id| tx.core.state.incidents.get(id))
+                .is_some_and(|i| i.event_ids.contains(&event.id));
+            if joined {
+                let about = About { privileged: false, open: None, now: tx.at };
+                drop(tx.core.detector.observe(&key, &event, &about));
+                return;
+            }
+            let mut touched = BTreeSet::new();
+            self.take_event(tx, &incoming, &event, &mut touched);
+            for incident in touched {
+                super::follow_up(self, tx, incident);
+            }
+        })
+        .await
     }
 
     fn take_signal(

@@ -1,4 +1,7 @@
 //! Metrics in the `OpenMetrics` text format, under the names that dashboards rely on.
+//!
+//! They are read off the engine's state when they are asked for; only what leaves no state is
+//! counted as it happens.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;

@@ -1,4 +1,4 @@
-//! The router, called in this process over a real store.
+//! The API, called in this process over a real store.
 
 use axum::Router;
 use axum::body::Body;
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use std::io::Write as _;
 use tower::ServiceExt as _;
 
-use super::token::{Scope, mint};
-use super::*;
-use crate::app::{Quell, Running, SystemEntropy, tests::lab};
+use super::tests::lab;
+use super::{Quell, Running, SystemEntropy};
 use crate::model::id::SourceId;
 use crate::model::time::Span;
+use crate::server::{Scope, mint};
 
 const SOURCES: &str = r#"
 [sources.siem]
@@ -286,8 +286,8 @@ async fn a_submitted_playbook_is_checked_and_published_in_a_lab() {
 
 #[tokio::test]
 async fn the_description_of_the_api_has_every_route() {
-    use utoipa::OpenApi as _;
-    let described = serde_json::to_value(openapi::Described::openapi()).unwrap();
+    let world = World::new().await;
+    let (_, described) = world.get("/openapi.json", "").await;
     let source = include_str!("../server.rs");
 
     let routes: Vec<&str> =
