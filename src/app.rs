@@ -34,9 +34,8 @@ use crate::store::folder::{Folder, Options};
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
-pub(crate) use plugs::{Plugs, catalogue, connect};
+pub(crate) use plugs::{Plugs, connect};
 pub(crate) use ports::{SystemClock, SystemEntropy};
-pub(crate) use recall::state as recall_state;
 
 /// Builds the console's routes once there is an engine to look at.
 pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates) -> axum::Router + Send>;
@@ -96,11 +95,9 @@ pub(crate) struct Quell;
 
 /// A Quell that is up.
 pub(crate) struct Running {
-    /// Where it listens.
-    pub(crate) addr: SocketAddr,
     pub(crate) engine: Engine,
-    pub(crate) candidates: Candidates,
     /// The same routes, to be called without a socket.
+    #[cfg(test)]
     pub(crate) router: axum::Router,
     store: Arc<DiskStore>,
     closing: watch::Sender<bool>,
@@ -152,7 +149,14 @@ impl Quell {
         let router = server::router(api, console);
         let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
         tracing::info!("Began to serve on {addr}");
-        Ok(Running { addr, engine, candidates, router, store, closing, served })
+        Ok(Running {
+            engine,
+            #[cfg(test)]
+            router,
+            store,
+            closing,
+            served,
+        })
     }
 }
 

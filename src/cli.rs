@@ -8,6 +8,7 @@ mod audit;
 mod client;
 mod completions;
 mod config;
+mod connection;
 mod connector;
 mod contain;
 mod demo;
@@ -83,6 +84,9 @@ enum Command {
     /// See what connectors can do, and check their manifests.
     #[command(subcommand)]
     Connector(connector::Command),
+    /// Try the configured connections.
+    #[command(subcommand)]
+    Connection(connection::Command),
     /// Run the simulated tenant.
     Lab(lab::Args),
     /// Explain an error code, such as P014.
@@ -138,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Token(command) => token::run(&command, &mut output),
         Command::Playbook(command) => playbook::run(command, &mut output),
         Command::Connector(command) => connector::run(command, &mut output),
+        Command::Connection(command) => connection::run(&command, &mut output),
         Command::Lab(args) => lab::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, Cli::command(), &mut output),

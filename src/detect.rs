@@ -1,8 +1,7 @@
 //! Events in, signals out: windows and sequences for each subject.
 //!
 //! Pure: no I/O, and the time is handed in. The same event counts once however often it is
-//! delivered, in whatever order; windows are bounded, and a [`Detector`] can be written out
-//! and read back. What a signal leads to is the caller's decision.
+//! delivered, in whatever order; windows are bounded, and filled again from the evidence log. What a signal leads to is the caller's decision.
 //!
 //! A signal is given when the evidence supports more than was said before: a new episode, a
 //! higher stage, an approval seen, a newer entry. Equal or weaker evidence stays silent.
@@ -23,8 +22,8 @@ use crate::model::alert::{Alert, AlertKind, Proof, Report};
 use crate::model::event::Event;
 use crate::model::time::{Span, Time};
 
-pub(crate) use backtest::{Table, backtest};
-pub(crate) use signal::{About, FactorSeen, Open, Signal};
+pub(crate) use backtest::backtest;
+pub(crate) use signal::{About, Open, Signal};
 use window::{Mark, Raised, Window};
 
 /// Subjects that are kept in memory at most; the longest idle ones go first.
@@ -105,15 +104,6 @@ impl Detector {
         let mut signals = around(window, alert.time, about);
         signals.retain(|signal| signal.stage > alert.stage);
         signals
-    }
-
-    /// Writes the windows out, to be [restored](Self::restore) after a restart.
-    pub(crate) fn snapshot(&self) -> Result<Vec<u8>, serde_json::Error> {
-        serde_json::to_vec(self)
-    }
-
-    pub(crate) fn restore(snapshot: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(snapshot)
     }
 
     fn window(&mut self, key: &str, now: Time) -> &mut Window {

@@ -23,12 +23,12 @@ use serde_json::Value;
 
 use crate::model::time::Time;
 
-pub(crate) use auth::{Auth, Encoding};
+pub(crate) use auth::Auth;
 pub(crate) use kind::Kind;
 pub(crate) use okta::challenge as okta_challenge;
 pub(crate) use parsed::{Parsed, Record};
 pub(crate) use problem::Problem;
-pub(crate) use verify::{BadSecret, Verified, Verifier};
+pub(crate) use verify::{Verified, Verifier};
 
 /// Understands a plain (inflated) body as records of one kind.
 ///

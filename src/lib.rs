@@ -1,5 +1,4 @@
 //! Quell: the automated response to MFA fatigue.
-#![allow(dead_code, unused_imports, reason = "rooms are being built; removed when they are joined")]
 
 pub(crate) mod app;
 pub(crate) mod approval;

@@ -39,7 +39,6 @@ use crate::model::time::Time;
 use ceremony::Ceremonies;
 pub(crate) use ceremony::{Begun, LIFETIME};
 pub(crate) use decide::{Wish, eligible, tick};
-pub(crate) use enrol::Invitation;
 pub(crate) use roles::{Act, may};
 pub(crate) use session::Session;
 use session::Sessions;

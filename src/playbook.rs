@@ -30,8 +30,7 @@ mod tests;
 mod unquoted;
 
 pub(crate) use check::{Checked, check};
-pub(crate) use digest::{canonical, digest};
 pub(crate) use graph::graph;
 pub(crate) use schema::schema;
 pub(crate) use shipped::{SHIPPED, SHIPPED_TRIALS};
-pub(crate) use skeleton::{UnfitName, skeleton};
+pub(crate) use skeleton::skeleton;

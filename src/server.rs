@@ -34,9 +34,8 @@ use tower_http::timeout::RequestBodyDeadlineLayer;
 
 pub(crate) use metrics::Metrics;
 pub(crate) use playbooks::diff;
-pub(crate) use problem::{Kind as ProblemKind, Problem, slugs};
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};
-pub(crate) use token::{LONGEST, Minted, Scope, hash as token_hash, mint};
+pub(crate) use token::{LONGEST, Scope, mint};
 
 /// How long a body may take to arrive, all told.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);

@@ -5,4 +5,4 @@
 
 mod log;
 
-pub(crate) use log::{BadFilter, start};
+pub(crate) use log::start;

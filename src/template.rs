@@ -5,8 +5,8 @@
 //!   exactly one `{{ expression }}` keeps the expression's type.
 //! * [`names()`] says which names an expression mentions, and where.
 //!
-//! Values are built as values: nothing is pasted into JSON. Text that has to go
-//! into a URL path or a chat message passes through [`escape`] there.
+//! Values are built as values: nothing is pasted into JSON; who writes text into a URL or a
+//! page escapes it there.
 //! Only `{{ }}` is special; statements (`{% %}`) are refused, so there are no
 //! loops, and fuel ends whatever else would not end.
 //!
@@ -14,14 +14,15 @@
 
 mod engine;
 mod error;
-pub(crate) mod escape;
 mod filters;
 mod names;
 mod pieces;
 mod render;
 
 pub(crate) use engine::{Context, check, evaluate, holds, known};
-pub(crate) use error::{TemplateError, Trouble};
+pub(crate) use error::TemplateError;
+#[cfg(test)]
+pub(crate) use error::Trouble;
 pub(crate) use names::{Compared, Mention, Role, compared, names};
 pub(crate) use pieces::{Piece, pieces, sole_expression};
-pub(crate) use render::{render, render_text};
+pub(crate) use render::render;

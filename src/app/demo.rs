@@ -25,7 +25,6 @@ use crate::lab::world::System;
 use crate::model::approval::{ApprovalState, Decision};
 use crate::model::id::{ApprovalId, IncidentId};
 use crate::model::incident::IncidentStatus;
-use crate::model::run::Purpose;
 use crate::model::time::Time;
 use crate::people::People;
 use crate::people::soft::SoftPerson;
@@ -236,13 +235,6 @@ impl Demo {
             self.told = commit.seq;
         }
         Ok(())
-    }
-
-    /// How many restore runs there were: for the proof's own tests.
-    pub(crate) fn restores(&self) -> usize {
-        self.running
-            .engine
-            .read(|core| core.state.runs.values().filter(|r| r.purpose == Purpose::Restore).count())
     }
 }
 

@@ -23,8 +23,6 @@ pub(crate) struct Question<'a> {
     pub(crate) subject_privileged: bool,
     /// The playbook itself asks for approval.
     pub(crate) playbook_asks: bool,
-    /// A person's decision started the run (restore by decision, contain-now by a person).
-    pub(crate) decided: bool,
     /// A hold that runs out on a clean account.
     pub(crate) clean_expiry: bool,
 }
@@ -154,7 +152,6 @@ mod tests {
             account: None,
             subject_privileged: false,
             playbook_asks: false,
-            decided: false,
             clean_expiry: false,
         }
     }

@@ -2,11 +2,15 @@
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::client::{Client, ServerArgs, block_on};
 use super::output::Output;
 use super::{Format, Verdict, table};
+use crate::model::entry::{Entry, PersonEnrolled};
+use crate::model::id::PersonId;
+use crate::people::offline::verify_decided;
 use crate::store::verify;
 
 #[derive(Debug, Subcommand)]
@@ -29,11 +33,39 @@ pub(super) enum Command {
     },
 }
 
+/// Every decision is checked again, offline, against the passkey that its person had then.
+#[derive(Default)]
+pub(super) struct Decisions {
+    people: BTreeMap<PersonId, PersonEnrolled>,
+}
+
+impl Decisions {
+    pub(super) fn check(mut self) -> impl FnMut(&Entry) -> Result<(), String> {
+        move |entry| match entry {
+            Entry::PersonEnrolled(person) => {
+                self.people.insert(person.person, (**person).clone());
+                Ok(())
+            }
+            Entry::ApprovalDecided(decided) => {
+                let about = |why: String| format!("the decision on {}: {why}", decided.approval);
+                let person = self
+                    .people
+                    .get(&decided.by)
+                    .ok_or_else(|| about("its person was never enrolled".to_owned()))?;
+                verify_decided(decided, person).map_err(|invalid| about(invalid.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
     match command {
         Command::Verify { folder, key, format } => {
-            let report = verify::audit(folder, key.as_deref())
-                .with_context(|| format!("could not read the journal in `{}`", folder.display()))?;
+            let report = verify::audit(folder, key.as_deref(), &mut Decisions::default().check())
+                .with_context(|| {
+                format!("could not read the journal in `{}`", folder.display())
+            })?;
             table::one(&serde_json::to_value(&report)?, *format, output)?;
             Ok(if report.first_bad.is_none() { Verdict::Fine } else { Verdict::Problems })
         }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::output::Output;
 use super::table::columns;
@@ -43,7 +43,7 @@ pub(super) fn run(command: Command, output: &mut Output) -> anyhow::Result<Verdi
     match command {
         Command::List { format } => list(format, output),
         Command::Show { name, format } => show(&name, format, output),
-        Command::Check { dir, format } => check(dir, format, output),
+        Command::Check { dir, format } => check(dir.as_deref(), format, output),
         Command::Schema => {
             let all: serde_json::Map<String, Value> =
                 schemas().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
@@ -118,8 +118,8 @@ fn word<T: serde::Serialize>(value: &T) -> String {
         .unwrap_or_default()
 }
 
-fn check(dir: Option<PathBuf>, format: Format, output: &mut Output) -> anyhow::Result<Verdict> {
-    let catalogue = match &dir {
+fn check(dir: Option<&Path>, format: Format, output: &mut Output) -> anyhow::Result<Verdict> {
+    let catalogue = match dir {
         Some(dir) => Catalogue::with_folder(dir),
         None => Catalogue::builtin(),
     };

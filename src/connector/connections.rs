@@ -13,7 +13,7 @@ use super::options::{Options, Targets};
 use super::outbound::{Dial, Guard, Transport};
 use super::pace::Pace;
 use super::resolve::Asked;
-use crate::model::action::{ActionSpec, Signatures, Target, Unavailable, ValueType};
+use crate::model::action::{ActionSpec, Signatures, Target, Unavailable};
 use crate::model::id::{Capability, ConnectionId};
 use crate::model::time::Time;
 use crate::secret::{Scrubber, Sources};
@@ -83,10 +83,6 @@ impl Connections {
         self.list.iter().find(|connection| connection.id == *id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
-        self.list.iter()
-    }
-
     pub(crate) fn described(&self, connection: &Connection) -> Option<&Described> {
         self.catalogue.connectors.get(&connection.options.connector)
     }
@@ -135,16 +131,6 @@ impl Connections {
         }
         let (_, action) = self.catalogue.action(name)?;
         Some(Capability::new(action.implements.clone().unwrap_or_else(|| name.to_owned())))
-    }
-
-    /// The name of the input that takes the account or factor, if there is one.
-    pub(crate) fn item_input(&self, name: &str) -> Option<String> {
-        let own = self.catalogue.action(name).map(|(_, action)| &action.inputs);
-        let inputs = own.or_else(|| self.catalogue.capabilities.get(name).map(|c| &c.inputs))?;
-        let item = inputs
-            .iter()
-            .find(|(_, input)| matches!(input.kind, ValueType::Account | ValueType::Factor));
-        item.map(|(name, _)| name.clone())
     }
 
     /// How many calls a connection may have under way at once.

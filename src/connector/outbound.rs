@@ -65,21 +65,3 @@ pub(crate) fn dial() -> Dial {
         Ok(transport)
     })
 }
-
-/// Gets a document from a fixed, configured address: key sets, discovery documents.
-pub(crate) async fn fetch(
-    transport: &dyn Transport,
-    url: &str,
-    limits: Limits,
-) -> Result<Bytes, TransportError> {
-    let request = http::Request::get(url)
-        .header(http::header::ACCEPT, "application/json")
-        .body(Bytes::new())
-        .map_err(|e| TransportError::NotSent(e.to_string()))?;
-    let response = transport.send(request, limits).await?;
-    if response.status() == http::StatusCode::OK {
-        Ok(response.into_body())
-    } else {
-        Err(TransportError::Unknown(format!("HTTP {}", response.status().as_u16())))
-    }
-}

@@ -319,15 +319,3 @@ fn late_evidence_is_marked_and_future_evidence_refused() {
         assert!(Detector::default().observe("ana", &event, &about).is_empty());
     }
 }
-
-#[test]
-fn a_restored_detector_goes_on_where_it_stopped() {
-    let mut detector = Detector::default();
-    let events = burst(5);
-    run(&mut detector, &events[..4], false);
-
-    let mut restored = Detector::restore(&detector.snapshot().unwrap()).unwrap();
-
-    let told = run(&mut restored, &events, false);
-    assert_eq!(told.iter().map(|signal| signal.stage).collect::<Vec<_>>(), [Stage::Suspected]);
-}

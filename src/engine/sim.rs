@@ -13,8 +13,8 @@ mod world;
 use async_trait::async_trait;
 use chrono::{TimeDelta, TimeZone, Utc};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use super::driver::{Engine, Ports};
 use super::ingest::{Answer, Fact, Incoming};
@@ -25,7 +25,7 @@ use crate::model::alert::{Alert, AlertKind};
 use crate::model::approval::{Decision, Signed, Statement, StatementItem};
 use crate::model::entry::{DeploymentCreated, Entry, PersonEnrolled, PlanPublished};
 use crate::model::event::AccountName;
-use crate::model::id::{AlertId, ApprovalId, DeploymentId, PersonId, PlanDigest};
+use crate::model::id::{AlertId, DeploymentId, PersonId, PlanDigest};
 use crate::model::incident::{Incident, MayCause, Stage};
 use crate::model::plan::{Does, Mode, OnError, Plan, PlanStep, Trigger};
 use crate::model::run::{Run, RunStatus};
@@ -410,11 +410,4 @@ pub(super) fn ended(run: &Run) -> bool {
 
 pub(super) fn ended_well(run: &Run) -> bool {
     run.status == RunStatus::Succeeded
-}
-
-/// Something that tests of several files want to hold still.
-pub(super) type Shared<T> = Arc<Mutex<T>>;
-
-pub(super) fn question_of(sim: &Sim) -> Option<ApprovalId> {
-    sim.pending().map(|a| a.id)
 }

@@ -57,15 +57,6 @@ impl Kind {
         MayCause::Revoke
     }
 
-    /// Whether the vendor itself signs what it sends. Where not, it is corroborated in the
-    /// provider's own log before anything that locks a person out.
-    pub(crate) fn signed_by_sender(self) -> bool {
-        match self {
-            Self::Events | Self::Alerts | Self::Reports => true,
-            Self::Okta | Self::Entra | Self::PingId => false,
-        }
-    }
-
     /// Paths under which an object holds an array of records.
     pub(super) fn wrappers(self) -> &'static [&'static [&'static str]] {
         match self {

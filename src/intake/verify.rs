@@ -101,10 +101,6 @@ impl Verifier {
         Ok(Self { auth, keys })
     }
 
-    pub(crate) fn auth(&self) -> &Auth {
-        &self.auth
-    }
-
     /// Authenticates the raw body, inflates it and names the delivery.
     pub(crate) fn verify(
         &self,

@@ -72,6 +72,7 @@ impl Oracle {
         own.peek().is_some() && own.all(|account| !account.open(QUARANTINE))
     }
 
+    #[cfg(test)]
     /// Somebody opened an account of this person again, at any time.
     pub(crate) fn was_unblocked(&self, login: &str) -> bool {
         self.effects(login).any(|effect| effect == "unblocked")
@@ -87,10 +88,12 @@ impl Oracle {
         self.of(login).flat_map(|a| &a.now().factors).filter(|f| f.hostile).count()
     }
 
+    #[cfg(test)]
     pub(crate) fn tickets_with(&self, correlation_id: &str) -> usize {
         self.tickets.iter().filter(|t| t.correlation_id == correlation_id).count()
     }
 
+    #[cfg(test)]
     /// How often an operation was called, whatever came of it.
     pub(crate) fn count(&self, system: System, operation: &str) -> usize {
         self.calls.iter().filter(|c| c.system == system && c.operation == operation).count()

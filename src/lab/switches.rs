@@ -37,6 +37,7 @@ impl Lab {
         self.world().lag.insert(system, lag);
     }
 
+    #[cfg(test)]
     /// Every access token stops working at once.
     pub(crate) fn revoke_tokens(&self) {
         self.world().tokens.clear();

@@ -70,13 +70,6 @@ impl Tenant {
         tenant
     }
 
-    /// Adds one person.
-    #[must_use]
-    pub(crate) fn with(mut self, person: Person) -> Self {
-        self.people.push(person);
-        self
-    }
-
     /// Adds `count` ordinary people, `person-0001@lab.example` and so on.
     #[must_use]
     pub(crate) fn crowd(mut self, count: usize) -> Self {

@@ -78,6 +78,7 @@ macro_rules! text_id {
             pub(crate) fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
+            #[allow(dead_code, reason = "one set of methods for every text id")]
             pub(crate) fn as_str(&self) -> &str {
                 &self.0
             }
@@ -108,8 +109,6 @@ text_id! {
     SourceId;
     /// The name of a `[connections.NAME]` section: one configured, credentialed system.
     ConnectionId;
-    /// The folder name of a connector, such as `entra-id`.
-    ConnectorId;
     /// `connector/action`, such as `entra-id/revoke-sessions`.
     ActionId;
     /// A provider-neutral operation, such as `identity.revoke_sessions`.

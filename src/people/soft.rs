@@ -43,6 +43,7 @@ pub(crate) fn made(
 /// A person whose passkey is in this process.
 pub(crate) struct SoftPerson {
     pub(crate) id: PersonId,
+    #[cfg(test)]
     pub(crate) name: String,
     origin: Url,
     key: SoftPasskey,
@@ -60,7 +61,13 @@ impl SoftPerson {
         let origin = people.origin().clone();
         let (key, answer) = made(&origin, begun.options)?;
         let id = people.enrol_finish(ticket.reveal(), &begun.ceremony, &answer).await?;
-        Ok(Self { id, name: name.to_owned(), origin, key })
+        Ok(Self {
+            id,
+            #[cfg(test)]
+            name: name.to_owned(),
+            origin,
+            key,
+        })
     }
 
     /// Answers a challenge, as a browser at `origin` would.
@@ -83,6 +90,7 @@ impl SoftPerson {
         self.answer_at(&origin, options)
     }
 
+    #[cfg(test)]
     /// Signs in; returns the session's secret.
     pub(crate) fn sign_in(&mut self, people: &People) -> Result<String, SoftError> {
         let begun = people.sign_in_begin(Some(&self.name))?;

@@ -68,7 +68,6 @@ pub(crate) struct Step {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Approval {
-    pub(crate) at: Range<usize>,
     pub(crate) timeout: Option<Placed<Span>>,
     pub(crate) on_timeout: Option<Placed<OnTimeout>>,
 }
@@ -77,10 +76,6 @@ impl Draft {
     /// The step of that id and its place in the order.
     pub(crate) fn step(&self, id: &str) -> Option<(usize, &Step)> {
         self.steps.iter().enumerate().find(|(_, step)| step.name() == Some(id))
-    }
-
-    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().filter_map(Step::name)
     }
 
     pub(crate) fn error(

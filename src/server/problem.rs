@@ -23,6 +23,7 @@ macro_rules! kinds {
         pub(crate) enum Kind { $($name),* }
 
         impl Kind {
+            #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$name),*];
 
             fn parts(self) -> (&'static str, u16, &'static str) {
@@ -54,12 +55,14 @@ kinds! {
 }
 
 /// Every problem type, with its status: the server's own and those of deliveries.
+#[cfg(test)]
 pub(crate) fn slugs() -> Vec<(&'static str, u16)> {
     let own = Kind::ALL.iter().map(|kind| (kind.parts().0, kind.parts().1));
     own.chain(DELIVERY.iter().copied()).collect()
 }
 
 /// The types of `intake::Problem`; held against it by a test.
+#[cfg(test)]
 const DELIVERY: &[(&str, u16)] = &[
     ("wrong-signature", 401),
     ("stale-timestamp", 401),

@@ -38,6 +38,7 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 5] =
         [Self::Ingest, Self::Read, Self::Contain, Self::Author, Self::Admin];
 

@@ -59,6 +59,7 @@ impl DiskStore {
     }
 
     /// The checkpoints' public key, base64.
+    #[cfg(test)]
     pub(crate) fn key(&self) -> String {
         self.key.public()
     }

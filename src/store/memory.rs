@@ -3,6 +3,11 @@
 //! A commit becomes durable when its future is polled, or when the simulation says so. A
 //! crash keeps the durable prefix and nothing else of the journal.
 
+#![expect(
+    dead_code,
+    reason = "controls of the fault simulations; a trial uses only what any store does"
+)]
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Bound;

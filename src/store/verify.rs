@@ -50,13 +50,20 @@ pub(crate) struct AuditReport {
     pub(crate) first_bad: Option<BadEntry>,
 }
 
+/// What else an entry must hold, such as a decision's signature.
+pub(crate) type Also<'a> = &'a mut dyn FnMut(&Entry) -> Result<(), String>;
+
 /// Walks the journal of the folder at `path`. Without a `key`, the journal's own is believed.
 /// Blocks.
-pub(crate) fn audit(path: &Path, key: Option<&str>) -> Result<AuditReport, StoreError> {
+pub(crate) fn audit(
+    path: &Path,
+    key: Option<&str>,
+    also: Also<'_>,
+) -> Result<AuditReport, StoreError> {
     let medium = RealMedium::new(&path.join("journal"));
     let mut audit = Audit::default();
     audit.report.key = key.map(str::to_owned);
-    let scanned = scan(&medium, &mut |place, raw, checked| audit.line(place, raw, checked));
+    let scanned = scan(&medium, &mut |place, raw, checked| audit.line(place, raw, checked, also));
     let mut report = audit.report;
     if let Some(head) = audit.recent.pop_back() {
         report.head = head.seq;
@@ -80,14 +87,21 @@ struct Audit {
 }
 
 impl Audit {
-    fn line(&mut self, place: &Place, raw: &Raw, checked: &Checked) {
+    fn line(&mut self, place: &Place, raw: &Raw, checked: &Checked, also: Also<'_>) {
         if self.segment != place.segment {
             self.segment.clone_from(&place.segment);
             self.report.segments += 1;
         }
         self.report.lines += 1;
         match parse(&raw.bytes) {
-            Ok(commit) => self.entries(place, &commit),
+            Ok(commit) => {
+                self.entries(place, &commit);
+                for entry in &commit.entries {
+                    if let Err(why) = also(entry) {
+                        self.bad(place, why);
+                    }
+                }
+            }
             Err(bad) => self.bad(place, bad.to_string()),
         }
         self.recent.push_back(Head { seq: checked.seq, hash: checked.hash.clone() });

@@ -1,5 +1,14 @@
 //! What Quell does, seen from outside: one binary for all integration tests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    missing_docs,
+    reason = "helpers of tests: a failure is the message, and tables are printed"
+)]
+
 mod crash;
 mod golden;
 mod layers;

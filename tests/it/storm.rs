@@ -11,7 +11,7 @@ const BREACHED: usize = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storm_of_alerts_makes_one_incident_and_one_run_a_person() {
-    let mut world = World::new(PEOPLE, "[policy]\nmode = \"auto\"\n").await;
+    let mut world = World::new(PEOPLE, "[policy]\nmode = \"auto\"\n");
     let posted = futures::stream::iter(0..ALERTS)
         .map(|n| {
             let mut body = alert(n % PEOPLE + 1, "suspected");

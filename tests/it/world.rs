@@ -11,7 +11,7 @@ use std::time::Duration;
 pub const SECRET: &str = "ingest-secret-of-the-test-deployment";
 
 /// How long anything may take before a test gives up. Far beyond what it does take.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 
 pub struct World {
     pub folder: tempfile::TempDir,
@@ -27,7 +27,7 @@ pub struct World {
 
 impl World {
     /// A lab with `people` more inhabitants, and a served lab deployment with `settings` added.
-    pub async fn new(people: usize, settings: &str) -> Self {
+    pub fn new(people: usize, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lab_config = folder.path().join("lab.toml");
         let mut lab = quell(folder.path())

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::model::time::{Time, rfc3339};
 
-/// Real `PingID` records from splunk/attack_data (Apache-2.0); provenance in `tests/fixtures/NOTICE.md`.
+/// Real `PingID` records from `splunk/attack_data` (Apache-2.0); provenance in `tests/fixtures/NOTICE.md`.
 const LOG: &str = include_str!("../../../tests/fixtures/open/pingid/pingid-bursts-AB.log");
 /// The last record of the second burst. What follows in the file was moved in from other days.
 const LAST: &str = "2023-05-10T14:45:23.999Z";

@@ -49,11 +49,11 @@ pub(crate) enum Act {
     /// Prompts arrive, and perhaps an approval from the same address.
     Burst(Burst),
     /// The attacker signs in and enrols a factor, and the provider's log says so.
-    HostileFactor(bool),
+    HostileFactor(Yes),
     Pass(Span),
     Decide(Answer),
     /// Somebody asks for the way back.
-    Restore(bool),
+    Restore(Yes),
     Fault(Switch),
     Expect(Box<Expect>),
 }
@@ -85,6 +85,19 @@ pub(crate) struct Burst {
     pub(crate) outcome: EventOutcome,
     #[serde(default)]
     pub(crate) then_approved: bool,
+}
+
+/// Acts without a choice are written `restore: true`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "bool")]
+pub(crate) struct Yes;
+
+impl TryFrom<bool> for Yes {
+    type Error = &'static str;
+
+    fn try_from(yes: bool) -> Result<Self, Self::Error> {
+        if yes { Ok(Self) } else { Err("leave it out instead of saying `false`") }
+    }
 }
 
 /// What the person on call says.

@@ -270,77 +270,52 @@ impl<'t> Stage<'t> {
     }
 
     fn check(&self, expect: &Expect) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = self.check_quell(expect);
+        found.extend(self.check_lab(expect));
+        found
+    }
+
+    /// What Quell says of the newest incident and its newest run.
+    fn check_quell(&self, expect: &Expect) -> Vec<String> {
         let (run, incident, asked) = self.engine.read(|core| {
-            let asked: Option<BTreeSet<String>> = core
-                .state
-                .approvals
-                .values()
-                .find(|a| a.state == ApprovalState::Pending)
-                .map(|a| a.items.iter().map(|i| i.cell.step.step().to_owned()).collect());
+            let open = core.state.approvals.values().find(|a| a.state == ApprovalState::Pending);
+            let asked: BTreeSet<String> =
+                open.iter().flat_map(|a| &a.items).map(|i| i.cell.step.step().to_owned()).collect();
             let run = core.state.runs.values().next_back().cloned();
-            (run, core.state.incidents.values().next_back().cloned(), asked.unwrap_or_default())
+            (run, core.state.incidents.values().next_back().cloned(), asked)
         });
-        let mut same = |what: &str, got: String, want: Option<String>| {
-            if let Some(want) = want.filter(|want| *want != got) {
-                found.push(format!("{what} is {got}, not {want}"));
-            }
-        };
-        let words = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-        same(
-            "run",
-            words(run.as_ref().map(|r| format!("{:?}", r.status))),
-            expect.run.map(|s| format!("{s:?}")),
-        );
-        same(
-            "waiting_on",
-            words(run.as_ref().and_then(|r| r.waiting_on).map(|w| format!("{w:?}"))),
-            expect.waiting_on.map(|w| format!("{w:?}")),
-        );
-        same(
-            "incident",
-            words(incident.as_ref().map(|i| format!("{:?}", i.status))),
-            expect.incident.map(|s| format!("{s:?}")),
-        );
-        same(
-            "stage",
-            words(incident.as_ref().map(|i| format!("{:?}", i.stage))),
-            expect.stage.map(|s| format!("{s:?}")),
-        );
+        let mut found = Vec::new();
+        differs(&mut found, "run", run.as_ref().map(|r| r.status), expect.run);
+        let waiting_on = run.as_ref().and_then(|r| r.waiting_on);
+        differs(&mut found, "waiting_on", waiting_on, expect.waiting_on);
+        differs(&mut found, "incident", incident.as_ref().map(|i| i.status), expect.incident);
+        differs(&mut found, "stage", incident.as_ref().map(|i| i.stage), expect.stage);
         let want: Option<BTreeSet<String>> =
             expect.asked.as_ref().map(|a| a.iter().cloned().collect());
-        same("asked", format!("{asked:?}"), want.map(|w| format!("{w:?}")));
-        let oracle = self.lab.oracle();
-        let person = &self.trial.person;
-        same(
-            "blocked",
-            oracle.is_blocked(person).to_string(),
-            expect.blocked.map(|b| b.to_string()),
-        );
-        same("tickets", oracle.tickets.len().to_string(), expect.tickets.map(|n| n.to_string()));
-        same(
-            "hostile_sessions",
-            oracle.hostile_sessions(person).to_string(),
-            expect.hostile_sessions.map(|n| n.to_string()),
-        );
-        same(
-            "hostile_factors",
-            oracle.hostile_factors(person).to_string(),
-            expect.hostile_factors.map(|n| n.to_string()),
-        );
-        for (effect, times) in &expect.effects {
-            same(
-                &format!("effect `{effect}`"),
-                oracle.times(person, effect).to_string(),
-                Some(times.to_string()),
-            );
-        }
+        differs(&mut found, "asked", Some(asked), want);
         for (step, conclusion) in &expect.steps {
             let want = format!("{conclusion:?}");
             let all = run.as_ref().map(|r| ends(r, step)).unwrap_or_default();
             if all.is_empty() || all.iter().any(|got| *got != want) {
                 found.push(format!("step `{step}` ended {all:?}, not {want}"));
             }
+        }
+        found
+    }
+
+    /// What the lab knows of the person.
+    fn check_lab(&self, expect: &Expect) -> Vec<String> {
+        let (oracle, person) = (self.lab.oracle(), &self.trial.person);
+        let mut found = Vec::new();
+        differs(&mut found, "blocked", Some(oracle.is_blocked(person)), expect.blocked);
+        differs(&mut found, "tickets", Some(oracle.tickets.len()), expect.tickets);
+        let sessions = oracle.hostile_sessions(person);
+        differs(&mut found, "hostile_sessions", Some(sessions), expect.hostile_sessions);
+        let factors = oracle.hostile_factors(person);
+        differs(&mut found, "hostile_factors", Some(factors), expect.hostile_factors);
+        for (effect, times) in &expect.effects {
+            let seen = oracle.times(person, effect);
+            differs(&mut found, &format!("effect `{effect}`"), Some(seen), Some(*times));
         }
         found
     }
@@ -355,14 +330,27 @@ impl<'t> Stage<'t> {
                 if known.when.is_some() {
                     let skipped = cell.capability.is_none() && cell.key.item.is_empty();
                     if skipped {
-                        seen.not_held.insert(step.clone())
+                        seen.not_held.insert(step.clone());
                     } else {
-                        seen.held.insert(step.clone())
-                    };
+                        seen.held.insert(step.clone());
+                    }
                 }
                 seen.ends.push((step, conclusion.name().to_owned()));
             }
         });
+    }
+}
+
+/// Notes what is not as wanted; what is not wanted does not matter.
+#[expect(clippy::needless_pass_by_value, reason = "the callers' values are made for this call")]
+fn differs<T: PartialEq + std::fmt::Debug>(
+    found: &mut Vec<String>,
+    what: &str,
+    got: Option<T>,
+    want: Option<T>,
+) {
+    if want.is_some() && got != want {
+        found.push(format!("{what} is {got:?}, not {want:?}"));
     }
 }
 
@@ -386,7 +374,7 @@ fn reach(lab: &Lab, clock: VirtualClock) -> Result<Arc<Reach>, String> {
     let ports = connections::Ports {
         clock: Arc::new(move || clock.now()),
         entropy: Arc::new(|bytes: &mut [u8]| {
-            crate::engine::ports::Entropy::fill(&SystemEntropy, bytes)
+            crate::engine::ports::Entropy::fill(&SystemEntropy, bytes);
         }),
         sources: Sources::lab(),
         scrubber: Scrubber::default(),

@@ -82,7 +82,6 @@ impl<'a, 'v> Pass<'a, 'v> {
             return false;
         }
         match expand(self.view, round, step, &self.context) {
-            Expansion::NotYet => false,
             Expansion::NeedsAccounts => self.look_up(),
             Expansion::Skipped(key, reason) => {
                 self.conclude_unless(&key, Conclusion::Skipped, reason)

@@ -18,8 +18,7 @@ pub(super) struct Sketch {
 
 /// What a step comes to in a round.
 pub(super) enum Expansion {
-    /// It uses outputs of a step that has not concluded, or accounts that are not read yet.
-    NotYet,
+    /// It is over accounts that are not read yet.
     NeedsAccounts,
     /// Its `when` is false.
     Skipped(CellKey, String),

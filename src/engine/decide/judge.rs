@@ -280,7 +280,6 @@ impl Pass<'_, '_> {
             account,
             subject_privileged: subject.is_some_and(crate::model::subject::Subject::privileged),
             playbook_asks: ready.step.approval.is_some(),
-            decided: self.view.run.decided_by.is_some(),
             clean_expiry: self.view.run.purpose == Purpose::Restore
                 && self.view.run.started_by.as_deref()
                     == Some(crate::engine::restore::CLEAN_EXPIRY),

@@ -154,10 +154,6 @@ impl Desk {
         }
         depths
     }
-
-    pub(crate) fn depth(&self) -> usize {
-        self.lanes.values().map(|l| l.waiting.len()).sum()
-    }
 }
 
 impl Busy for Desk {

@@ -39,14 +39,7 @@ impl State {
             }
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
-            Entry::AlertRaised { incident, alert, .. } => self.with_incident(*incident, |i| {
-                i.counts.alerts += 1;
-                i.alert = Some(alert.clone());
-            }),
-            Entry::ReportReceived { incident, report, .. } => self.with_incident(*incident, |i| {
-                i.counts.reports += 1;
-                i.report = Some(report.clone());
-            }),
+            Entry::AlertRaised { .. } | Entry::ReportReceived { .. } => self.told(entry),
             Entry::SubjectCreated { subject } => self.subject_created(subject),
             Entry::SubjectResolved { subject, name, accounts, aliases } => {
                 self.subject_resolved(at, *subject, name, accounts, aliases);
@@ -114,6 +107,21 @@ impl State {
                 self.deliveries.remove(&old);
                 self.touch(RowKey::Delivery(old));
             }
+        }
+    }
+
+    /// Somebody told of the incident; the newest is what expressions see.
+    fn told(&mut self, entry: &Entry) {
+        match entry {
+            Entry::AlertRaised { incident, alert, .. } => self.with_incident(*incident, |i| {
+                i.counts.alerts += 1;
+                i.alert = Some(alert.clone());
+            }),
+            Entry::ReportReceived { incident, report, .. } => self.with_incident(*incident, |i| {
+                i.counts.reports += 1;
+                i.report = Some(report.clone());
+            }),
+            _ => {}
         }
     }
 

@@ -73,11 +73,6 @@ impl State {
         changed.into_iter().map(|key| (key.text(), self.row(&key))).collect()
     }
 
-    /// Whether rows wait to be written.
-    pub(crate) fn has_changes(&self) -> bool {
-        !self.changed.is_empty()
-    }
-
     fn row(&self, key: &RowKey) -> Option<Bytes> {
         match key {
             RowKey::Deployment => json(self.deployment.as_ref()),

@@ -77,7 +77,7 @@ impl Bench {
         let spec = self.connections.resolve(capability, &connection, Some(&target)).unwrap();
         let mut inputs: std::collections::BTreeMap<String, Value> =
             serde_json::from_value(more).unwrap();
-        let item = self.connections.item_input(capability).unwrap();
+        let item = self.connections.signatures()[capability].item_input().unwrap().0.to_owned();
         inputs.entry(item).or_insert_with(|| account.clone());
         Call { connection, action: spec.id, inputs, key: "key-0123456789abcdef".into() }
     }

@@ -92,7 +92,7 @@ impl Reader<'_> {
     fn approval(&mut self, entry: &Entry) -> Option<Approval> {
         let entries = self.map(&entry.value, "`approval`")?;
         let at = entry.key_at.clone();
-        let mut approval = Approval { at: at.clone(), timeout: None, on_timeout: None };
+        let mut approval = Approval { timeout: None, on_timeout: None };
         for inner in entries {
             match inner.key.as_str() {
                 "timeout" => approval.timeout = self.span(inner),
