@@ -43,9 +43,10 @@ pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates) -> axum::Router +
 /// The console at the configured address.
 pub(crate) fn console(config: &Config) -> Console {
     let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
-    Box::new(move |engine, _| match People::new(engine.clone(), &public_url) {
+    Box::new(move |engine, candidates| match People::new(engine.clone(), &public_url) {
         Ok(people) => {
-            console::router(ConsoleState { engine: engine.clone(), people, public_url, lab })
+            let (engine, candidates) = (engine.clone(), candidates.clone());
+            console::router(ConsoleState { engine, people, public_url, lab, candidates })
         }
         Err(problem) => {
             tracing::error!("There is no console: {problem}");

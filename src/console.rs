@@ -18,6 +18,8 @@ mod incident;
 mod lists;
 mod me;
 mod now;
+mod persons;
+mod playbooks;
 mod problem;
 mod show;
 mod sign_in;
@@ -37,6 +39,7 @@ use webauthn_rs::prelude::Url;
 
 use crate::engine::driver::Engine;
 use crate::people::People;
+use crate::server::Candidates;
 
 /// More than any form or passkey's answer here.
 const BODY_MAX: usize = 64 * 1024;
@@ -52,6 +55,8 @@ pub(crate) struct ConsoleState {
     pub(crate) public_url: Url,
     /// A lab deployment says so on every page.
     pub(crate) lab: bool,
+    /// Playbooks that wait for a person to publish them.
+    pub(crate) candidates: Candidates,
 }
 
 impl ConsoleState {
@@ -90,6 +95,9 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/enrol/{ticket}", get(enrol::page))
         .route("/enrol/{ticket}/begin", post(enrol::begin))
         .route("/enrol/{ticket}/finish", post(enrol::finish))
+        .route("/playbooks", get(playbooks::page))
+        .route("/playbooks/{name}/publish", post(playbooks::publish))
+        .route("/people", get(persons::page).post(persons::invite))
         .route("/me", get(me::page))
         .route("/me/sessions/{id}/end", post(me::end))
         .route("/stream", get(stream::stream))

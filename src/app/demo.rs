@@ -119,9 +119,7 @@ impl Demo {
         incident: IncidentId,
         say: Say<'_>,
     ) -> anyhow::Result<()> {
-        say(
-            "restore requested; it needs a person's decision like everything that opens an account",
-        )?;
+        say("restore requested; opening the account again needs a person's decision")?;
         let run = self.running.engine.request_restore(incident, "demo").await?;
         self.story(say, |_| false).await?;
         let mut person = SoftPerson::enrol(&self.people, "rami.oncall", &["approver"]).await?;

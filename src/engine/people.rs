@@ -20,7 +20,7 @@ use crate::model::id::{
 use crate::model::incident::{Incident, MayCause, Stage};
 use crate::model::plan::{Plan, Trigger};
 use crate::model::run::{CellKey, CellState, Conclusion, Purpose, StepIs};
-use crate::model::subject::AccountKey;
+use crate::model::subject::{AccountKey, Alias, Subject};
 
 /// Why something that a person asked for was not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -156,6 +156,30 @@ impl Engine {
         });
         written.await?;
         result
+    }
+
+    /// The subject behind a sign-in name; somebody whom no record has named yet is made one, so that
+    /// containing by hand does not wait for evidence.
+    pub(crate) async fn subject_named(&self, login: &str) -> Result<SubjectId, StoreError> {
+        self.commit(|tx| {
+            let alias = Alias::login(login);
+            if let Some(known) = tx.core.state.subject_by_alias(&alias) {
+                return known.id;
+            }
+            let id = SubjectId::mint(tx.at, self.ports().entropy.id());
+            let subject = Subject {
+                id,
+                name: login.to_owned(),
+                aliases: vec![alias],
+                accounts: Vec::new(),
+                resolved_at: None,
+                merged_into: None,
+                connections: self.ports().catalogue.connections_for("identity.revoke_sessions"),
+            };
+            tx.push(Entry::SubjectCreated { subject: Box::new(subject) });
+            id
+        })
+        .await
     }
 
     /// Asks people whether what an incident changed may be taken back. The answer is a passkey's, on the approval page.

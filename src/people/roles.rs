@@ -16,6 +16,10 @@ pub(crate) enum Act {
     Pause,
     /// End a pause.
     Release,
+    /// Say which version of a playbook runs.
+    Publish,
+    /// Let somebody else enrol a passkey.
+    Invite,
 }
 
 /// Whether any of `roles` allows the act. Reading is for everybody who is signed in.
@@ -25,11 +29,12 @@ pub(crate) fn may(roles: &[String], act: Act) -> bool {
 
 fn allows(role: &str, act: Act) -> bool {
     match role {
-        "approver" | "admin" => true,
+        "admin" => true,
+        "approver" => !matches!(act, Act::Publish | Act::Invite),
         "analyst" => {
             matches!(act, Act::Note | Act::RequestRestore | Act::Close | Act::Pause)
         }
-        "author" => matches!(act, Act::Note | Act::Pause),
+        "author" => matches!(act, Act::Note | Act::Pause | Act::Publish),
         "helpdesk" => matches!(act, Act::Note | Act::RequestRestore),
         // `viewer`, and whatever a later version may have written.
         _ => false,

@@ -179,7 +179,7 @@ pub(super) async fn run(
     if let Some(known) = key.as_deref().and_then(|key| repeated(&api, key)) {
         return Ok((StatusCode::ACCEPTED, Json(known)));
     }
-    let subject = subjects::find(&api, &wanted.subject)?;
+    let subject = subjects::named(&api, &wanted.subject).await?;
     let touched = subjects::start(&api, subject, &caller.by(), &wanted.reason).await?;
     if let Some(key) = key {
         remember(&api, key, &touched).await?;

@@ -46,7 +46,7 @@ pub(super) async fn contain(
     Path(name): Path<String>,
     Body(why): Body<Why>,
 ) -> Result<(StatusCode, Json<Touched>), Problem> {
-    let id = find(&api, &name)?;
+    let id = named(&api, &name).await?;
     let touched = start(&api, id, &caller.by(), &why.reason).await?;
     Ok((StatusCode::ACCEPTED, Json(touched)))
 }
@@ -63,6 +63,23 @@ pub(super) async fn start(
     let (incident, run) = api.engine().contain(id, by, reason).await?;
     tracing::info!(incident.id = %incident, "Started containment by hand for `{by}`");
     Ok(Touched { incident, run })
+}
+
+/// [`find`], but a sign-in name that no record has named yet is somebody too.
+pub(super) async fn named(api: &Api, name: &str) -> Result<SubjectId, Problem> {
+    match find(api, name) {
+        Ok(id) => Ok(id),
+        Err(problem) if !is_sign_in_name(name) => Err(problem),
+        Err(_) => Ok(api.engine().subject_named(&name.to_lowercase()).await?),
+    }
+}
+
+/// Long enough for any directory, and of the form that they all use.
+fn is_sign_in_name(name: &str) -> bool {
+    let plain = name.chars().all(|c| c.is_alphanumeric() || ".@_+-#$'".contains(c));
+    plain
+        && name.len() <= 256
+        && name.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.'))
 }
 
 /// The subject behind an id or a sign-in name.

@@ -62,7 +62,7 @@ async fn crash_fifty_times_in_a_burst_loses_and_doubles_nothing() {
 /// Every acknowledged alert is there, everything ended, and the lab saw no ticket twice.
 async fn prove(world: &mut World, receipts: &BTreeMap<usize, Value>, runs: &[Value]) {
     assert_eq!(receipts.len(), ALERTS);
-    for (n, answer) in receipts.iter() {
+    for (n, answer) in receipts {
         let (status, again) = world.post("siem", &numbered(*n)).await.unwrap();
         assert_eq!(
             (status, &again["receipt"]),

@@ -97,6 +97,7 @@ impl Browser {
             people: people.clone(),
             public_url: Url::parse(here).unwrap(),
             lab: true,
+            candidates: crate::server::Candidates::default(),
         });
         Self { router, people, origin: here.to_owned(), cookie: None }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::contained;
-use super::expand::{Expansion, Sketch, expand};
+use super::expand::{Expansion, Sketch, bound, expand, is_per_item};
 use super::{Command, Decided, LookUp, RoundView, Skip, View, is_concluded, rise};
 use crate::approval::statement::sha256_hex;
 use crate::engine::context::context;
@@ -15,6 +15,7 @@ use crate::model::id::ApprovalId;
 use crate::model::plan::{AskRule, Does, OnError, PlanStep};
 use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
 use crate::model::subject::{Account, AccountKey};
+use crate::template;
 
 pub(super) struct Pass<'a, 'v> {
     pub(super) view: &'a View<'v>,
@@ -186,6 +187,10 @@ impl<'a, 'v> Pass<'a, 'v> {
                 format!("step `{by}` failed, on_error: stop"),
             );
         }
+        if cell.is_none() && is_per_item(step) && !self.holds_for(step, &sketch) {
+            let reason = "its condition is false for this item".to_owned();
+            return self.conclude_unless(&sketch.key, Conclusion::Skipped, reason);
+        }
         match &step.does {
             Does::Wait(span) => self.wait_step(step, &sketch, span.delta()),
             Does::Ask { message } => self.own_question(step, &sketch, cell, message),
@@ -194,6 +199,14 @@ impl<'a, 'v> Pass<'a, 'v> {
                 self.use_step(sketch, cell, ready)
             }
         }
+    }
+
+    /// A condition that cannot be evaluated for an item does not skip it: people are asked.
+    fn holds_for(&self, step: &PlanStep, sketch: &Sketch) -> bool {
+        let context = bound(&self.context, sketch);
+        step.when
+            .as_ref()
+            .is_none_or(|when| template::holds(when, &(&context).into()).unwrap_or(true))
     }
 
     pub(super) fn wait_step(

@@ -46,7 +46,7 @@ pub(super) fn expand(
         return Expansion::Skipped(whole, String::new());
     }
     let entered = view.run.cells.keys().any(|key| key.step == path);
-    if let Some(when) = step.when.as_ref().filter(|_| !entered) {
+    if let Some(when) = step.when.as_ref().filter(|_| !entered && !is_per_item(step)) {
         match template::evaluate(when, &context.into()) {
             Ok(value) if is_true(&value) => {}
             Ok(_) => return Expansion::Skipped(whole, format!("`when: {when}` is false")),
@@ -67,6 +67,14 @@ pub(super) fn expand(
         Ok(_) => Expansion::Broken(whole, format!("`for_each: {for_each}` is not a list")),
         Err(error) => Expansion::Broken(whole, format!("`for_each: {for_each}`: {error}")),
     }
+}
+
+/// A condition that speaks of `item` is asked for each item.
+pub(super) fn is_per_item(step: &PlanStep) -> bool {
+    step.for_each.is_some()
+        && step.when.as_ref().is_some_and(|when| {
+            template::names(when).iter().any(|name| name.part(0) == Some("item"))
+        })
 }
 
 /// Whether a condition on an item still holds is asked with the item bound.

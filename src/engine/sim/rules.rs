@@ -300,3 +300,21 @@ async fn an_incident_is_not_contained_while_its_new_question_is_open() {
     assert_eq!(last.0, "idp/revoke", "the last revocation is the proof");
     assert!(incident.contained_at.unwrap() >= last.1);
 }
+
+/// A condition that speaks of `item` is asked for each item.
+#[tokio::test(start_paused = true)]
+async fn a_condition_on_the_item_is_asked_for_each_item() {
+    let sim = Sim::new(17, Mode::Auto).await;
+    let mut plan = super::playbook();
+    plan.name = "a-first".into();
+    plan.steps.retain(|s| s.id == "revoke" || s.id == "ticket");
+    plan.steps[1].when = Some("item.login == 'somebody else'".into());
+    sim.engine.publish(plan, "plan-2".into(), String::new(), "test", String::new()).await.unwrap();
+
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::seconds(30)).await;
+
+    let run = &sim.runs()[0];
+    assert!(ended_well(run), "{}", describe(run));
+    assert_eq!(sim.world.did("idp/revoke"), 0);
+}

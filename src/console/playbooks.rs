@@ -1,0 +1,140 @@
+//! Playbooks: what runs, what waits to be published, and publishing it. A person's act, on the record.
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use std::sync::PoisonError;
+
+use super::ConsoleState;
+use super::frame::Frame;
+use super::problem::{Oops, Problem, render};
+use super::show::At;
+use super::signed_in::SignedIn;
+use crate::model::id::PlaybookName;
+use crate::model::text::{tame, tame_field};
+use crate::people::Act;
+use crate::server::Candidate;
+
+/// Longest diff that is shown.
+const DIFF_MAX: usize = 20_000;
+
+#[derive(Template)]
+#[template(path = "playbooks.html")]
+struct PlaybooksPage {
+    frame: Frame,
+    waiting: Vec<Waiting>,
+    running: Vec<Running>,
+    may_publish: bool,
+}
+
+struct Waiting {
+    name: String,
+    digest: String,
+    by: String,
+    at: At,
+    lines: Vec<DiffLine>,
+}
+
+/// One line of a diff, with the class that colours it.
+struct DiffLine {
+    class: &'static str,
+    text: String,
+}
+
+struct Running {
+    name: String,
+    title: String,
+    digest: String,
+    by: String,
+    at: At,
+    steps: usize,
+}
+
+pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Response {
+    let waiting = {
+        let candidates = state.candidates.lock().unwrap_or_else(PoisonError::into_inner);
+        candidates.iter().map(|(name, c)| waiting(name, c)).collect()
+    };
+    let running = state.engine.read(|core| {
+        let published = core.state.published.iter();
+        published
+            .filter_map(|(name, digest)| {
+                let kept = core.state.plans.get(digest)?;
+                Some(Running {
+                    name: tame_field(name.as_str()),
+                    title: tame_field(&kept.plan.title),
+                    digest: short(digest.as_str()),
+                    by: tame_field(&kept.by),
+                    at: At(kept.at),
+                    steps: kept.plan.steps.len(),
+                })
+            })
+            .collect()
+    });
+    let may_publish = by.may(Act::Publish);
+    render(&PlaybooksPage {
+        frame: Frame::new(&state, &by, "Playbooks"),
+        waiting,
+        running,
+        may_publish,
+    })
+}
+
+fn waiting(name: &PlaybookName, candidate: &Candidate) -> Waiting {
+    let new = candidate.diff.is_empty();
+    let text = if new { &candidate.checked.source.text } else { &candidate.diff };
+    let class = |line: &str| match line.chars().next() {
+        _ if new => "added",
+        Some('+') => "added",
+        Some('-') => "removed",
+        _ => "same",
+    };
+    let cut: String = text.chars().take(DIFF_MAX).collect();
+    Waiting {
+        name: tame_field(name.as_str()),
+        digest: candidate.checked.digest.to_string(),
+        by: tame_field(&candidate.by),
+        at: At(candidate.at),
+        lines: cut.lines().map(|l| DiffLine { class: class(l), text: tame(l, 400) }).collect(),
+    }
+}
+
+fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
+}
+
+#[derive(Deserialize)]
+pub(super) struct Publish {
+    /// The digest of what was shown: another text under the same name is not published by it.
+    digest: String,
+}
+
+pub(super) async fn publish(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+    Path(name): Path<String>,
+    Form(form): Form<Publish>,
+) -> Result<Response, Oops> {
+    by.must(Act::Publish)?;
+    let name = PlaybookName::new(name);
+    let candidate = {
+        let candidates = state.candidates.lock().unwrap_or_else(PoisonError::into_inner);
+        candidates.get(&name).cloned().ok_or_else(|| Problem::missing("waiting playbook"))?
+    };
+    if candidate.checked.digest.as_str() != form.digest {
+        let why = "The playbook has changed since the page was made: read it again";
+        return Err(Problem::new(StatusCode::CONFLICT, why).page());
+    }
+    let text = candidate.checked.source.text.clone();
+    let (plan, digest) = (candidate.checked.plan, candidate.checked.digest);
+    state
+        .engine
+        .publish(plan, digest, text, &by.person.name, candidate.diff)
+        .await
+        .map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    state.candidates.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+    Ok(Redirect::to("/playbooks").into_response())
+}
