@@ -95,7 +95,17 @@ pub(crate) enum Entry {
     #[serde(rename = "approval.decided")]
     ApprovalDecided(Box<ApprovalDecided>),
     #[serde(rename = "approval.expired")]
-    ApprovalExpired { approval: ApprovalId, incident: IncidentId, state: ApprovalState },
+    ApprovalExpired {
+        approval: ApprovalId,
+        incident: IncidentId,
+        state: ApprovalState,
+        /// Items that silence grants, because the playbook says so and they lock nobody out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        granted: Vec<CellKey>,
+        /// Grants must begin before this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        begin_until: Option<Time>,
+    },
     #[serde(rename = "hold.placed")]
     HoldPlaced {
         incident: IncidentId,

@@ -83,7 +83,7 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         Command::Intend(intend) => return begin_call(inner, tx, run, *intend),
         Command::ReadBack { cell, in_doubt } => return begin_read(inner, tx, run, cell, in_doubt),
         Command::Ask { items, rule } => return open_question(inner, tx, run, items, &rule),
-        Command::Expire { approval } => return expire(tx, run, approval),
+        Command::Expire { approval } => return expire(inner, tx, run, approval),
         Command::LookUp => {
             let tries = tx.core.desk.look_ups.get(&run).map_or(0, |(tries, _)| *tries);
             tx.core.desk.look_ups.insert(run, (tries + 1, None));
@@ -349,18 +349,30 @@ fn open_question(
     true
 }
 
-/// Silence. It never grants what cannot be undone; the checker and the gate see to that.
-fn expire(tx: &mut Tx<'_>, run: RunId, approval: ApprovalId) -> bool {
+/// Silence. It grants only what the playbook says it grants, and never what locks a person out.
+fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: ApprovalId) -> bool {
     let Some(question) = tx.core.state.approvals.get(&approval).cloned() else { return false };
     if question.state != ApprovalState::Pending {
         return false;
     }
+    let granted: Vec<CellKey> = question
+        .items
+        .iter()
+        .filter(|item| is_granted_by_silence(inner, tx, run, item))
+        .map(|item| item.cell.clone())
+        .collect();
+    let begin_until = (!granted.is_empty()).then(|| tx.at + inner.policy.grant.delta());
+    let state = ApprovalState::Expired;
     let incident = question.incident;
-    tx.push(Entry::ApprovalExpired { approval, incident, state: ApprovalState::Expired });
-    let conclusion = match question.on_timeout {
-        OnTimeout::Approve | OnTimeout::Deny | OnTimeout::Escalate => Conclusion::Expired,
-    };
-    for item in question.items {
+    tracing::error!(approval.id = %approval, incident.id = %incident, "Nobody answered question `{approval}` in time");
+    tx.push(Entry::ApprovalExpired {
+        approval,
+        incident,
+        state,
+        granted: granted.clone(),
+        begin_until,
+    });
+    for item in question.items.into_iter().filter(|item| !granted.contains(&item.cell)) {
         let asked = tx
             .core
             .state
@@ -369,10 +381,28 @@ fn expire(tx: &mut Tx<'_>, run: RunId, approval: ApprovalId) -> bool {
             .and_then(|r| r.cells.get(&item.cell))
             .map(|c| c.state.clone());
         if asked == Some(CellState::Asked { approval }) {
-            settle_cell(tx, run, item.cell, conclusion, "nobody answered in time".to_owned());
+            settle_cell(
+                tx,
+                run,
+                item.cell,
+                Conclusion::Expired,
+                "nobody answered in time".to_owned(),
+            );
         }
     }
     true
+}
+
+fn is_granted_by_silence(inner: &Inner, tx: &Tx<'_>, run: RunId, item: &Item) -> bool {
+    let Some(plan) = tx.core.state.plan_of(run) else { return false };
+    let step = plan.step(item.cell.step.step());
+    let wanted = step
+        .and_then(|s| s.approval.as_ref())
+        .is_some_and(|rule| rule.on_timeout == OnTimeout::Approve);
+    let harmless = inner.ports.catalogue.signature(item.capability.as_str()).is_some_and(|s| {
+        s.point_in_time || matches!(s.effect, Kind::Record | Kind::Notify | Kind::Read)
+    });
+    wanted && harmless
 }
 
 fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {
@@ -385,7 +415,13 @@ fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {
         .map(|a| (a.id, a.incident))
         .collect();
     for (approval, incident) in open {
-        tx.push(Entry::ApprovalExpired { approval, incident, state: ApprovalState::Cancelled });
+        tx.push(Entry::ApprovalExpired {
+            approval,
+            incident,
+            state: ApprovalState::Cancelled,
+            granted: Vec::new(),
+            begin_until: None,
+        });
     }
 }
 

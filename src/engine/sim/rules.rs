@@ -318,3 +318,26 @@ async fn a_condition_on_the_item_is_asked_for_each_item() {
     assert!(ended_well(run), "{}", describe(run));
     assert_eq!(sim.world.did("idp/revoke"), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn silence_grants_only_what_the_playbook_says_and_locks_nobody_out() {
+    let sim = Sim::new(18, Mode::Approve).await;
+    let mut plan = super::playbook();
+    plan.name = "a-first".into();
+    let rule = crate::model::plan::AskRule {
+        timeout: Span::minutes(5),
+        on_timeout: crate::model::plan::OnTimeout::Approve,
+    };
+    for step in plan.steps.iter_mut().filter(|s| s.id == "revoke" || s.id == "block") {
+        step.approval = Some(rule.clone());
+    }
+    sim.engine.publish(plan, "plan-2".into(), String::new(), "test", String::new()).await.unwrap();
+
+    sim.alert("dana", Stage::Confirmed).await.unwrap();
+    sim.pass(Span::minutes(1)).await;
+    assert_eq!(sim.world.did("idp/revoke"), 0, "the playbook asks");
+    sim.pass(Span::minutes(20)).await;
+
+    assert_eq!(sim.world.did("idp/revoke"), 2, "{}", describe(&sim.runs()[0]));
+    assert_eq!(sim.world.did("idp/block"), 0, "silence never locks anybody out");
+}

@@ -8,7 +8,7 @@ use crate::model::approval::{Approval, ApprovalState};
 use crate::model::entry::{
     ApprovalDecided, Entry, RunStarted, StepIntent, StepOutcome, StepSkipped, StepVerified,
 };
-use crate::model::id::{IncidentId, RunId};
+use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::model::incident::{Containment, ContainmentState};
 use crate::model::plan::Plan;
 use crate::model::run::{Cell, CellKey, CellState, Conclusion, Run, RunStatus};
@@ -51,12 +51,8 @@ impl State {
             }
             Entry::ApprovalOpened { approval } => self.approval_opened(at, approval),
             Entry::ApprovalDecided(e) => self.approval_decided(at, e),
-            Entry::ApprovalExpired { approval, state, .. } => {
-                if let Some(question) = self.approvals.get_mut(approval) {
-                    question.state = *state;
-                    question.decided_at = Some(at);
-                }
-                self.touch(RowKey::Approval(*approval));
+            Entry::ApprovalExpired { approval, state, granted, begin_until, .. } => {
+                self.approval_expired(at, *approval, *state, granted, *begin_until);
             }
             _ => {}
         }
@@ -232,6 +228,26 @@ impl State {
             if let Some(cell) = cell {
                 self.show_cell(at, approval.incident, &cell, None);
             }
+        }
+    }
+
+    fn approval_expired(
+        &mut self,
+        at: Time,
+        approval: ApprovalId,
+        state: ApprovalState,
+        granted: &[CellKey],
+        begin_until: Option<Time>,
+    ) {
+        let Some(question) = self.approvals.get_mut(&approval) else { return };
+        question.state = state;
+        question.decided_at = Some(at);
+        question.granted = granted.to_vec();
+        let run = question.run;
+        self.touch(RowKey::Approval(approval));
+        for key in granted {
+            let until = begin_until.unwrap_or(at);
+            self.with_cell(run, key, |c| c.state = CellState::Granted { approval, until });
         }
     }
 
