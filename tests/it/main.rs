@@ -10,6 +10,7 @@
 )]
 
 mod crash;
+mod docs;
 mod golden;
 mod layers;
 mod open_data;
