@@ -79,9 +79,10 @@ fn print(table: &[Line]) {
         "FILE", "SOURCE", "RECORDS", "UNDERSTOOD", "IRRELEVANT", "UNUSABLE", "INCIDENTS"
     );
     for (file, kind, [records, understood, irrelevant, problems], incidents) in table {
-        text += &format!(
+        let line = format!(
             "{file:<52} {kind:<7} {records:>7} {understood:>10} {irrelevant:>10} {problems:>8} {incidents:>9}\n"
         );
+        text += &line;
     }
     std::io::stdout().lock().write_all(text.as_bytes()).expect("a place to write to");
 }
