@@ -12,6 +12,7 @@
 mod crash;
 mod docs;
 mod golden;
+mod inputs;
 mod layers;
 mod open_data;
 mod spec;
