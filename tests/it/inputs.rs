@@ -14,14 +14,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::world::{SECRET, World, alert};
-use case::{Case, Expect, Told};
+use case::{Case, Told};
 
 /// Every secret by which somebody could send.
 const SECRETS: [&str; 5] = [SECRET, case::WHSEC, case::HMAC_KEY, case::PAIR, case::OKTA_KEY];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inputs_of_every_bad_kind_are_refused_by_name_and_leave_no_trace() {
-    let mut world = World::new(3, &settings()).await;
+    let mut world = World::new(3, &settings());
     let tokens = doors::Tokens::make(&world).await;
     let cases: Vec<Case> =
         [bodies::cases(), doors::cases(&tokens), hostile::cases()].into_iter().flatten().collect();
