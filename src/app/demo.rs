@@ -149,9 +149,9 @@ impl Demo {
         proof::times(&self.running.engine, incident, self.posted_at)
     }
 
-    /// A link by which a newcomer enrols their own passkey and decides.
-    pub(crate) async fn invitation(&self) -> anyhow::Result<String> {
-        let ticket = self.people.invite("you", &["approver"]).await?;
+    /// A link by which a newcomer enrols their own passkey under this name and decides.
+    pub(crate) async fn invitation(&self, name: &str) -> anyhow::Result<String> {
+        let ticket = self.people.invite(name, &["approver"]).await?;
         Ok(format!("{}/enrol/{}", self.url, ticket.reveal()))
     }
 

@@ -35,12 +35,17 @@ async fn play(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     let mut say = |line: &str| output.data(&format!("{line}\n"));
     let incident = demo.attack(&mut say).await?;
     if !args.headless {
-        let link = demo.invitation().await?;
+        let link = demo.invitation("you").await?;
+        let second = demo.invitation("colleague").await?;
         say("")?;
         say(
             "The rest waits for you. Enrol a passkey (it stays in this throwaway deployment) and decide:",
         )?;
         say(&format!("  {link}"))?;
+        say(
+            "Nobody decides what they asked for themselves. A second person, for a restore that you request:",
+        )?;
+        say(&format!("  {second}"))?;
         say("Stop with Ctrl-C.")?;
         tokio::select! {
             told = demo.go_on(&mut say) => told?,

@@ -6,12 +6,12 @@ use axum::response::Response;
 
 use super::ConsoleState;
 use super::frame::Frame;
-use super::incident::{AccountRow, accounts};
+use super::incident::{AccountRow, ContainmentRow, accounts, containment, facts};
 use super::lists::{QuestionRow, question_row};
 use super::problem::{Oops, Problem, render};
-use super::show::{At, Mark, SIGNATURE_BROKEN, SIGNATURE_HOLDS};
+use super::show::{At, Coded, Mark, SIGNATURE_BROKEN, SIGNATURE_HOLDS};
 use super::signed_in::SignedIn;
-use super::timeline::{Kind, Line, lines};
+use super::timeline::{Kind, Line, folded, lines};
 use super::words;
 use crate::engine::state::State as Facts;
 use crate::model::approval::{Approval, Item};
@@ -39,7 +39,11 @@ struct ApprovalPage {
     reason: String,
     items: Vec<ItemRow>,
     accounts: Vec<AccountRow>,
+    facts: Vec<(&'static str, String)>,
+    containment: Vec<ContainmentRow>,
     evidence: Vec<Line>,
+    /// There is older evidence than what is shown.
+    cut: bool,
     silence: &'static str,
     playbook: String,
     plan: String,
@@ -51,7 +55,7 @@ struct ItemRow {
     tick: String,
     sentence: String,
     privileged: bool,
-    why: String,
+    why: Coded,
     undo: String,
     action: String,
     target: String,
@@ -96,6 +100,7 @@ fn assemble(
 ) -> Option<ApprovalPage> {
     let incident = state.incidents.get(&question.incident)?;
     let subject = state.subject(incident.subject);
+    let (evidence, cut) = evidence(commits, subject);
     let run = state.runs.get(&question.run);
     let title = format!("{}: {}", row.what, row.whom);
     Some(ApprovalPage {
@@ -108,7 +113,10 @@ fn assemble(
         reason: tame_field(&incident.reason),
         items: question.items.iter().map(|item| item_row(item, question, subject)).collect(),
         accounts: accounts(subject),
-        evidence: evidence(commits),
+        facts: facts(incident),
+        containment: containment(state, incident),
+        evidence,
+        cut,
         silence: words::silence(question),
         playbook: run.map(|r| tame_field(r.playbook.as_str())).unwrap_or_default(),
         plan: question.plan.to_string(),
@@ -123,8 +131,8 @@ fn item_row(item: &Item, question: &Approval, subject: Option<&Subject>) -> Item
         tick: tick(item),
         sentence: crate::model::text::tame(&words::item(item, subject), 500),
         privileged: account.is_some_and(|a| a.privileged),
-        why: tame_field(&item.reason),
-        undo: tame_field(&item.reversal),
+        why: Coded(tame_field(&item.reason)),
+        undo: words::undo(item),
         action: tame_field(item.action.as_str()),
         target: tame_field(&item.target),
         inputs: inputs(item),
@@ -139,14 +147,16 @@ fn inputs(item: &Item) -> String {
     lines.take(60).collect::<Vec<_>>().join("\n")
 }
 
-/// The newest facts that speak for or against.
-fn evidence(commits: &[Commit]) -> Vec<Line> {
+/// The newest facts that speak for or against, and whether there are older ones.
+fn evidence(commits: &[Commit], subject: Option<&Subject>) -> (Vec<Line>, bool) {
     let speaks = |line: &Line| {
         matches!(line.kind, Kind::Prompt | Kind::Hostile | Kind::Evidence | Kind::Milestone)
     };
     let mut found: Vec<Line> = commits.iter().flat_map(lines).filter(speaks).collect();
     found.sort_by_key(|line| line.at);
-    found.split_off(found.len().saturating_sub(EVIDENCE))
+    let mut found = folded(found, subject);
+    let older = found.len().saturating_sub(EVIDENCE);
+    (found.split_off(older), older > 0)
 }
 
 fn answer(commit: &Commit, id: ApprovalId) -> Option<Answer> {

@@ -11,14 +11,16 @@ use super::chart::{Chart, draw};
 use super::frame::Frame;
 use super::lists::{QuestionRow, question_row};
 use super::problem::{Oops, Problem, render};
-use super::show::{At, Mark, lasted};
+use super::show::{At, Coded, Mark, concluded, lasted};
 use super::signed_in::SignedIn;
-use super::timeline::{Line, cell, lines};
+use super::timeline::{Line, cell, folded, lines, named};
 use super::words;
 use crate::engine::state::State as Facts;
 use crate::model::entry::Commit;
-use crate::model::incident::{ApprovalSeen, Containment, Incident, IncidentStatus};
-use crate::model::run::{CellState, Run};
+use crate::model::incident::{
+    ApprovalSeen, Containment, ContainmentState, Incident, IncidentStatus,
+};
+use crate::model::run::{Cell, CellState, Conclusion, Run};
 use crate::model::subject::{Account, Subject};
 use crate::model::text::tame_field;
 use crate::people::Act;
@@ -60,12 +62,12 @@ pub(super) struct AccountRow {
     pub(super) read: At,
 }
 
-struct ContainmentRow {
-    what: String,
-    account: String,
-    state: Mark,
-    residual: Option<String>,
-    at: At,
+pub(super) struct ContainmentRow {
+    pub(super) what: String,
+    pub(super) account: String,
+    pub(super) state: Mark,
+    pub(super) residual: Option<String>,
+    pub(super) at: At,
 }
 
 struct RunRow {
@@ -78,7 +80,7 @@ struct RunRow {
 }
 
 struct StepRow {
-    name: String,
+    name: Coded,
     state: Mark,
     attempts: u32,
     problem: String,
@@ -144,11 +146,11 @@ fn assemble(
         watched_until: At(incident.watch_until),
         times: times(incident),
         accounts: accounts(subject),
-        containment: incident.containment.iter().map(|c| contained(c, subject)).collect(),
+        containment: containment(state, incident),
         questions,
-        runs: state.runs_of(incident.id).map(run).collect(),
+        runs: state.runs_of(incident.id).map(|r| run(r, subject)).collect(),
         chart: draw(&said),
-        lines: said,
+        lines: folded(said, subject),
         later: commits.last().filter(|_| full).map(|commit| commit.seq),
         acts: acts(by, incident),
     }
@@ -164,7 +166,7 @@ fn acts(by: &SignedIn, incident: &Incident) -> Vec<Act> {
     acts
 }
 
-fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
+pub(super) fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
     let counts = &incident.counts;
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     vec![
@@ -205,6 +207,41 @@ pub(super) fn accounts(subject: Option<&Subject>) -> Vec<AccountRow> {
     all.iter().map(row).collect()
 }
 
+/// How far each action has come on each account.
+pub(super) fn containment(state: &Facts, incident: &Incident) -> Vec<ContainmentRow> {
+    let subject = state.subject(incident.subject);
+    let row = |row: &Containment| {
+        let missed = (row.state == ContainmentState::Failed).then(|| missed(state, incident, row));
+        let shown = contained(row, subject);
+        match missed.flatten() {
+            Some(conclusion) => ContainmentRow {
+                state: concluded(conclusion),
+                residual: shown.residual.or_else(|| words::missed(conclusion).map(str::to_owned)),
+                ..shown
+            },
+            None => shown,
+        }
+    };
+    incident.containment.iter().map(row).collect()
+}
+
+/// Why an action was not done: a person's no is no failure.
+fn missed(state: &Facts, incident: &Incident, row: &Containment) -> Option<Conclusion> {
+    let is_it = |cell: &&Cell| {
+        let account = cell.account.as_ref().map(ToString::to_string).unwrap_or_default();
+        let item = cell.key.item.split_once('#').map_or("", |(_, item)| item);
+        cell.capability.as_ref() == Some(&row.capability)
+            && account == row.account
+            && item == row.item
+    };
+    let conclusions = state.runs_of(incident.id).flat_map(|run| run.cells.values()).filter(is_it);
+    let ended = conclusions.filter_map(|cell| match cell.state {
+        CellState::Concluded { conclusion } => Some(conclusion),
+        _ => None,
+    });
+    ended.filter(|c| *c != Conclusion::Succeeded && *c != Conclusion::Skipped).last()
+}
+
 fn contained(row: &Containment, subject: Option<&Subject>) -> ContainmentRow {
     let all = subject.map(|s| s.accounts.as_slice()).unwrap_or_default();
     let account = all.iter().find(|a| a.key().to_string() == row.account);
@@ -222,9 +259,9 @@ fn contained(row: &Containment, subject: Option<&Subject>) -> ContainmentRow {
     }
 }
 
-fn run(run: &Run) -> RunRow {
+fn run(run: &Run, subject: Option<&Subject>) -> RunRow {
     let steps = run.cells.values().map(|c| StepRow {
-        name: cell(&c.key),
+        name: Coded(named(&cell(&c.key), subject)),
         state: (&c.state).into(),
         attempts: c.attempt,
         problem: match &c.state {

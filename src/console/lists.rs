@@ -9,13 +9,14 @@ use super::frame::Frame;
 use super::problem::render;
 use super::show::{At, Mark, Until};
 use super::signed_in::SignedIn;
+use super::words;
 use crate::engine::state::State as Facts;
 use crate::model::approval::{Approval, ApprovalState, Asks};
 use crate::model::entry::PersonEnrolled;
 use crate::model::incident::Incident;
 use crate::model::text::tame_field;
 use crate::model::time::Time;
-use crate::people::eligible;
+use crate::people::{self, eligible};
 
 /// A page shows so many, newest first.
 const MOST: usize = 200;
@@ -25,7 +26,8 @@ pub(super) struct QuestionRow {
     pub(super) id: String,
     pub(super) whom: String,
     pub(super) what: &'static str,
-    pub(super) actions: usize,
+    /// What would be done, in a few words.
+    pub(super) gist: String,
     pub(super) state: Mark,
     pub(super) open: bool,
     pub(super) until: Until,
@@ -51,12 +53,15 @@ pub(super) fn question_row(
             Asks::Contain => "Contain",
             Asks::Restore => "Restore",
         },
-        actions: question.items.len(),
+        gist: words::gist(question),
         state: if open { ApprovalState::Pending.into() } else { shown(question) },
         open,
         until: Until(question.expires_at),
         opened: At(question.opened_at),
-        not_me: not_me.map(|why| why.to_string()),
+        not_me: not_me.map(|why| match why {
+            people::Problem::Barred(_) => "it concerns you, or you asked for it".to_owned(),
+            other => other.to_string(),
+        }),
         nobody: open && !state.people.values().any(|p| eligible(p, question, now).is_ok()),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! States are an icon, a word and a colour at once, so that none of them is needed to tell.
 
-use askama::filters::HtmlSafe;
+use askama::filters::{Html, HtmlSafe, escape};
 use chrono::TimeDelta;
 use std::fmt;
 
@@ -24,6 +24,19 @@ impl fmt::Display for At {
 
 impl HtmlSafe for At {}
 
+/// The end of a span whose [`At`] is its beginning; no date.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Till(pub(super) Time);
+
+impl fmt::Display for Till {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.format("%H:%M:%S");
+        write!(f, "<time data-clock datetime=\"{}\">{text}</time>", rfc3339(self.0))
+    }
+}
+
+impl HtmlSafe for Till {}
+
 /// An instant to come; the page's script counts down to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Until(pub(super) Time);
@@ -31,11 +44,38 @@ pub(super) struct Until(pub(super) Time);
 impl fmt::Display for Until {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.format("%H:%M:%S");
-        write!(f, "<time data-until datetime=\"{}\">at {text} UTC</time>", rfc3339(self.0))
+        write!(f, "<time data-until datetime=\"{}\">{text} UTC</time>", rfc3339(self.0))
     }
 }
 
 impl HtmlSafe for Until {}
+
+/// A sentence in which names stand between backticks; the page shows them as code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Coded(pub(super) String);
+
+impl fmt::Display for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.as_str();
+        while let Some((before, name, after)) = next_code(rest) {
+            write!(f, "{}<code>{}</code>", safe(before)?, safe(name)?)?;
+            rest = after;
+        }
+        write!(f, "{}", safe(rest)?)
+    }
+}
+
+impl HtmlSafe for Coded {}
+
+fn safe(text: &str) -> Result<impl fmt::Display, fmt::Error> {
+    escape(text, Html).map_err(|_| fmt::Error)
+}
+
+fn next_code(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, from) = text.split_once('`')?;
+    let (name, after) = from.split_once('`')?;
+    Some((before, name, after))
+}
 
 /// A state: icon, word and tone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +160,7 @@ impl From<ApprovalState> for Mark {
             ApprovalState::Pending => mark("?", "waiting", "wait"),
             ApprovalState::Approved => mark("✓", "approved", "good"),
             ApprovalState::Denied => mark("✗", "denied", "bad"),
-            ApprovalState::Expired => mark("⌛", "expired", "quiet"),
+            ApprovalState::Expired => mark("◷", "expired", "quiet"),
             ApprovalState::Cancelled => mark("–", "cancelled", "quiet"),
         }
     }
@@ -154,12 +194,12 @@ impl From<&CellState> for Mark {
     }
 }
 
-fn concluded(conclusion: Conclusion) -> Mark {
+pub(super) fn concluded(conclusion: Conclusion) -> Mark {
     match conclusion {
         Conclusion::Succeeded => mark("✓", "succeeded", "good"),
         Conclusion::Skipped => mark("–", "skipped", "quiet"),
         Conclusion::Denied => mark("✗", "denied", "bad"),
-        Conclusion::Expired => mark("⌛", "expired", "bad"),
+        Conclusion::Expired => mark("◷", "expired", "bad"),
         Conclusion::Refused => mark("⊘", "refused", "bad"),
         Conclusion::Unsupported => mark("⊘", "unsupported", "bad"),
         Conclusion::Failed => mark("✗", "failed", "bad"),
@@ -180,6 +220,14 @@ pub(super) fn lasted(delta: TimeDelta) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_become_code_and_nothing_becomes_markup() {
+        let shown = |text: &str| Coded(text.to_owned()).to_string();
+        assert_eq!(shown("`block` was done"), "<code>block</code> was done");
+        assert_eq!(shown("a ` alone"), "a ` alone");
+        assert_eq!(shown("<i>`<b>`"), "&#60;i&#62;<code>&#60;b&#62;</code>");
+    }
 
     #[test]
     fn lengths_of_time_are_short_and_exact_enough() {

@@ -1,12 +1,13 @@
 //! An incident's journal as sentences, newest facts last.
 
-use super::show::At;
+use super::show::{At, Coded, Till};
 
 use crate::model::action::{Outcome, Strength};
 use crate::model::approval::{ApprovalState, Decision};
 use crate::model::entry::{ApprovalDecided, Commit, Entry, IncidentRisen, StepOutcome};
 use crate::model::event::{Event, EventKind, EventOutcome};
 use crate::model::run::{CellKey, CellState, Purpose};
+use crate::model::subject::Subject;
 use crate::model::text::tame_field;
 use crate::model::time::Time;
 
@@ -14,9 +15,12 @@ use crate::model::time::Time;
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) at: At,
+    /// When the same was said for the last time, and how often in all.
+    pub(super) until: Option<Till>,
+    pub(super) times: usize,
     pub(super) kind: Kind,
-    pub(super) text: String,
-    pub(super) detail: String,
+    pub(super) text: Coded,
+    pub(super) detail: Coded,
 }
 
 /// What a sentence is about: its icon and its row in the drawing.
@@ -31,6 +35,7 @@ pub(super) enum Kind {
     Proof,
     Trouble,
     Milestone,
+    Run,
     Note,
 }
 
@@ -46,6 +51,7 @@ impl Kind {
             Self::Proof => "✓",
             Self::Trouble => "!",
             Self::Milestone => "★",
+            Self::Run => "▸",
             Self::Note => "✎",
         }
     }
@@ -61,6 +67,7 @@ impl Kind {
             Self::Proof => "proof",
             Self::Trouble => "trouble",
             Self::Milestone => "milestone",
+            Self::Run => "run",
             Self::Note => "note",
         }
     }
@@ -73,9 +80,46 @@ pub(super) fn lines(commit: &Commit) -> Vec<Line> {
         .iter()
         .filter_map(|entry| {
             let (at, kind, text, detail) = say(commit.at, entry)?;
-            Some(Line { at: At(at), kind, text, detail })
+            Some(Line {
+                at: At(at),
+                until: None,
+                times: 1,
+                kind,
+                text: Coded(text),
+                detail: Coded(detail),
+            })
         })
         .collect()
+}
+
+/// Says only once what was said several times in a row, and names accounts as people know them.
+pub(super) fn folded(said: Vec<Line>, subject: Option<&Subject>) -> Vec<Line> {
+    let mut folded: Vec<Line> = Vec::new();
+    for mut line in said {
+        line.text = Coded(named(&line.text.0, subject));
+        match folded.last_mut() {
+            Some(last) if last.text == line.text && last.detail == line.detail => {
+                last.until = Some(Till(line.at.0));
+                last.times += 1;
+            }
+            _ => folded.push(line),
+        }
+    }
+    folded
+}
+
+/// A sentence with each account's login in the place of its identifier.
+pub(super) fn named(text: &str, subject: Option<&Subject>) -> String {
+    let accounts = subject.map(|s| s.accounts.as_slice()).unwrap_or_default();
+    accounts.iter().fold(text.to_owned(), |text, account| {
+        let login = tame_field(&format!("{} at {}", account.login, account.connection));
+        text.replace(&account.key().to_string(), &login)
+    })
+}
+
+/// So many actions, in words.
+pub(super) fn actions(n: usize) -> String {
+    if n == 1 { "1 action".to_owned() } else { format!("{n} actions") }
 }
 
 /// A commit as sentences for a terminal: when, an icon, what, and the detail behind it.
@@ -122,11 +166,11 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
                 Purpose::Continue { .. } => "because the evidence rose",
                 Purpose::Restore => "to take back what was changed",
             };
-            (at, Kind::Evidence, format!("Playbook {} started {why}", e.playbook), none())
+            (at, Kind::Run, format!("Playbook {} started {why}", e.playbook), none())
         }
         Entry::ApprovalOpened { approval } => {
             let n = approval.items.len();
-            (at, Kind::Asked, format!("Asked people about {n} action(s)"), none())
+            (at, Kind::Asked, format!("Asked people about {}", actions(n)), none())
         }
         Entry::ApprovalDecided(e) => {
             (at, Kind::Decided, decided(e), tame_field(&e.signed.justification))
@@ -163,7 +207,7 @@ fn step_said(at: Time, entry: &Entry) -> Option<Said> {
         }
         Entry::StepSkipped(e) => {
             let text = format!("{} was {}", cell(&e.cell), e.conclusion.name());
-            (at, Kind::Evidence, text, tame_field(&e.reason))
+            (at, Kind::Run, text, tame_field(&e.reason))
         }
         Entry::StepParked { cell: key, until: None, problem, .. } => {
             (at, Kind::Trouble, format!("{} needs a person", cell(key)), tame_field(problem))
@@ -184,7 +228,7 @@ fn step_said(at: Time, entry: &Entry) -> Option<Said> {
             )
         }
         Entry::RunEnded { status, .. } => {
-            (at, Kind::Evidence, format!("The run {}", status.name()), none())
+            (at, Kind::Run, format!("The run {}", status.name()), none())
         }
         Entry::RunCrashed { .. } => {
             (at, Kind::Trouble, "The process died during this run".to_owned(), none())
@@ -233,7 +277,7 @@ fn decided(e: &ApprovalDecided) -> String {
     let by = tame_field(&e.signed.by_name);
     match e.signed.statement.decision {
         Decision::Approve => {
-            format!("{by} approved {} action(s), signed by passkey", e.granted.len())
+            format!("{by} approved {}, signed by passkey", actions(e.granted.len()))
         }
         Decision::Deny => format!("{by} denied, signed by passkey"),
     }

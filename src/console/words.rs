@@ -3,7 +3,9 @@
 use crate::model::approval::{Approval, Asks, Item};
 use crate::model::id::Capability;
 use crate::model::plan::OnTimeout;
+use crate::model::run::Conclusion;
 use crate::model::subject::Subject;
+use crate::model::text::tame_field;
 
 /// What an action does to somebody, in one sentence.
 pub(super) fn action(capability: &Capability, whom: &str) -> String {
@@ -61,11 +63,47 @@ pub(super) fn silence(question: &Approval) -> &'static str {
     }
 }
 
+/// A question's actions in a few words: each once, with how often.
+pub(super) fn gist(question: &Approval) -> String {
+    let mut kinds: Vec<(String, usize)> = Vec::new();
+    for item in &question.items {
+        let short = tame_field(short(&item.capability));
+        match kinds.iter_mut().find(|(kind, _)| *kind == short) {
+            Some((_, times)) => *times += 1,
+            None => kinds.push((short, 1)),
+        }
+    }
+    let say = |(kind, times): (String, usize)| match times {
+        1 => kind,
+        _ => format!("{kind} ×{times}"),
+    };
+    kinds.into_iter().map(say).collect::<Vec<_>>().join(", ")
+}
+
+/// Why an action was not done, where its state does not say.
+pub(super) fn missed(conclusion: Conclusion) -> Option<&'static str> {
+    match conclusion {
+        Conclusion::Denied => Some("Not done: a person left it out or said no."),
+        Conclusion::Expired => Some("Not done: nobody answered in time."),
+        _ => None,
+    }
+}
+
+/// What can be done about an action afterwards.
+pub(super) fn undo(item: &Item) -> String {
+    match item.capability.as_str() {
+        // No connector takes it back by itself, but people can ask for it.
+        "identity.unblock_sign_in" => "the account can be blocked again".to_owned(),
+        _ => tame_field(&item.reversal),
+    }
+}
+
 /// A capability in two or three words, for tables.
 pub(super) fn short(capability: &Capability) -> &str {
     match capability.as_str() {
         "identity.revoke_sessions" => "End sessions",
         "identity.block_sign_in" => "Block sign-in",
+        "identity.unblock_sign_in" => "Unblock sign-in",
         "identity.reset_credentials" => "Replace password",
         "identity.remove_factor" => "Remove factor",
         "identity.require_reregistration" => "Register factors again",

@@ -124,25 +124,31 @@ document.querySelectorAll("form[data-decide]").forEach((form) => {
 });
 
 // Times in the reader's zone; the exact instant stays in the title.
-const shown = new Intl.DateTimeFormat(undefined, {
-  year: "numeric", month: "short", day: "numeric",
-  hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
-});
+const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const timeOnly = new Intl.DateTimeFormat(undefined, clock);
+const day = { ...clock, month: "short", day: "numeric", timeZoneName: "short" };
+const thisYear = new Intl.DateTimeFormat(undefined, day);
+const anyYear = new Intl.DateTimeFormat(undefined, { ...day, year: "numeric" });
+const full = (t) => (t.getFullYear() === new Date().getFullYear() ? thisYear : anyYear).format(t);
 function localise(root) {
   root.querySelectorAll("time[datetime]").forEach((time) => {
     time.title = time.getAttribute("datetime");
-    if (!time.hasAttribute("data-until")) time.textContent = shown.format(new Date(time.title));
+    const instant = new Date(time.title);
+    if ("clock" in time.dataset) time.textContent = timeOnly.format(instant);
+    else if (!("until" in time.dataset)) time.textContent = full(instant);
   });
+  root.querySelectorAll("text[data-at]").forEach((t) => { t.textContent = timeOnly.format(new Date(t.dataset.at)); });
+  countDown(root);
 }
 
 const live = document.getElementById("live");
 const warned = new Set();
-function countDown() {
-  document.querySelectorAll("time[data-until]").forEach((time) => {
-    const left = Math.round((Date.parse(time.getAttribute("datetime")) - Date.now()) / 1000);
-    time.textContent = left <= 0
-      ? "now over"
-      : `in ${left >= 60 ? `${Math.floor(left / 60)} min ` : ""}${left % 60} s`;
+function countDown(root) {
+  root.querySelectorAll("time[data-until]").forEach((time) => {
+    const end = new Date(time.getAttribute("datetime"));
+    const left = Math.round((end - Date.now()) / 1000);
+    const still = `in ${left >= 60 ? `${Math.floor(left / 60)} min ` : ""}${left % 60} s`;
+    time.textContent = `${timeOnly.format(end)} (${left <= 0 ? "over now" : still})`;
     if (left > 0 && left <= 60 && !warned.has(time.title)) {
       warned.add(time.title);
       live.textContent = "A question expires in one minute.";
@@ -150,38 +156,42 @@ function countDown() {
   });
 }
 
-// Swaps regions that changed, never the one that is being used.
+// Swaps regions that changed, never the one that is being used: that one follows when it is left.
+let missed = false;
 let seen = Number(document.body.dataset.seq);
 async function refresh(seq) {
-  if (seq <= seen) return;
-  seen = seq;
+  if (seq <= seen && !missed) return;
+  seen = Math.max(seen, seq);
+  missed = false;
   const response = await fetch(location.href, { headers: { "quell-refresh": "1" } });
   if (response.status === 401) { location.reload(); return; }
   if (!response.ok) return;
+  const form = document.querySelector("form[data-decide]");
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   document.querySelectorAll("[data-region]").forEach((old) => {
     const fresh = page.querySelector(`[data-region="${CSS.escape(old.dataset.region)}"]`);
-    if (!fresh || old.contains(document.activeElement)) return;
+    if (!fresh) return;
     localise(fresh);
     const folds = fresh.querySelectorAll("details");
     old.querySelectorAll("details").forEach((d, n) => { if (folds[n]) folds[n].open = d.open; });
     if (old.innerHTML === fresh.innerHTML) return;
+    if (old.contains(document.activeElement)) { missed = true; return; }
     old.replaceWith(fresh);
+    if (form && old.dataset.region === "evidence") sleep(form);
   });
-  const form = document.querySelector("form[data-decide]");
   if (form && !page.querySelector("button[name=decision]") && form.querySelector("button[name=decision]")) {
     form.querySelectorAll("button").forEach((b) => b.remove());
-    live.textContent = "This question is no longer open.";
+    form.querySelectorAll("input").forEach((box) => { box.disabled = true; });
+    form.querySelector("[data-said]").textContent = "This question is no longer open. Load the page again.";
   }
-  countDown();
 }
 
 localise(document);
-countDown();
-setInterval(countDown, 1000);
+setInterval(() => countDown(document), 1000);
 if ("live" in document.body.dataset) {
   const stream = new EventSource("/stream");
   stream.addEventListener("moved", (event) => refresh(Number(event.data)).catch(() => {}));
+  document.addEventListener("focusout", () => missed && setTimeout(() => refresh(seen).catch(() => {})));
   stream.addEventListener("error", () => {
     if (stream.readyState === EventSource.CLOSED) {
       live.textContent = "This page no longer follows what happens. Load it again.";

@@ -1,0 +1,209 @@
+// The console in a real Chromium with virtual passkeys: enrol, decide, contain, restore, pause, leave.
+//
+//   node run.mjs <quell binary> [chromium binary] [folder for pictures]
+//
+// Prints `N passed, N failed`; ends with 1 when anything failed.
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [quell, browserPath = "/usr/bin/chromium", pictures] = process.argv.slice(2);
+if (!quell) {
+  console.error("usage: node run.mjs <quell binary> [chromium binary] [folder for pictures]");
+  process.exit(2);
+}
+if (pictures) mkdirSync(pictures, { recursive: true });
+
+const WHY = "Dana called back on a known number: it was not her.";
+const PATIENCE = 20_000;
+let passed = 0;
+let failed = 0;
+function check(what, holds, more = "") {
+  if (holds) passed += 1;
+  else failed += 1;
+  console.log(`${holds ? "ok  " : "FAIL"} ${what}${holds || !more ? "" : `: ${more}`}`);
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((done) => { server.listen(0, "127.0.0.1", done); });
+  const { port } = server.address();
+  await new Promise((done) => { server.close(done); });
+  return port;
+}
+
+// Starts the demonstration; gives its process and the enrolment links that it prints.
+async function demo(port) {
+  const child = spawn(quell, ["demo", "--listen", `127.0.0.1:${port}`]);
+  let told = "";
+  child.stderr.on("data", (data) => process.stderr.write(data));
+  const links = await new Promise((done, fail) => {
+    const late = setTimeout(() => fail(new Error(`the demo is not ready:\n${told}`)), 60_000);
+    child.on("exit", (code) => fail(new Error(`the demo ended with ${code}:\n${told}`)));
+    child.stdout.on("data", (data) => {
+      told += data;
+      if (!told.includes("Ctrl-C")) return;
+      clearTimeout(late);
+      done(told.match(/http:\/\/localhost:\d+\/enrol\/\S+/g));
+    });
+  });
+  return { child, links };
+}
+
+const complaints = [];
+
+// A person: their own browser profile and passkey, enrolled and signed in.
+async function person(browser, base, link) {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  page.on("console", (said) => {
+    if (["error", "warning"].includes(said.type())) complaints.push(`${page.url()}: ${said.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
+  const devtools = await context.newCDPSession(page);
+  await devtools.send("WebAuthn.enable");
+  await devtools.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2", transport: "internal", hasResidentKey: true,
+      hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true,
+    },
+  });
+  await page.goto(link);
+  await page.click("text=Make a passkey");
+  await page.waitForURL("**/sign-in");
+  await page.click("text=Sign in with a passkey");
+  await page.waitForURL(`${base}/`);
+  return page;
+}
+
+async function open(page, base) {
+  await page.goto(`${base}/approvals`);
+  return page.$$eval(".card", (cards) => cards
+    .filter((card) => card.textContent.includes("waiting"))
+    .map((card) => card.querySelector("a").href));
+}
+
+const rests = (page) =>
+  page.$$eval("button[name=decision]", (all) => all.every((button) => button.disabled));
+
+async function approve(page, url, why) {
+  await page.goto(url);
+  await page.fill("textarea[name=justification]", why);
+  await page.click("button[value=approve]:enabled");
+  await page.waitForSelector("#h-answer");
+  return page.textContent("section[aria-labelledby=h-answer]");
+}
+
+async function fits(page) {
+  const over = [];
+  const { width, height } = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const path of ["/", "/approvals", "/incidents", "/me", new URL(page.url()).pathname]) {
+    await page.goto(new URL(path, page.url()).href);
+    const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    if (beyond > 0) over.push(`${path} by ${beyond} px`);
+  }
+  await page.setViewportSize({ width, height });
+  return over;
+}
+
+async function picture(page, name) {
+  if (!pictures) return;
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 1080, height: 1400 });
+  await page.screenshot({ path: join(pictures, `${name}.png`) });
+  await page.setViewportSize(size);
+}
+
+async function story(browser, base, links) {
+  const you = await person(browser, base, links[0]);
+  check("a passkey is enrolled and signs in", await you.isVisible("text=Waiting for a decision"));
+
+  const questions = await open(you, base);
+  check("the demo left questions open", questions.length > 0);
+  await you.goto(questions.at(-1));
+  check("approve and deny rest at first", await rests(you));
+  check("nothing is focused", await you.evaluate(() => document.activeElement === document.body));
+  const sizes = await you.$$eval("button[name=decision]", (all) =>
+    all.map((button) => `${button.offsetWidth}×${button.offsetHeight}`));
+  check("approve and deny weigh the same", sizes.length === 2 && sizes[0] === sizes[1], `${sizes}`);
+  await you.waitForSelector("button[value=approve]:enabled");
+  await you.locator("input[name=item]").first().uncheck();
+  check("they rest again after a change", await rests(you));
+  await you.locator("input[name=item]").first().check();
+  await you.waitForSelector("button[value=approve]:enabled");
+  await you.evaluate(() => document.activeElement.blur());
+  await picture(you, "approval");
+  for (const question of questions) {
+    const answer = await approve(you, question, WHY);
+    check("a question is approved and its signature holds", answer.includes("signature holds"), answer);
+  }
+
+  await you.goto(`${base}/incidents`);
+  const incident = await you.$eval(".card a", (link) => link.href);
+  await you.goto(incident);
+  // The page follows by itself; it is not loaded again.
+  await you.waitForFunction(() => {
+    const head = document.querySelector("[data-region=head]");
+    return head.textContent.includes("contained") && !head.textContent.includes("! open");
+  });
+  check("the incident is contained", true);
+  await picture(you, "incident");
+
+  await you.click("text=Request restore");
+  await you.waitForURL(incident);
+  await you.waitForFunction(() =>
+    [...document.querySelectorAll("[data-region=questions] .card")]
+      .some((card) => card.textContent.includes("Restore") && card.textContent.includes("waiting")));
+  const [restore] = await open(you, base);
+  await you.goto(restore);
+  const own = (await you.$("button[value=approve]")) === null;
+  check("who requested a restore may not approve it", own);
+  const second = await person(browser, base, links[1]);
+  const answer = await approve(second, restore, "Password and factors are new, Dana is back.");
+  check("a second person approves it", answer.includes("signature holds"), answer);
+  await second.goto(incident);
+  await second.waitForFunction(() =>
+    [...document.querySelectorAll("[data-region=containment] tr")]
+      .filter((row) => row.textContent.includes("Block sign-in"))
+      .every((row) => row.textContent.includes("undone")));
+  check("the blocks are undone", true);
+
+  await you.goto(base);
+  await you.click("summary:has-text('Pause')");
+  await you.fill("input[name=text]", "The provider tells of a false alarm");
+  await you.click("button[value=true]");
+  check("everything is paused", await you.isVisible("text=Paused: nothing is being changed"));
+  await second.goto(incident);
+  const over = await fits(second);
+  check("nothing is wider than a phone", over.length === 0, over.join(", "));
+  await you.goto(`${base}/me`);
+  await you.click("text=Sign out");
+  await you.waitForURL("**/sign-in");
+  await you.goto(incident);
+  check("nothing is shown after signing out", you.url().includes("/sign-in"), you.url());
+}
+
+const port = await freePort();
+const { child, links } = await demo(port);
+const browser = await chromium.launch({
+  executablePath: browserPath,
+  args: [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  ],
+});
+try {
+  await story(browser, `http://localhost:${port}`, links);
+} catch (error) {
+  check("the story goes to its end", false, error.message);
+}
+check("the browser has nothing to complain about", complaints.length === 0, complaints.join("; "));
+await browser.close();
+child.removeAllListeners("exit");
+child.kill("SIGINT");
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
