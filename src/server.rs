@@ -27,7 +27,7 @@ mod views;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyDeadlineLayer;
@@ -40,6 +40,9 @@ pub(crate) use token::{LONGEST, Minted, Scope, hash as token_hash, mint};
 
 /// How long a body may take to arrive, all told.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Every address of the API that no route has.
+const MISTYPED: &str = "/v1/{*rest}";
 
 /// Every route. `console` brings its own.
 pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
@@ -74,7 +77,10 @@ pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
         .route("/metrics", get(ops::metrics))
         .route("/openapi.json", get(ops::openapi))
         .with_state(api.clone());
+    // Not the console's: a machine that mistypes an address is answered as a machine.
+    let mistyped = Router::new().route(MISTYPED, any(ops::nothing));
     routes
+        .merge(mistyped)
         .merge(console.unwrap_or_default())
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(RequestBodyDeadlineLayer::new(BODY_DEADLINE))

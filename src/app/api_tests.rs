@@ -97,6 +97,32 @@ fn slug(problem: &Value) -> &str {
 }
 
 #[tokio::test]
+async fn what_a_tool_gets_wrong_about_its_delivery_is_named() {
+    let world = World::new().await;
+    let token = world.token(&[Scope::Ingest], Some("tools")).await;
+    let slug = |answer: (StatusCode, Value)| {
+        let whole = answer.1["type"].as_str().unwrap_or_default().to_owned();
+        (answer.0.as_u16(), whole.rsplit('/').next().unwrap_or_default().to_owned())
+    };
+
+    let stranger = slug(world.post("/v1/events?unknown=1", "qll_x", "[]").await);
+    let query = slug(world.post("/v1/events?unknown=1", &token, "[]").await);
+    let address = slug(world.post("/v1/hooks/tools/more", &token, "[]").await);
+    let two_keys = Request::post("/v1/events")
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header("idempotency-key", "a")
+        .header("idempotency-key", "b")
+        .body(Body::from("[]"))
+        .unwrap();
+    let (status, _, body) = world.send(two_keys).await;
+
+    assert_eq!(stranger, (401, "unauthenticated".to_owned()));
+    assert_eq!(query, (422, "invalid-query".to_owned()));
+    assert_eq!(address, (404, "not-found".to_owned()));
+    assert_eq!(slug((status, body)), (400, "bad-request".to_owned()));
+}
+
+#[tokio::test]
 async fn a_repeated_delivery_gets_the_same_answer() {
     let world = World::new().await;
     let body = alert("dana@x.example");

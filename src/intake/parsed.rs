@@ -1,5 +1,8 @@
 //! What a body turned out to hold.
 
+use chrono::TimeDelta;
+
+use super::json::is_sane;
 use super::problem::Problem;
 use crate::model::alert::{Alert, Report};
 use crate::model::event::Event;
@@ -22,6 +25,14 @@ impl Record {
             Self::Event(event) => event.time,
             Self::Alert(alert) => alert.time,
             Self::Report(report) => report.time,
+        }
+    }
+
+    fn time_mut(&mut self) -> &mut Time {
+        match self {
+            Self::Event(event) => &mut event.time,
+            Self::Alert(alert) => &mut alert.time,
+            Self::Report(report) => &mut report.time,
         }
     }
 }
@@ -71,6 +82,23 @@ impl Parsed {
         }
     }
 
+    /// Moves every fact's time; to where no record's own time may be, nothing is moved.
+    pub(crate) fn shift(&mut self, millis: i64, received_at: Time) -> Result<(), Problem> {
+        let by = TimeDelta::try_milliseconds(millis);
+        for fact in &mut self.records {
+            let moved = by.and_then(|by| fact.time().checked_add_signed(by));
+            let Some(moved) = moved.filter(|at| is_sane(*at)) else {
+                let why = "it moves a record's time out of range".to_owned();
+                return Err(Problem::BadField { field: "shift_ms".to_owned(), why });
+            };
+            *fact.time_mut() = moved;
+            if is_ahead(fact, received_at) {
+                return Err(Problem::FutureTime);
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the facts into the order in which they happened; a batch is often newest first.
     pub(crate) fn sort_by_time(&mut self) {
         self.records.sort_by_key(Record::time);
@@ -79,4 +107,27 @@ impl Parsed {
 
 fn is_ahead(record: &Record, received_at: Time) -> bool {
     record.time().signed_duration_since(received_at) > AHEAD.delta()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Kind, parse};
+    use super::*;
+
+    fn shifted(millis: i64) -> Result<Time, Problem> {
+        let now = "2026-05-05T10:15:30Z".parse().unwrap();
+        let body = br#"{"account": "ana@example.com", "time": "2026-05-05T10:00:00Z"}"#;
+        let mut parsed = parse(Kind::Reports, body, now).unwrap();
+        parsed.shift(millis, now).map(|()| parsed.records[0].time())
+    }
+
+    /// A time at the end of the calendar would be kept, and break whoever adds to it later.
+    #[test]
+    fn a_shift_leads_to_no_time_that_a_record_may_not_have() {
+        assert_eq!(shifted(900_000), Ok("2026-05-05T10:15:00Z".parse().unwrap()));
+        assert_eq!(shifted(3_600_000), Err(Problem::FutureTime));
+        for far in [i64::MIN, i64::MAX, 8_000_000_000_000_000, -8_000_000_000_000_000] {
+            assert_eq!(shifted(far).unwrap_err().slug(), "bad-field", "{far}");
+        }
+    }
 }

@@ -4,13 +4,13 @@
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use chrono::TimeDelta;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::extract::Asked;
 use super::identity::{Allowed, Ingest};
 use super::problem::{Kind, Problem};
 use super::state::{Api, Source};
@@ -91,8 +91,8 @@ pub(super) struct Sent {
     responses((status = 202, body = Answer), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn events(
     State(api): State<Api>,
-    Query(sent): Query<Sent>,
     caller: Allowed<Ingest>,
+    Asked(sent): Asked<Sent>,
     request: Request,
 ) -> Answered {
     let kind = sent.kind.unwrap_or(intake::Kind::Events);
@@ -104,8 +104,8 @@ pub(super) async fn events(
     responses((status = 202, body = Answer), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn alerts(
     State(api): State<Api>,
-    Query(sent): Query<Sent>,
     caller: Allowed<Ingest>,
+    Asked(sent): Asked<Sent>,
     request: Request,
 ) -> Answered {
     by_token(&api, &caller, intake::Kind::Alerts, sent, request).await
@@ -116,8 +116,8 @@ pub(super) async fn alerts(
     responses((status = 202, body = Answer), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn reports(
     State(api): State<Api>,
-    Query(sent): Query<Sent>,
     caller: Allowed<Ingest>,
+    Asked(sent): Asked<Sent>,
     request: Request,
 ) -> Answered {
     by_token(&api, &caller, intake::Kind::Reports, sent, request).await
@@ -157,13 +157,14 @@ async fn tokened(
     // The token has proved the sender; what is left to do is to inflate and name the delivery.
     let open = Verifier::new(Auth::None, Vec::new()).map_err(|_| Problem::new(Kind::Internal))?;
     let verified = open.verify(kind, &parts.headers, raw, api.engine().now())?;
-    let delivery = match parts.headers.get("idempotency-key").map(|v| v.to_str()) {
-        Some(Ok(key)) if !key.is_empty() && key.len() <= 200 => tame_field(key),
-        Some(_) => {
-            let detail = "`Idempotency-Key` is plain text of 1 to 200 characters";
+    let mut keys = parts.headers.get_all("idempotency-key").iter().map(|key| key.to_str());
+    let delivery = match (keys.next(), keys.next()) {
+        (None, _) => verified.delivery_id().to_owned(),
+        (Some(Ok(key)), None) if !key.is_empty() && key.len() <= 200 => tame_field(key),
+        _ => {
+            let detail = "`Idempotency-Key` is one plain text of 1 to 200 characters";
             return Err(Problem::new(Kind::BadRequest).detail(detail));
         }
-        None => verified.delivery_id().to_owned(),
     };
     accept(api, source, kind, &verified, delivery, sent).await
 }
@@ -204,6 +205,9 @@ async fn accept(
         return Ok(answer);
     }
     let mut parsed = intake::parse(kind, verified.body(), api.engine().now())?;
+    if sent.shift_ms != 0 {
+        parsed.shift(sent.shift_ms, api.engine().now())?;
+    }
     parsed.sort_by_time();
     let incoming = incoming(source, delivery.clone(), parsed, sent);
     let answer = api.engine().ingest(incoming).await?;
@@ -225,8 +229,7 @@ fn incoming(source: &Source, delivery: String, parsed: Parsed, sent: Sent) -> In
         .into_iter()
         .map(|(index, problem)| Rejected { index, problem: problem.slug().to_owned() })
         .collect();
-    let shift = TimeDelta::try_milliseconds(sent.shift_ms).unwrap_or_default();
-    let facts = parsed.records.into_iter().map(|record| fact(source, record, shift)).collect();
+    let facts = parsed.records.into_iter().map(|record| fact(source, record)).collect();
     Incoming {
         source: source.view.clone(),
         delivery,
@@ -238,19 +241,14 @@ fn incoming(source: &Source, delivery: String, parsed: Parsed, sent: Sent) -> In
 }
 
 /// A record's claim goes no further than its source is trusted.
-fn fact(source: &Source, record: Record, shift: TimeDelta) -> Fact {
+fn fact(source: &Source, record: Record) -> Fact {
     match record {
-        Record::Event(mut event) => {
-            event.time = event.time.checked_add_signed(shift).unwrap_or(event.time);
-            Fact::Event(event)
-        }
+        Record::Event(event) => Fact::Event(event),
         Record::Alert(mut alert) => {
-            alert.time = alert.time.checked_add_signed(shift).unwrap_or(alert.time);
             alert.stage = alert.stage.min(source.highest_stage);
             Fact::Alert(alert)
         }
         Record::Report(mut report) => {
-            report.time = report.time.checked_add_signed(shift).unwrap_or(report.time);
             // The order of `Proof` goes from the strongest to the weakest.
             report.proof = report.proof.max(source.proof);
             Fact::Report(report)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::OpenApi as _;
 
 use super::openapi::Described;
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use super::state::Api;
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -34,7 +34,6 @@ pub(super) struct Ready {
 #[utoipa::path(get, path = "/readyz", tag = "ops",
     responses((status = 200, body = Ready), (status = 503, body = Problem)))]
 pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Ready>, Problem> {
-    use super::problem::Kind;
     if *api.closing().borrow() || api.engine().is_stopping() {
         return Err(Problem::new(Kind::Busy).detail("the process is ending").retry_after(5));
     }
@@ -50,6 +49,11 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let text = api.metrics().text(api.engine());
     (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// Answers for every address of the API that is none.
+pub(super) async fn nothing() -> Problem {
+    Problem::new(Kind::NotFound).detail("the API has no such address; see /openapi.json")
 }
 
 /// Describes the API.

@@ -248,3 +248,13 @@ proptest! {
         prop_assert_eq!(slug(check(&verifier, &headers, changed.as_bytes(), stamp)), "wrong-signature");
     }
 }
+
+/// Else a sender whose proof is right is sent looking for what is wrong with it.
+#[test]
+fn an_encoding_that_is_told_twice_is_no_question_of_the_proof() {
+    let mut twice = published();
+    twice.append("content-encoding", "gzip".parse().unwrap());
+    twice.append("content-encoding", "identity".parse().unwrap());
+
+    assert_eq!(slug(check(&standard(&[SECRET]), &twice, BODY, SENT)), "wrong-encoding");
+}
