@@ -2,6 +2,7 @@
 
 mod crash;
 mod golden;
+mod inputs;
 mod layers;
 mod open_data;
 mod spec;

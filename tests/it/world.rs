@@ -18,7 +18,8 @@ pub struct World {
     pub url: String,
     pub lab_url: String,
     pub client: reqwest::Client,
-    token: String,
+    /// The deployment's first token: it reads and administers.
+    pub token: String,
     lab: Child,
     server: Option<Child>,
     /// What the server said on standard error, over all its lives.
