@@ -21,7 +21,7 @@ const SECRETS: [&str; 5] = [SECRET, case::WHSEC, case::HMAC_KEY, case::PAIR, cas
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inputs_of_every_bad_kind_are_refused_by_name_and_leave_no_trace() {
-    let mut world = World::new(3, &settings());
+    let mut world = World::new(3, &settings()).await;
     let tokens = doors::Tokens::make(&world).await;
     let cases: Vec<Case> =
         [bodies::cases(), doors::cases(&tokens), hostile::cases()].into_iter().flatten().collect();
@@ -38,7 +38,7 @@ async fn inputs_of_every_bad_kind_are_refused_by_name_and_leave_no_trace() {
     for case in raw::cases() {
         let answer = case.send(&world).await;
         let fault = (answer.statuses() != case.expect).then(|| format!("not {}", case.expect));
-        table.line(&case.name, &answer.statuses(), answer.problem(), fault);
+        table.line(&case.name, &answer.statuses(), &answer.problem(), fault);
     }
     let count = table.rows;
     table.done();
@@ -92,11 +92,11 @@ struct Table {
 impl Table {
     fn row(&mut self, name: &str, told: &Told, fault: Option<String>) {
         let what = if told.status == 202 { told.summary() } else { told.slug().to_owned() };
-        self.line(name, &told.status.to_string(), what, fault);
+        self.line(name, &told.status.to_string(), &what, fault);
     }
 
     #[expect(clippy::print_stdout, reason = "the table is for whoever runs the test")]
-    fn line(&mut self, name: &str, status: &str, what: String, fault: Option<String>) {
+    fn line(&mut self, name: &str, status: &str, what: &str, fault: Option<String>) {
         self.rows += 1;
         println!("{name:<52} {status:<12} {what}");
         self.faults.extend(fault.map(|why| format!("{name}: {status} {what}: {why}")));
