@@ -21,7 +21,7 @@ const SECRETS: [&str; 5] = [SECRET, case::WHSEC, case::HMAC_KEY, case::PAIR, cas
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inputs_of_every_bad_kind_are_refused_by_name_and_leave_no_trace() {
-    let mut world = World::new(3, &settings()).await;
+    let mut world = World::new(3, &settings());
     let tokens = doors::Tokens::make(&world).await;
     let cases: Vec<Case> =
         [bodies::cases(), doors::cases(&tokens), hostile::cases()].into_iter().flatten().collect();

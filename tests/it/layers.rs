@@ -23,7 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("console", 3),
     ("lab", 3),
     ("config", 4),
-    ("telemetry", 3),
+    ("telemetry", 4),
     ("app", 4),
     ("cli", 4),
 ];
