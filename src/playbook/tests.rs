@@ -33,7 +33,7 @@ fn the_shipped_playbook_becomes_the_plan_it_says() {
     let block = plan.step("block").unwrap();
     assert_eq!(block.for_each.as_deref(), Some("subject.accounts"));
     assert_eq!(block.expires, Some("24h".parse().unwrap()));
-    assert_eq!(plan.step("revoke_again").unwrap().after, ["block", "reset"]);
+    assert_eq!(plan.step("revoke_again").unwrap().after, ["block", "factors", "reset"]);
     let Does::Use { with, .. } = &plan.step("ticket").unwrap().does else { panic!("no use") };
     assert_eq!(with["severity"], "{{ incident.severity }}");
 }
