@@ -68,7 +68,8 @@ pub(super) fn is_needed(
         return true;
     }
     let chain = Chain::of(view.state, view.run);
-    !chain.cells(step).any(|c| c.key.item == key.item && c.key != *key && holds(c))
+    // A continuing run names its cells as the run before it did: only the item tells.
+    !chain.cells(step).any(|c| c.key.item == key.item && holds(c))
 }
 
 /// The cells of all runs of one incident that ran one plan.

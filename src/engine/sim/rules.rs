@@ -341,3 +341,23 @@ async fn silence_grants_only_what_the_playbook_says_and_locks_nobody_out() {
     assert_eq!(sim.world.did("idp/revoke"), 2, "{}", describe(&sim.runs()[0]));
     assert_eq!(sim.world.did("idp/block"), 0, "silence never locks anybody out");
 }
+
+/// A continuing run's cells have the names of the run before it; that must not make them new.
+#[tokio::test(start_paused = true)]
+async fn a_continuation_over_a_longer_list_does_only_what_is_new() {
+    let sim = Sim::new(19, Mode::Auto).await;
+    let mut plan = super::playbook();
+    plan.name = "a-first".into();
+    plan.steps.retain(|s| s.id == "ticket");
+    plan.steps[0].for_each = Some("['a', 'b'] if incident.stage == 'breached' else ['a']".into());
+    sim.engine.publish(plan, "plan-2".into(), String::new(), "test", String::new()).await.unwrap();
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::seconds(30)).await;
+    assert_eq!(sim.world.tickets.lock().unwrap().len(), 1);
+
+    sim.hostile_approval(&sim.incident()).await;
+    sim.pass(Span::seconds(30)).await;
+
+    assert_eq!(sim.runs().len(), 2);
+    assert_eq!(sim.world.tickets.lock().unwrap().len(), 2, "{}", describe(&sim.runs()[1]));
+}
