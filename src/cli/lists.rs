@@ -74,9 +74,9 @@ pub(super) enum Approval {
 #[derive(Debug, clap::Args)]
 pub(super) struct How {
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    pub(super) format: Format,
     #[command(flatten)]
-    server: ServerArgs,
+    pub(super) server: ServerArgs,
 }
 
 pub(super) fn incident(command: &Incident, output: &mut Output) -> anyhow::Result<Verdict> {

@@ -3,9 +3,10 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::client::{Client, ServerArgs, block_on, part};
+use super::client::{Client, block_on, part};
+use super::lists::How;
 use super::output::Output;
-use super::{Format, Verdict, table};
+use super::{Verdict, table};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -36,15 +37,6 @@ pub(super) enum Command {
         #[command(flatten)]
         how: How,
     },
-}
-
-/// How to ask and how to print.
-#[derive(Debug, clap::Args)]
-pub(super) struct How {
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
-    #[command(flatten)]
-    server: ServerArgs,
 }
 
 pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {

@@ -341,15 +341,8 @@ impl Engine {
         by: &str,
         note: &str,
     ) -> Result<(), Refusal> {
-        let (result, written) = self.transact(|tx| {
-            if !tx.core.state.incidents.contains_key(&incident) {
-                return Err(Refusal::Missing("incident"));
-            }
-            tx.push(Entry::IncidentNote { incident, by: by.to_owned(), note: note.to_owned() });
-            Ok(())
-        });
-        written.await?;
-        result
+        let (by, note) = (by.to_owned(), note.to_owned());
+        self.on_incident(incident, Entry::IncidentNote { incident, by, note }).await
     }
 
     /// Closes a case. After a hostile approval only a person may, which the caller has made sure of.
@@ -359,11 +352,17 @@ impl Engine {
         by: &str,
         note: &str,
     ) -> Result<(), Refusal> {
+        let (by, note) = (by.to_owned(), note.to_owned());
+        self.on_incident(incident, Entry::IncidentClosed { incident, by, note }).await
+    }
+
+    /// Adds an entry to an incident that exists.
+    async fn on_incident(&self, incident: IncidentId, entry: Entry) -> Result<(), Refusal> {
         let (result, written) = self.transact(|tx| {
             if !tx.core.state.incidents.contains_key(&incident) {
                 return Err(Refusal::Missing("incident"));
             }
-            tx.push(Entry::IncidentClosed { incident, by: by.to_owned(), note: note.to_owned() });
+            tx.push(entry);
             Ok(())
         });
         written.await?;
