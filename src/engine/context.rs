@@ -144,7 +144,7 @@ fn steps_value(state: &State, run: &Run, plan: &Plan) -> Value {
     for step in &plan.steps {
         let cells: Vec<&Cell> = chain
             .iter()
-            .flat_map(|r| r.cells.values())
+            .flat_map(|r| r.cells_by_round())
             .filter(|c| c.key.step.step() == step.id)
             .collect();
         let Some(last) = cells.iter().rev().find(|c| c.conclusion().is_some()) else { continue };

@@ -131,6 +131,12 @@ impl ActionId {
 }
 
 impl StepPath {
+    /// Which round it belongs to: 0 for a run's first, `N` behind `rise.N/`.
+    pub(crate) fn round(&self) -> u32 {
+        let prefix = self.0.strip_prefix("rise.").and_then(|rest| rest.split_once('/'));
+        prefix.and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
+    }
+
     /// The step's own id, without a continuation's `rise.N/` prefix.
     pub(crate) fn step(&self) -> &str {
         self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, step)| step)

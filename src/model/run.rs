@@ -278,6 +278,15 @@ pub(crate) struct Run {
     pub(crate) cells: BTreeMap<CellKey, Cell>,
 }
 
+impl Run {
+    /// Its cells, those of later rounds last.
+    pub(crate) fn cells_by_round(&self) -> Vec<&Cell> {
+        let mut cells: Vec<&Cell> = self.cells.values().collect();
+        cells.sort_by_key(|cell| cell.key.step.round());
+        cells
+    }
+}
+
 /// One continuation: which steps are due again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Round {
@@ -295,5 +304,40 @@ impl StepIs {
     /// Where a restore run says that a step cannot be taken back.
     pub(crate) fn not_reversible(step: &StepPath) -> StepPath {
         StepPath::new(format!("not_reversible/{}", step.step()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By name alone, `sessions` would come after `rise.1/sessions`, and `rise.10` before `rise.2`.
+    #[test]
+    fn later_rounds_come_last_whatever_their_steps_are_called() {
+        let paths = ["rise.10/a", "rise.2/sessions", "sessions", "rise.1/sessions"];
+        let cells = paths.map(|path| CellKey { step: path.into(), item: String::new() });
+        let nil = uuid::Uuid::nil();
+        let run = Run {
+            id: RunId(nil),
+            incident: IncidentId(nil),
+            playbook: "p".into(),
+            plan: "d".into(),
+            purpose: Purpose::Contain,
+            mode: Mode::Auto,
+            status: RunStatus::Running,
+            waiting_on: None,
+            started_at: Time::UNIX_EPOCH,
+            ended_at: None,
+            started_by: None,
+            decided_by: None,
+            rises_seen: 0,
+            rounds: Vec::new(),
+            crashes: 0,
+            cells: cells.into_iter().map(|key| (key.clone(), Cell::new(key))).collect(),
+        };
+
+        let order: Vec<&str> = run.cells_by_round().iter().map(|c| c.key.step.as_str()).collect();
+
+        assert_eq!(order, ["sessions", "rise.1/sessions", "rise.2/sessions", "rise.10/a"]);
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn now(view: &View<'_>) -> bool {
         view.state.runs_of(incident.id).filter(|r| r.purpose != Purpose::Restore).collect();
     runs.sort_by_key(|r| r.id);
     for run in &runs {
-        for cell in run.cells.values() {
+        for cell in run.cells_by_round() {
             newest.insert((cell.key.step.step().to_owned(), cell.key.item.clone()), cell);
         }
     }
