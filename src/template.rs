@@ -12,6 +12,7 @@
 //!
 //! Used by `playbook`, `connector` and `engine`. Knows no HTTP, no disk and no clock.
 
+mod compiled;
 mod engine;
 mod error;
 mod filters;
@@ -19,6 +20,7 @@ mod names;
 mod pieces;
 mod render;
 
+pub(crate) use compiled::{Came, Expressions, Roots};
 pub(crate) use engine::{Context, check, evaluate, holds, known};
 pub(crate) use error::TemplateError;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::sync::LazyLock;
 
 use crate::model::time::{Span, Time, rfc3339};
+use crate::template::{Came, Expressions};
 
 /// More steps than any manifest needs, and few enough to be over at once.
 const FUEL: u64 = 50_000;
@@ -119,17 +120,22 @@ fn link_next(header: &str) -> Option<String> {
     })
 }
 
-fn native(env: &Environment<'_>, expression: &str, ctx: &Value) -> Result<Value, ExprError> {
+// A password is found by the function that gives it, not by its name.
+static STRICT_KNOWN: LazyLock<Expressions> =
+    LazyLock::new(|| Expressions::new(&STRICT).seeing(&[PASSWORD]));
+static LENIENT_KNOWN: LazyLock<Expressions> = LazyLock::new(|| Expressions::new(&LENIENT));
+
+fn came(known: &Expressions, expression: &str, ctx: &Value) -> Result<Came, ExprError> {
     let fail = |e: Error| ExprError { expression: expression.into(), why: reason(&e) };
-    let value = env.compile_expression(expression).map_err(fail)?.eval(Serde(ctx)).map_err(fail)?;
-    if std::ptr::eq(env, &raw const *STRICT) && value.is_undefined() {
-        return Err(ExprError {
-            expression: expression.into(),
-            why: "there is no such value".into(),
-        });
+    known.evaluate(expression, ctx, |_| Ok::<(), Error>(())).map_err(fail)
+}
+
+fn to_json(expression: &str, came: Came) -> Result<Value, ExprError> {
+    match came {
+        Came::Found(value) => Ok(value),
+        Came::Computed(value) => serde_json::to_value(value)
+            .map_err(|e| ExprError { expression: expression.into(), why: e.to_string() }),
     }
-    serde_json::to_value(value)
-        .map_err(|e| ExprError { expression: expression.into(), why: e.to_string() })
 }
 
 fn reason(error: &Error) -> String {
@@ -138,7 +144,7 @@ fn reason(error: &Error) -> String {
 
 /// The value of a bare expression over an answer; what is missing is `null`.
 pub(crate) fn evaluate(expression: &str, ctx: &Value) -> Result<Value, ExprError> {
-    native(&LENIENT, expression, ctx)
+    to_json(expression, came(&LENIENT_KNOWN, expression, ctx)?)
 }
 
 /// Whether a condition over an answer is exactly `true`.
@@ -148,7 +154,12 @@ pub(crate) fn holds(expression: &str, ctx: &Value) -> Result<bool, ExprError> {
 
 /// The value of a bare expression over inputs; what is missing is an error.
 pub(crate) fn evaluate_strict(expression: &str, ctx: &Value) -> Result<Value, ExprError> {
-    native(&STRICT, expression, ctx)
+    let came = came(&STRICT_KNOWN, expression, ctx)?;
+    if matches!(&came, Came::Computed(value) if value.is_undefined()) {
+        let why = "there is no such value".into();
+        return Err(ExprError { expression: expression.into(), why });
+    }
+    to_json(expression, came)
 }
 
 /// The one expression of a text that is nothing but `{{ expression }}`.

@@ -234,7 +234,7 @@ fn missed(state: &Facts, incident: &Incident, row: &Containment) -> Option<Concl
             && account == row.account
             && item == row.item
     };
-    let conclusions = state.runs_of(incident.id).flat_map(|run| run.cells.values()).filter(is_it);
+    let conclusions = state.runs_of(incident.id).flat_map(Run::cells).filter(is_it);
     let ended = conclusions.filter_map(|cell| match cell.state {
         CellState::Concluded { conclusion } => Some(conclusion),
         _ => None,

@@ -1,6 +1,7 @@
 //! What expressions in a playbook see: `incident`, `subject`, `item`, `steps`, and `alert` or `report`.
 
 use serde_json::{Map, Value, json};
+use std::cell::OnceCell;
 
 use super::state::State;
 use crate::model::alert::{Alert, Report};
@@ -9,32 +10,56 @@ use crate::model::plan::Plan;
 use crate::model::run::{Cell, Run};
 use crate::model::subject::{Account, AccountKey, Subject};
 use crate::model::time::rfc3339;
+use crate::template::Roots;
 
-/// The names of DESIGN §12, as one JSON value. `item` is added per item.
-pub(crate) fn context(state: &State, run: &Run, plan: &Plan) -> Value {
-    let Some(incident) = state.incidents.get(&run.incident) else { return Value::Null };
-    let subject = state.subject(incident.subject);
-    let mut root = Map::new();
-    root.insert("incident".into(), incident_value(incident, subject));
-    root.insert("subject".into(), subject.map_or(Value::Null, subject_value));
-    root.insert("steps".into(), steps_value(state, run, plan));
-    // A name that is absent is undefined, so that `alert is defined` tells the triggers apart.
-    if let Some(alert) = &incident.alert {
-        root.insert("alert".into(), alert_value(alert));
-    }
-    if let Some(report) = &incident.report {
-        root.insert("report".into(), report_value(report));
-    }
-    Value::Object(root)
+/// The names of DESIGN §12, each made when an expression first mentions it. `item` is added per item.
+pub(crate) struct Names<'s> {
+    state: &'s State,
+    run: &'s Run,
+    plan: &'s Plan,
+    incident: OnceCell<Value>,
+    subject: OnceCell<Value>,
+    steps: OnceCell<Value>,
+    alert: OnceCell<Value>,
+    report: OnceCell<Value>,
 }
 
-/// The context with `item` bound.
-pub(crate) fn with_item(context: &Value, item: Option<&Value>) -> Value {
-    let mut context = context.clone();
-    if let (Some(item), Some(map)) = (item, context.as_object_mut()) {
-        map.insert("item".into(), item.clone());
+impl<'s> Names<'s> {
+    /// What the expressions of a run's plan see.
+    pub(crate) fn new(state: &'s State, run: &'s Run, plan: &'s Plan) -> Self {
+        Self {
+            state,
+            run,
+            plan,
+            incident: OnceCell::new(),
+            subject: OnceCell::new(),
+            steps: OnceCell::new(),
+            alert: OnceCell::new(),
+            report: OnceCell::new(),
+        }
     }
-    context
+}
+
+impl Roots for Names<'_> {
+    fn root(&self, name: &str) -> Option<&Value> {
+        let incident = self.state.incidents.get(&self.run.incident)?;
+        let subject = || self.state.subject(incident.subject);
+        match name {
+            "incident" => Some(self.incident.get_or_init(|| incident_value(incident, subject()))),
+            "subject" => {
+                Some(self.subject.get_or_init(|| subject().map_or(Value::Null, subject_value)))
+            }
+            "steps" => {
+                Some(self.steps.get_or_init(|| steps_value(self.state, self.run, self.plan)))
+            }
+            // A name that is absent is undefined, so that `alert is defined` tells the triggers apart.
+            "alert" => incident.alert.as_ref().map(|a| self.alert.get_or_init(|| alert_value(a))),
+            "report" => {
+                incident.report.as_ref().map(|r| self.report.get_or_init(|| report_value(r)))
+            }
+            _ => None,
+        }
+    }
 }
 
 fn incident_value(incident: &Incident, subject: Option<&Subject>) -> Value {

@@ -232,9 +232,14 @@ impl Engine {
             if written.await.is_err() || engine.is_stopping() {
                 return;
             }
+            let mut effects = effects.into_iter();
+            let own = effects.next();
             for effect in effects {
                 let one = engine.clone();
                 engine.0.tasks.spawn(async move { effects::perform(&one, effect).await });
+            }
+            if let Some(own) = own {
+                effects::perform(&engine, own).await;
             }
         });
     }

@@ -231,8 +231,13 @@ impl Engine {
         by: &str,
         only: Option<&AccountKey>,
     ) -> Result<RunId, Refusal> {
-        let case: Incident =
-            tx.core.state.incidents.get(&incident).cloned().ok_or(Refusal::Missing("incident"))?;
+        let case: Incident = tx
+            .core
+            .state
+            .incidents
+            .get(&incident)
+            .map(|i| (**i).clone())
+            .ok_or(Refusal::Missing("incident"))?;
         if let Some(live) = tx
             .core
             .state

@@ -106,7 +106,7 @@ fn not_reversible(
                 c.capability == cell.capability && c.account == cell.account
             });
             if !known {
-                found.push((cell.clone(), how.to_owned()));
+                found.push(((**cell).clone(), how.to_owned()));
             }
         }
     }

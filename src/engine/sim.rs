@@ -243,11 +243,13 @@ impl Sim {
     }
 
     pub(super) fn incident(&self) -> Incident {
-        self.engine.read(|core| core.state.incidents.values().next().cloned()).unwrap()
+        self.engine
+            .read(|core| core.state.incidents.values().next().map(|i| (**i).clone()))
+            .unwrap()
     }
 
     pub(super) fn runs(&self) -> Vec<Run> {
-        self.engine.read(|core| core.state.runs.values().cloned().collect())
+        self.engine.read(|core| core.state.runs.values().map(|r| (**r).clone()).collect())
     }
 
     pub(super) fn pending(&self) -> Option<crate::model::approval::Approval> {

@@ -91,10 +91,10 @@ pub(crate) struct State {
     pub(crate) deployment: Option<DeploymentCreated>,
     pub(crate) subjects: HashMap<SubjectId, Subject>,
     pub(crate) aliases: HashMap<Alias, SubjectId>,
-    pub(crate) incidents: BTreeMap<IncidentId, Incident>,
+    pub(crate) incidents: BTreeMap<IncidentId, Box<Incident>>,
     /// The newest incident of each subject.
     pub(crate) newest: HashMap<SubjectId, IncidentId>,
-    pub(crate) runs: BTreeMap<RunId, Run>,
+    pub(crate) runs: BTreeMap<RunId, Box<Run>>,
     pub(crate) live: BTreeSet<RunId>,
     pub(crate) approvals: BTreeMap<ApprovalId, Approval>,
     pub(crate) plans: BTreeMap<PlanDigest, Published>,
@@ -110,6 +110,8 @@ pub(crate) struct State {
     pub(crate) enrolments: BTreeMap<String, Enrolment>,
     pub(crate) tokens: BTreeMap<TokenId, TokenChanged>,
     changed: BTreeSet<RowKey>,
+    /// Live runs that rows of their own were written for.
+    spread: BTreeSet<RunId>,
 }
 
 impl State {
@@ -157,7 +159,7 @@ impl State {
         self.incidents
             .get(&incident)
             .into_iter()
-            .flat_map(|i| i.runs.iter().filter_map(|id| self.runs.get(id)))
+            .flat_map(|i| i.runs.iter().filter_map(|id| self.runs.get(id).map(AsRef::as_ref)))
     }
 
     /// Holds that an incident has placed.

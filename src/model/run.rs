@@ -275,13 +275,18 @@ pub(crate) struct Run {
     #[serde(default)]
     pub(crate) crashes: u32,
     #[serde(skip)]
-    pub(crate) cells: BTreeMap<CellKey, Cell>,
+    pub(crate) cells: BTreeMap<CellKey, Box<Cell>>,
 }
 
 impl Run {
+    /// Its cells, by step and item.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.values().map(AsRef::as_ref)
+    }
+
     /// Its cells, those of later rounds last.
     pub(crate) fn cells_by_round(&self) -> Vec<&Cell> {
-        let mut cells: Vec<&Cell> = self.cells.values().collect();
+        let mut cells: Vec<&Cell> = self.cells().collect();
         cells.sort_by_key(|cell| cell.key.step.round());
         cells
     }
@@ -333,7 +338,7 @@ mod tests {
             rises_seen: 0,
             rounds: Vec::new(),
             crashes: 0,
-            cells: cells.into_iter().map(|key| (key.clone(), Cell::new(key))).collect(),
+            cells: cells.into_iter().map(|key| (key.clone(), Box::new(Cell::new(key)))).collect(),
         };
 
         let order: Vec<&str> = run.cells_by_round().iter().map(|c| c.key.step.as_str()).collect();

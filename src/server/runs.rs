@@ -46,7 +46,7 @@ pub(super) async fn list(
             .filter(|run| filter.incident.is_none_or(|incident| run.incident == incident));
         let runs: Vec<_> = found.by_ref().take(PAGE).collect();
         let next = runs.last().filter(|_| found.next().is_some()).map(|run| run.id.to_string());
-        Page { items: runs.into_iter().map(RunView::of).collect(), next }
+        Page { items: runs.into_iter().map(|run| RunView::of(run)).collect(), next }
     });
     Json(page)
 }
@@ -59,7 +59,7 @@ pub(super) async fn show(
     _: Allowed<Read>,
     Named(id): Named<RunId>,
 ) -> Result<Json<RunView>, Problem> {
-    let shown = api.engine().read(|core| core.state.runs.get(&id).map(RunView::of));
+    let shown = api.engine().read(|core| core.state.runs.get(&id).map(|run| RunView::of(run)));
     shown.map(Json).ok_or_else(|| Problem::not_found("run", &id.to_string()))
 }
 

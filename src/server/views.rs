@@ -150,6 +150,7 @@ pub(super) struct SubjectView {
 impl SubjectView {
     pub(super) fn of(state: &State, subject: &Subject) -> Self {
         let about = |i: &&Incident| state.subject(i.subject).is_some_and(|s| s.id == subject.id);
+        let incidents = state.incidents.values().map(AsRef::as_ref).filter(about);
         Self {
             id: subject.id.to_string(),
             name: subject.name.clone(),
@@ -158,7 +159,7 @@ impl SubjectView {
             aliases: subject.aliases.iter().map(ToString::to_string).collect(),
             accounts: serde_json::to_value(&subject.accounts).unwrap_or_default(),
             resolved_at: subject.resolved_at.map(rfc3339),
-            incidents: state.incidents.values().filter(about).map(|i| i.id.to_string()).collect(),
+            incidents: incidents.map(|i| i.id.to_string()).collect(),
         }
     }
 }
@@ -212,7 +213,7 @@ impl RunView {
             started_at: rfc3339(run.started_at),
             ended_at: run.ended_at.map(rfc3339),
             started_by: run.started_by.clone(),
-            steps: run.cells.values().map(step).collect(),
+            steps: run.cells().map(step).collect(),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! loses anything, because every key here can be made again from the journal. So each batch
 //! carries the sequence it stands at, and an index that cannot be used is set aside.
 //!
-//! One tree with prefixed keys: `r/` rows, `t/<incident>/<sequence>` timelines,
+//! One tree with prefixed keys: `r/` rows, `t/<incident>/<sequence>` timelines (the value
+//! holds the sequences that follow),
 //! `m/position`. sled wants small values: a longer one is kept as parts behind its key.
 //!
 //! All methods block. Nothing here is called on a runtime's own threads.
@@ -26,6 +27,9 @@ pub(crate) use open::{IndexState, open, set_aside};
 use crate::engine::ports::{RowChange, StoreError};
 use crate::model::id::IncidentId;
 use keys::Stored;
+
+/// Commits of one incident that one key may hold.
+const STRETCH: usize = 256;
 
 /// Keys that one batch may hold when there is much to write.
 const BATCH: usize = 1024;
@@ -194,13 +198,21 @@ impl Index {
         after: u64,
         limit: usize,
     ) -> Result<Vec<u64>, StoreError> {
-        let from = keys::moment(incident, after.saturating_add(1));
-        let to = keys::moment(incident, u64::MAX);
+        let (first, last) = (keys::moment(incident, 0), keys::moment(incident, u64::MAX));
+        // What comes next may be behind the first sequence of the stretch that `after` is in.
+        let near = keys::moment(incident, after);
+        let stretch = self.db.range(first.clone()..=near).next_back().transpose();
+        let from = stretch.map_err(|e| unread(&e))?.map_or(first, |(key, _)| key.to_vec());
         let mut seqs = Vec::new();
-        for item in self.db.range(from..=to).keys().take(limit) {
-            let key = item.map_err(|e| unread(&e))?;
-            seqs.extend(keys::moment_seq(&key));
+        for item in self.db.range(from..=last) {
+            let (key, more) = item.map_err(|e| unread(&e))?;
+            let stretch = keys::moment_seq(&key).into_iter().chain(keys::numbers(&more));
+            seqs.extend(stretch.filter(|seq| *seq > after));
+            if seqs.len() >= limit {
+                break;
+            }
         }
+        seqs.truncate(limit);
         Ok(seqs)
     }
 
@@ -221,9 +233,17 @@ impl Index {
 }
 
 fn add_timelines(batch: &mut Batch, touched: &[(u64, Vec<IncidentId>)]) {
+    let mut stretches: BTreeMap<IncidentId, Vec<u64>> = BTreeMap::new();
     for (seq, incidents) in touched {
         for incident in incidents {
-            batch.insert(keys::moment(*incident, *seq), Vec::new());
+            stretches.entry(*incident).or_default().push(*seq);
+        }
+    }
+    for (incident, mut seqs) in stretches {
+        seqs.sort_unstable();
+        for stretch in seqs.chunks(STRETCH) {
+            let more: Vec<u8> = stretch[1..].iter().flat_map(|seq| seq.to_be_bytes()).collect();
+            batch.insert(keys::moment(incident, stretch[0]), more);
         }
     }
 }

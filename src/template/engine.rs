@@ -2,10 +2,10 @@
 
 use minijinja::value::{Serde, Value as Native, ValueKind};
 use minijinja::{Environment, UndefinedBehavior};
-use serde::Serialize;
 use serde_json::Value;
 use std::sync::LazyLock;
 
+use super::compiled::{Came, Expressions, Roots};
 use super::error::{TemplateError, Trouble};
 use super::filters;
 use super::names::{self, Role};
@@ -26,30 +26,49 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     engine
 });
 
-/// The values that an expression sees, converted once for many evaluations.
-#[derive(Debug, Clone)]
-pub(crate) struct Context(Native);
+static EXPRESSIONS: LazyLock<Expressions> = LazyLock::new(|| Expressions::new(&ENGINE));
 
-impl Context {
-    /// A context whose fields are the expression's root names.
-    pub(crate) fn new(fields: &impl Serialize) -> Self {
-        Self(Native::from(Serde(fields)))
+/// The values that an expression sees: root names, and the item at hand if there is one.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    roots: &'a dyn Roots,
+    item: Option<&'a Value>,
+}
+
+impl<'a> Context<'a> {
+    /// A context over root names.
+    pub(crate) fn new(roots: &'a dyn Roots) -> Self {
+        Self { roots, item: None }
+    }
+
+    /// The same with `item` bound.
+    pub(crate) fn with_item(self, item: Option<&'a Value>) -> Self {
+        Self { item: item.or(self.item), ..self }
     }
 }
 
-impl From<&Value> for Context {
-    fn from(fields: &Value) -> Self {
+impl<'a> From<&'a Value> for Context<'a> {
+    fn from(fields: &'a Value) -> Self {
         Self::new(fields)
     }
 }
 
+impl Roots for Context<'_> {
+    fn root(&self, name: &str) -> Option<&Value> {
+        self.item.filter(|_| name == "item").or_else(|| self.roots.root(name))
+    }
+}
+
 /// Evaluates a bare expression; its value keeps its type.
-pub(crate) fn evaluate(expression: &str, context: &Context) -> Result<Value, TemplateError> {
-    to_json(&native(expression, context)?)
+pub(crate) fn evaluate(expression: &str, context: &Context<'_>) -> Result<Value, TemplateError> {
+    match came(expression, context)? {
+        Came::Found(value) => Ok(value),
+        Came::Computed(value) => to_json(&value),
+    }
 }
 
 /// Evaluates a bare expression as a truth value, the way Jinja's `if` would.
-pub(crate) fn holds(expression: &str, context: &Context) -> Result<bool, TemplateError> {
+pub(crate) fn holds(expression: &str, context: &Context<'_>) -> Result<bool, TemplateError> {
     Ok(native(expression, context)?.is_true())
 }
 
@@ -70,14 +89,22 @@ pub(crate) fn known(role: Role) -> &'static [&'static str] {
     }
 }
 
-pub(super) fn native(expression: &str, context: &Context) -> Result<Native, TemplateError> {
-    refuse_early(expression)?;
-    let value = ENGINE.compile_expression(expression)?.eval(context.0.clone())?;
-    if value.is_undefined() {
+pub(super) fn native(expression: &str, context: &Context<'_>) -> Result<Native, TemplateError> {
+    match came(expression, context)? {
+        Came::Found(value) => Ok(Native::from(Serde(value))),
+        Came::Computed(value) => Ok(value),
+    }
+}
+
+fn came(expression: &str, context: &Context<'_>) -> Result<Came, TemplateError> {
+    let came = EXPRESSIONS.evaluate(expression, context, refuse_early)?;
+    if let Came::Computed(value) = &came
+        && value.is_undefined()
+    {
         let message = format!("`{}` is not defined", expression.trim());
         return Err(TemplateError::new(Trouble::Undefined, message).at(0..expression.len()));
     }
-    Ok(value)
+    Ok(came)
 }
 
 pub(super) fn to_json(value: &Native) -> Result<Value, TemplateError> {

@@ -177,11 +177,12 @@ mod tests_here {
 
     #[test]
     fn instants_are_compared_as_instants_with_slack() {
-        let context = Context::from(&json!({
+        let fields = json!({
             "stamp": "2026-03-01T10:00:00Z",
             "sent": "2026-03-01T11:01:30.5+01:00",
             "never": null,
-        }));
+        });
+        let context = Context::from(&fields);
 
         assert_eq!(holds("at_least(stamp, sent)", &context), Ok(true));
         assert_eq!(holds("at_least(stamp, sent, slack='30s')", &context), Ok(false));

@@ -3,13 +3,13 @@
 use minijinja::value::{Value as Native, ValueKind};
 use serde_json::{Map, Value};
 
-use super::engine::{Context, native, to_json};
+use super::engine::{Context, evaluate, native, to_json};
 use super::error::TemplateError;
 use super::pieces::{Piece, pieces};
 
 /// Renders every string in `value`. A string that is exactly one `{{ expression }}` becomes the
 /// expression's value, of whatever type; others become text. Keys are left as they are.
-pub(crate) fn render(value: &Value, context: &Context) -> Result<Value, TemplateError> {
+pub(crate) fn render(value: &Value, context: &Context<'_>) -> Result<Value, TemplateError> {
     match value {
         Value::String(template) => render_string(template, context),
         Value::Array(items) => items
@@ -27,7 +27,7 @@ pub(crate) fn render(value: &Value, context: &Context) -> Result<Value, Template
 }
 
 /// Renders a template to text, even where it is a single expression.
-pub(crate) fn render_text(template: &str, context: &Context) -> Result<String, TemplateError> {
+pub(crate) fn render_text(template: &str, context: &Context<'_>) -> Result<String, TemplateError> {
     let mut out = String::with_capacity(template.len());
     for piece in pieces(template)? {
         match piece {
@@ -41,10 +41,9 @@ pub(crate) fn render_text(template: &str, context: &Context) -> Result<String, T
     Ok(out)
 }
 
-fn render_string(template: &str, context: &Context) -> Result<Value, TemplateError> {
+fn render_string(template: &str, context: &Context<'_>) -> Result<Value, TemplateError> {
     if let [Piece::Expression(expression, at)] = pieces(template)?.as_slice() {
-        let value = native(expression, context).map_err(|error| error.moved(at.start))?;
-        return to_json(&value);
+        return evaluate(expression, context).map_err(|error| error.moved(at.start));
     }
     render_text(template, context).map(Value::String)
 }
@@ -67,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_sole_expression_keeps_its_type_and_others_become_text() {
-        let context = Context::from(&json!({"n": 7, "who": {"name": "Ana"}, "none": null}));
+        let fields = json!({"n": 7, "who": {"name": "Ana"}, "none": null});
+        let context = Context::from(&fields);
 
         let made = render(
             &json!({
@@ -93,7 +93,8 @@ mod tests {
     /// What an attacker named their device must not be read as a template.
     #[test]
     fn values_are_not_rendered_again() {
-        let context = Context::from(&json!({"device": "{{ secret }}", "secret": "s3"}));
+        let fields = json!({"device": "{{ secret }}", "secret": "s3"});
+        let context = Context::from(&fields);
 
         assert_eq!(render(&json!("{{ device }}"), &context).unwrap(), json!("{{ secret }}"));
         assert_eq!(render(&json!("x {{ device }}"), &context).unwrap(), json!("x {{ secret }}"));

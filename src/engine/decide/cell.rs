@@ -2,25 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::contained;
-use super::expand::{Expansion, Sketch, bound, expand, is_per_item};
+use super::expand::{Expansion, Sketch, expand, is_per_item};
 use super::{Command, Decided, LookUp, RoundView, Skip, View, is_concluded, rise};
 use crate::approval::statement::sha256_hex;
-use crate::engine::context::context;
+use crate::engine::context::Names;
 use crate::model::action::{ActionSpec, Call};
 use crate::model::approval::{ApprovalState, Item};
 use crate::model::id::ApprovalId;
 use crate::model::plan::{AskRule, Does, OnError, PlanStep};
 use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
 use crate::model::subject::{Account, AccountKey};
-use crate::template;
+use crate::template::{self, Context};
 
 pub(super) struct Pass<'a, 'v> {
     pub(super) view: &'a View<'v>,
     pub(super) out: &'a mut Decided,
-    pub(super) context: Value,
+    pub(super) names: Names<'a>,
     pub(super) to_ask: Vec<(Item, Option<AskRule>)>,
     pub(super) waiting: Option<WaitingOn>,
     /// Some containment step of some round has not concluded.
@@ -44,11 +42,11 @@ pub(super) struct Ready<'s> {
 
 impl<'a, 'v> Pass<'a, 'v> {
     pub(super) fn new(view: &'a View<'v>, out: &'a mut Decided) -> Self {
-        let context = context(view.state, view.run, &view.plan);
+        let names = Names::new(view.state, view.run, &view.plan);
         Self {
             view,
             out,
-            context,
+            names,
             to_ask: Vec::new(),
             waiting: None,
             contain_open: false,
@@ -74,6 +72,11 @@ impl<'a, 'v> Pass<'a, 'v> {
         all
     }
 
+    /// What expressions see, with the item of a sketch.
+    pub(super) fn context<'c>(&'c self, sketch: Option<&'c Sketch>) -> Context<'c> {
+        Context::new(&self.names).with_item(sketch.and_then(|s| s.item.as_ref()))
+    }
+
     pub(super) fn is_done(&self, step: &str) -> bool {
         self.concluded.get(step).copied().unwrap_or(true)
     }
@@ -82,7 +85,7 @@ impl<'a, 'v> Pass<'a, 'v> {
         if step.reads.iter().any(|read| !self.is_done(read)) {
             return false;
         }
-        match expand(self.view, round, step, &self.context) {
+        match expand(self.view, round, step, self.context(None)) {
             Expansion::NeedsAccounts => self.look_up(),
             Expansion::Skipped(key, reason) => {
                 self.conclude_unless(&key, Conclusion::Skipped, reason)
@@ -109,7 +112,7 @@ impl<'a, 'v> Pass<'a, 'v> {
     }
 
     pub(super) fn existing(&self, key: &crate::model::run::CellKey) -> Option<&'v Cell> {
-        self.view.run.cells.get(key)
+        self.view.run.cells.get(key).map(AsRef::as_ref)
     }
 
     /// Ends a whole step, once.
@@ -195,6 +198,13 @@ impl<'a, 'v> Pass<'a, 'v> {
             Does::Wait(span) => self.wait_step(step, &sketch, span.delta()),
             Does::Ask { message } => self.own_question(step, &sketch, cell, message),
             Does::Use { name, connection, with } => {
+                // Only doubt and a retry look at the call as it would be built today.
+                if let Some(cell) = cell.filter(|c| is_settled_by_itself(&c.state)) {
+                    return self.go_on(&sketch, cell, None).unwrap_or(false);
+                }
+                if cell.is_none() && self.only_waits(step, name) {
+                    return false;
+                }
                 let ready = self.ready(step, &sketch, name, connection.as_ref(), with);
                 self.use_step(sketch, cell, ready)
             }
@@ -203,10 +213,8 @@ impl<'a, 'v> Pass<'a, 'v> {
 
     /// A condition that cannot be evaluated for an item does not skip it: people are asked.
     fn holds_for(&self, step: &PlanStep, sketch: &Sketch) -> bool {
-        let context = bound(&self.context, sketch);
-        step.when
-            .as_ref()
-            .is_none_or(|when| template::holds(when, &(&context).into()).unwrap_or(true))
+        let context = self.context(Some(sketch));
+        step.when.as_ref().is_none_or(|when| template::holds(when, &context).unwrap_or(true))
     }
 
     pub(super) fn wait_step(
@@ -291,4 +299,15 @@ impl<'a, 'v> Pass<'a, 'v> {
         self.wait_for(WaitingOn::Approval);
         false
     }
+}
+
+/// States that go on without the call that the step would make if it began today.
+fn is_settled_by_itself(state: &CellState) -> bool {
+    matches!(
+        state,
+        CellState::Intended
+            | CellState::Applied { .. }
+            | CellState::Asked { .. }
+            | CellState::Parked { .. }
+    )
 }

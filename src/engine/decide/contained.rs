@@ -1,11 +1,13 @@
 //! When an incident counts as contained, and how a run ended.
 
 use super::View;
+use crate::engine::context::Names;
 use crate::engine::ports::Catalogue;
 use crate::model::action::Effect;
 use crate::model::incident::IncidentStatus;
 use crate::model::plan::{Does, PlanStep};
 use crate::model::run::{Cell, Conclusion, Purpose, Run, RunStatus};
+use crate::template::{self, Context};
 use std::collections::BTreeMap;
 
 /// Every `contain` step whose `when` held, not-applicable aside, has its newest cell succeeded on every item.
@@ -76,9 +78,9 @@ pub(super) fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
 }
 
 fn is_over_nothing(view: &View<'_>, step: &PlanStep) -> bool {
-    let context = crate::engine::context::context(view.state, view.run, &view.plan);
     step.for_each.as_ref().is_some_and(|list| {
-        crate::template::evaluate(list, &(&context).into())
+        let names = Names::new(view.state, view.run, &view.plan);
+        template::evaluate(list, &Context::new(&names))
             .is_ok_and(|v| v.as_array().is_some_and(Vec::is_empty))
     })
 }

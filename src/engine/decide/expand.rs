@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::{RoundView, View};
-use crate::engine::context::{item_name, with_item};
+use crate::engine::context::item_name;
 use crate::model::id::StepPath;
 use crate::model::plan::PlanStep;
 use crate::model::run::CellKey;
-use crate::template;
+use crate::template::{self, Context};
 
 /// One step for one item, before anything is known of it.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub(super) fn expand(
     view: &View<'_>,
     round: &RoundView,
     step: &PlanStep,
-    context: &Value,
+    context: Context<'_>,
 ) -> Expansion {
     let path = StepPath::new(format!("{}{}", round.prefix, step.id));
     let whole = CellKey { step: path.clone(), item: String::new() };
@@ -47,7 +47,7 @@ pub(super) fn expand(
     }
     let entered = view.run.cells.keys().any(|key| key.step == path);
     if let Some(when) = step.when.as_ref().filter(|_| !entered && !is_per_item(step)) {
-        match template::evaluate(when, &context.into()) {
+        match template::evaluate(when, &context) {
             Ok(value) if is_true(&value) => {}
             Ok(_) => return Expansion::Skipped(whole, format!("`when: {when}` is false")),
             Err(error) => return Expansion::Broken(whole, format!("`when: {when}`: {error}")),
@@ -56,7 +56,7 @@ pub(super) fn expand(
     let Some(for_each) = &step.for_each else {
         return Expansion::Cells(vec![Sketch { key: whole, item: None }]);
     };
-    match template::evaluate(for_each, &context.into()) {
+    match template::evaluate(for_each, &context) {
         Ok(Value::Array(items)) => {
             let sketches = items.into_iter().map(|item| Sketch {
                 key: CellKey { step: path.clone(), item: item_name(&item) },
@@ -75,11 +75,6 @@ pub(super) fn is_per_item(step: &PlanStep) -> bool {
         && step.when.as_ref().is_some_and(|when| {
             template::names(when).iter().any(|name| name.part(0) == Some("item"))
         })
-}
-
-/// Whether a condition on an item still holds is asked with the item bound.
-pub(super) fn bound(context: &Value, sketch: &Sketch) -> Value {
-    with_item(context, sketch.item.as_ref())
 }
 
 pub(super) fn is_true(value: &Value) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::expand::{Sketch, bound};
+use super::expand::Sketch;
 use super::{Command, Intend, Skip};
 use crate::approval::gate::{self, Gate};
 use crate::approval::statement::{params_digest, sha256_hex};
@@ -14,7 +14,7 @@ use crate::model::action::{Call, Effect, Reversal, Target, Unavailable};
 use crate::model::approval::Item;
 use crate::model::id::{ApprovalId, ConnectionId};
 use crate::model::incident::ApprovalSeen;
-use crate::model::plan::{Does, PlanStep};
+use crate::model::plan::{Does, Mode, PlanStep};
 use crate::model::run::{Cell, CellState, Conclusion, Purpose, WaitingOn};
 use crate::model::subject::{Account, AccountKey};
 use crate::model::time::Time;
@@ -30,10 +30,10 @@ impl Pass<'_, '_> {
         connection: Option<&ConnectionId>,
         with: &BTreeMap<String, Value>,
     ) -> Result<Ready<'s>, (Conclusion, bool, String)> {
-        let context = bound(&self.context, sketch);
+        let context = self.context(Some(sketch));
         let mut inputs = BTreeMap::new();
         for (input, value) in with {
-            let value = template::render(value, &(&context).into())
+            let value = template::render(value, &context)
                 .map_err(|e| (Conclusion::Failed, false, format!("`{input}`: {e}")))?;
             inputs.insert(input.clone(), value);
         }
@@ -100,13 +100,9 @@ impl Pass<'_, '_> {
         ready: Result<Ready<'_>, (Conclusion, bool, String)>,
     ) -> bool {
         let item_account = sketch.item.as_ref().and_then(account_of);
-        // What was begun goes on with what was begun, whatever the settings say since.
         if let Some(cell) = cell
-            && let Some(done) = self.begun(cell, ready.as_ref().ok())
+            && let Some(done) = self.go_on(&sketch, cell, ready.as_ref().ok())
         {
-            if !done {
-                self.hold(cell.account.clone().or(item_account), &cell.state);
-            }
             return done;
         }
         let ready = match ready {
@@ -138,6 +134,33 @@ impl Pass<'_, '_> {
             ));
         }
         done
+    }
+
+    /// What was begun goes on with what was begun, whatever the settings say since. `None`: not begun.
+    pub(super) fn go_on(
+        &mut self,
+        sketch: &Sketch,
+        cell: &Cell,
+        ready: Option<&Ready<'_>>,
+    ) -> Option<bool> {
+        let done = self.begun(cell, ready)?;
+        if !done {
+            let item_account = sketch.item.as_ref().and_then(account_of);
+            self.hold(cell.account.clone().or(item_account), &cell.state);
+        }
+        Some(done)
+    }
+
+    /// Whether a step that has not begun can do nothing yet but wait for the steps that it names:
+    /// nobody decides about it and it is about no account, so that its call need not be built.
+    pub(super) fn only_waits(&self, step: &PlanStep, name: &str) -> bool {
+        step.approval.is_none()
+            && self.view.run.mode != Mode::Observe
+            && step.after.iter().any(|id| !self.is_done(id))
+            && self.view.catalogue.signature(name).is_some_and(|signature| {
+                matches!(signature.effect, Effect::Read | Effect::Record | Effect::Notify)
+                    && signature.item_input().is_none()
+            })
     }
 
     /// Judges and, if it may, starts a cell.

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::expand::is_true;
 use super::{RoundView, View};
-use crate::engine::context::{context, item_name};
+use crate::engine::context::{Names, item_name};
 use crate::engine::ports::Catalogue;
 use crate::engine::state::State;
 use crate::model::incident::Incident;
 use crate::model::plan::{Does, Plan, PlanStep};
 use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose, Round, Run};
 use crate::model::time::Time;
-use crate::template;
+use crate::template::{self, Context};
 
 /// For a live run whose incident has risen since: the round to add.
 pub(super) fn due_round(view: &View<'_>) -> Option<Round> {
@@ -39,11 +39,12 @@ pub(crate) fn due_steps(
     plan: &Plan,
 ) -> Vec<String> {
     let Some(incident) = state.incidents.get(&run.incident) else { return Vec::new() };
-    let context = context(state, run, plan);
+    let names = Names::new(state, run, plan);
+    let context = Context::new(&names);
     let chain = Chain::of(state, run);
     let mut due: Vec<String> = Vec::new();
     for step in &plan.steps {
-        let own = chain.is_due(step, &context, catalogue, incident);
+        let own = chain.is_due(step, context, catalogue, incident);
         let behind = is_point_in_time(catalogue, step)
             && chain.ever_done(step)
             && step.after.iter().any(|id| due.contains(id));
@@ -88,7 +89,7 @@ impl<'s> Chain<'s> {
 
     fn cells(&self, step: &PlanStep) -> impl Iterator<Item = &'s Cell> {
         let id = step.id.clone();
-        self.runs.iter().flat_map(|r| r.cells.values()).filter(move |c| c.key.step.step() == id)
+        self.runs.iter().flat_map(|r| r.cells()).filter(move |c| c.key.step.step() == id)
     }
 
     fn ever_done(&self, step: &PlanStep) -> bool {
@@ -99,7 +100,7 @@ impl<'s> Chain<'s> {
     fn stale_before(&self, catalogue: &dyn Catalogue, incident: &Incident) -> Option<Time> {
         incident.hostile_entry_at.filter(|at| {
             // Only an entry that no completed pass of the plan has seen; blocks and resets order themselves by `after`.
-            self.runs.iter().flat_map(|r| r.cells.values()).any(|c| {
+            self.runs.iter().flat_map(|r| r.cells()).any(|c| {
                 c.done_at.is_some_and(|done| done < *at)
                     && c.capability
                         .as_ref()
@@ -111,7 +112,7 @@ impl<'s> Chain<'s> {
     fn is_due(
         &self,
         step: &PlanStep,
-        context: &Value,
+        context: Context<'_>,
         catalogue: &dyn Catalogue,
         incident: &Incident,
     ) -> bool {
@@ -120,7 +121,7 @@ impl<'s> Chain<'s> {
         let when = || {
             step.when
                 .as_ref()
-                .is_none_or(|w| template::evaluate(w, &context.into()).is_ok_and(|v| is_true(&v)))
+                .is_none_or(|w| template::evaluate(w, &context).is_ok_and(|v| is_true(&v)))
         };
         if !entered {
             // Not reached yet is for the live round to do; only an answer that has become wrong is due.
@@ -143,12 +144,12 @@ impl<'s> Chain<'s> {
         cells.is_empty() && step.for_each.is_some() && self.runs.iter().all(|r| r.status.ended())
     }
 
-    fn new_items(&self, step: &PlanStep, context: &Value, cells: &[&Cell]) -> bool {
+    fn new_items(&self, step: &PlanStep, context: Context<'_>, cells: &[&Cell]) -> bool {
         let Some(for_each) = &step.for_each else { return false };
         if !self.runs.iter().all(|r| r.status.ended()) {
             return false;
         }
-        let Ok(Value::Array(items)) = template::evaluate(for_each, &context.into()) else {
+        let Ok(Value::Array(items)) = template::evaluate(for_each, &context) else {
             return false;
         };
         items.iter().any(|item| {

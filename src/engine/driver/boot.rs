@@ -24,14 +24,9 @@ pub(super) fn recover(engine: &Engine) {
 fn one(engine: &Engine, tx: &mut Tx<'_>, run: RunId) {
     let Some(r) = tx.core.state.runs.get(&run) else { return };
     let incident = r.incident;
-    let open: Vec<Cell> =
-        r.cells.values().filter(|c| c.state == CellState::Intended).cloned().collect();
-    let doubtful: Vec<Cell> = r
-        .cells
-        .values()
-        .filter(|c| matches!(c.state, CellState::InDoubt { .. }))
-        .cloned()
-        .collect();
+    let open: Vec<Cell> = r.cells().filter(|c| c.state == CellState::Intended).cloned().collect();
+    let doubtful: Vec<Cell> =
+        r.cells().filter(|c| matches!(c.state, CellState::InDoubt { .. })).cloned().collect();
     if !open.is_empty() {
         tx.push(Entry::RunCrashed { run, incident });
     }

@@ -11,7 +11,7 @@ use crate::model::entry::{Entry, StepIntent, StepSkipped};
 use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::model::incident::Severity;
 use crate::model::plan::{AskRule, OnTimeout};
-use crate::model::run::{CellKey, CellState, Conclusion, Purpose, RunStatus};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose, RunStatus};
 use crate::model::time::Time;
 
 /// More rounds than any plan needs; a rule that never settles is a bug, and must not hang the process.
@@ -189,7 +189,7 @@ fn settle_cell(tx: &mut Tx<'_>, run: RunId, cell: CellKey, conclusion: Conclusio
     };
     // Whoever waits for the account looks again by its own timer or the next result.
     tx.core.desk.unlock(run, &cell);
-    let known = known.unwrap_or_else(|| crate::model::run::Cell::new(cell.clone()));
+    let known = known.unwrap_or_else(|| Box::new(Cell::new(cell.clone())));
     tx.push(Entry::StepSkipped(Box::new(StepSkipped {
         run,
         incident,

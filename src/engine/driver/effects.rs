@@ -52,8 +52,8 @@ async fn last_factor(engine: &Engine, run: RunId, call: &Call) -> Option<CallRes
     let item = call.inputs.values().find_map(crate::engine::context::account_of)?;
     let safe = engine.read(|core| {
         let blocked = core.state.holds.keys().any(|(account, _)| *account == item);
-        let reset = core.state.runs.get(&run).is_some_and(|r: &Run| {
-            core.state.runs_of(r.incident).flat_map(|r| r.cells.values()).any(|c| {
+        let reset = core.state.runs.get(&run).is_some_and(|r| {
+            core.state.runs_of(r.incident).flat_map(Run::cells).any(|c| {
                 c.account.as_ref() == Some(&item)
                     && c.capability
                         .as_ref()

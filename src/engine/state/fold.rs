@@ -229,7 +229,7 @@ impl State {
             event_ids: Vec::new(),
         };
         self.newest.insert(e.subject, e.incident);
-        self.incidents.insert(e.incident, incident);
+        self.incidents.insert(e.incident, Box::new(incident));
         self.touch(RowKey::Incident(e.incident));
     }
 

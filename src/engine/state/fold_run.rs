@@ -73,7 +73,7 @@ impl State {
             run.waiting_on = None;
             self.changed.insert(RowKey::Run(run.id));
         }
-        change(run.cells.entry(key.clone()).or_insert_with(|| Cell::new(key.clone())));
+        change(run.cells.entry(key.clone()).or_insert_with(|| Box::new(Cell::new(key.clone()))));
         let row = RowKey::Cell(run.id, key.clone());
         self.touch(row);
     }
@@ -101,7 +101,7 @@ impl State {
             self.own_plan(at, e, own);
         }
         self.live.insert(e.run);
-        self.runs.insert(e.run, run);
+        self.runs.insert(e.run, Box::new(run));
         self.touch(RowKey::Run(e.run));
         self.with_incident(e.incident, |i| i.runs.push(e.run));
     }

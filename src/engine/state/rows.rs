@@ -1,8 +1,10 @@
 //! The state as rows of a key-value index, and back.
 
 use bytes::Bytes;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::State;
 use crate::engine::ports::{RowChange, StoreError};
@@ -56,6 +58,16 @@ impl RowKey {
     }
 }
 
+/// The kind of row that an ended run is.
+const ENDED: &str = "ended";
+
+/// An ended run with all its cells.
+#[derive(Serialize, Deserialize)]
+struct Ended<'r> {
+    run: Cow<'r, Run>,
+    cells: Vec<Cow<'r, Cell>>,
+}
+
 fn json<T: Serialize>(value: Option<&T>) -> Option<Bytes> {
     // Rows are plain data with text keys: writing them as JSON cannot fail.
     value.and_then(|v| serde_json::to_vec(v).ok()).map(Bytes::from)
@@ -70,7 +82,48 @@ impl State {
     /// The rows that changed since the last call, as they stand now.
     pub(crate) fn take_changes(&mut self) -> Vec<RowChange> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().map(|key| (key.text(), self.row(&key))).collect()
+        let mut rows = Vec::with_capacity(changed.len());
+        let mut runs = BTreeSet::new();
+        for key in changed {
+            match &key {
+                RowKey::Run(id) => _ = runs.insert(*id),
+                RowKey::Cell(id, _) if self.runs.get(id).is_none_or(|r| r.status.ended()) => {
+                    // Its cells are in its own row.
+                    runs.insert(*id);
+                }
+                RowKey::Cell(id, _) => {
+                    self.spread.insert(*id);
+                    rows.push((key.text(), self.row(&key)));
+                }
+                _ => rows.push((key.text(), self.row(&key))),
+            }
+        }
+        for id in runs {
+            self.run_rows(id, &mut rows);
+        }
+        self.spread.retain(|run| self.live.contains(run));
+        rows
+    }
+
+    /// A live run is spread over rows, so that one step changes little; an ended one is a single row.
+    fn run_rows(&mut self, id: RunId, rows: &mut Vec<RowChange>) {
+        let live = RowKey::Run(id).text();
+        match self.runs.get(&id) {
+            Some(run) if run.status.ended() => {
+                let cells = run.cells().map(Cow::Borrowed).collect();
+                let ended = Ended { run: Cow::Borrowed(run), cells };
+                rows.push((format!("{ENDED}/{id}"), json(Some(&ended))));
+                if self.spread.contains(&id) {
+                    rows.push((live, None));
+                    let cells = run.cells.keys().map(|cell| RowKey::Cell(id, cell.clone()).text());
+                    rows.extend(cells.map(|key| (key, None)));
+                }
+            }
+            _ => {
+                self.spread.insert(id);
+                rows.push((live, self.row(&RowKey::Run(id))));
+            }
+        }
     }
 
     fn row(&self, key: &RowKey) -> Option<Bytes> {
@@ -107,7 +160,7 @@ impl State {
         }
         for (run, cell) in cells {
             if let Some(run) = state.runs.get_mut(&run) {
-                run.cells.insert(cell.key.clone(), cell);
+                run.cells.insert(cell.key.clone(), Box::new(cell));
             }
         }
         let mut order: Vec<_> = state.deliveries.iter().map(|(k, d)| (d.at, k.clone())).collect();
@@ -134,7 +187,17 @@ impl State {
                 if !run.status.ended() {
                     self.live.insert(run.id);
                 }
-                self.runs.insert(run.id, run);
+                self.spread.insert(run.id);
+                self.runs.insert(run.id, Box::new(run));
+            }
+            ENDED => {
+                let Ended { run, cells } = parse(key, value)?;
+                let mut run = run.into_owned();
+                run.cells = cells
+                    .into_iter()
+                    .map(|c: Cow<'_, Cell>| (c.key.clone(), Box::new(c.into_owned())))
+                    .collect();
+                self.runs.insert(run.id, Box::new(run));
             }
             "cell" => {
                 let run = rest.split_once('/').ok_or_else(bad)?.0.parse().map_err(|_| bad())?;
@@ -173,7 +236,7 @@ impl State {
     fn load_incident(&mut self, incident: Incident) {
         let newest = self.newest.entry(incident.subject).or_insert(incident.id);
         *newest = (*newest).max(incident.id);
-        self.incidents.insert(incident.id, incident);
+        self.incidents.insert(incident.id, Box::new(incident));
     }
 
     /// Every row, as a rebuilt index would hold them; the oracle of `store verify`.

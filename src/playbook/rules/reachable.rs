@@ -7,7 +7,8 @@ use crate::diagnostic::Diagnostic;
 use crate::template::{self, Context};
 
 pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
-    let nothing = Context::from(&json!({}));
+    let none = json!({});
+    let nothing = Context::from(&none);
     for expression in scope.expressions.iter().filter(|e| e.error.is_none()) {
         let constant = expression.values().next().is_none();
         let never = constant

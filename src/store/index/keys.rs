@@ -2,6 +2,9 @@
 
 use crate::model::id::IncidentId;
 
+/// How rows and timelines are laid out; an index of another layout is made again.
+pub(super) const LAYOUT_KEY: &[u8] = b"m/layout";
+pub(super) const LAYOUT: &[u8] = b"2";
 pub(super) const POSITION: &[u8] = b"m/position";
 pub(super) const ROWS: &[u8] = b"r/";
 
@@ -60,7 +63,7 @@ pub(super) fn parts(value: &[u8]) -> usize {
     if let Stored::Parts(count) = stored(value) { count } else { 0 }
 }
 
-/// One commit on an incident's timeline; sorts by sequence.
+/// A stretch of an incident's timeline, by its first commit; sorts by sequence.
 pub(super) fn moment(incident: IncidentId, seq: u64) -> Vec<u8> {
     format!("t/{incident}/{seq:016x}").into_bytes()
 }
@@ -68,6 +71,11 @@ pub(super) fn moment(incident: IncidentId, seq: u64) -> Vec<u8> {
 pub(super) fn moment_seq(key: &[u8]) -> Option<u64> {
     let digits = key.get(key.len().checked_sub(16)?..)?;
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// The sequences behind the first of a stretch.
+pub(super) fn numbers(value: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    value.chunks_exact(8).filter_map(number)
 }
 
 pub(super) fn number(value: &[u8]) -> Option<u64> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Index;
+use super::{Index, keys};
 use crate::engine::ports::StoreError;
 
 /// Where the index is, in the folder.
@@ -89,7 +89,14 @@ fn attempt(dir: &Path, cache_bytes: u64) -> Result<(Index, u64), Trouble> {
 }
 
 fn open_here(path: &Path, cache_bytes: u64) -> Result<(Index, u64), Trouble> {
-    let index = Index::new(open_patiently(path, cache_bytes)?);
+    let db = open_patiently(path, cache_bytes)?;
+    let broken = |e: sled::Error| Trouble::Broken(e.to_string());
+    if db.get(keys::LAYOUT_KEY).map_err(broken)?.is_none_or(|layout| layout != keys::LAYOUT) {
+        // Rebuildable, so an upgrade costs one pass over the journal and no conversion.
+        db.clear().map_err(broken)?;
+        db.insert(keys::LAYOUT_KEY, keys::LAYOUT).map_err(broken)?;
+    }
+    let index = Index::new(db);
     let position = index.position().map_err(|e| Trouble::Broken(e.to_string()))?;
     Ok((index, position))
 }
