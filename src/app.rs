@@ -5,8 +5,10 @@
 //! then calls, then rows are written and the folder is closed.
 
 mod chores;
+pub(crate) mod copy;
 pub(crate) mod demo;
 mod found;
+mod keeper;
 mod playbooks;
 mod plugs;
 pub(crate) mod ports;
@@ -145,6 +147,7 @@ impl Quell {
             lab: config.server.lab,
             closing: closed.clone(),
             answers,
+            files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone())),
         });
         let console = console.map(|build| build(&engine, &candidates));
         let router = server::router(api, console);

@@ -23,7 +23,7 @@ use super::index::{self, Index, IndexState};
 use super::journal::{self, Journal, JournalOptions, RealMedium, TornTail};
 use crate::engine::ports::{Clock, StoreError};
 
-const FORMAT: &str = "quell folder 1\n";
+pub(super) const FORMAT: &str = "quell folder 1\n";
 
 /// Commits read at once while timelines are made again.
 const READ: usize = 512;
@@ -69,8 +69,8 @@ impl Folder {
         path.join("format").exists()
     }
 
-    /// Makes a folder with a new checkpoint key and says the key's public half. Refuses one that
-    /// exists.
+    /// Makes a folder with a new checkpoint key, around a journal if one lies there, and says the
+    /// key's public half. Refuses one that exists.
     pub(crate) fn create(path: &Path) -> Result<String, StoreError> {
         if Self::exists(path) {
             return Err(StoreError::Read(format!("`{}` is a data folder already", path.display())));

@@ -32,8 +32,9 @@ use tokio::sync::oneshot;
 pub(crate) use line::{Checked, parse};
 pub(crate) use lines::{Lines, Raw, to_u64};
 pub(crate) use medium::{Medium, RealMedium};
-pub(crate) use open::{OpenError, Place, TornTail, scan};
+pub(crate) use open::{OpenError, Place, TornTail, Visitor, scan, scan_file};
 pub(crate) use read::Reader;
+pub(crate) use segment::name as segment_name;
 pub(crate) use shared::{Head, Shared};
 
 use super::hold::hold;
@@ -170,6 +171,11 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Whether a file of this name is a segment.
+pub(crate) fn is_segment(file: &str) -> bool {
+    segment::first_of(file).is_some()
 }
 
 /// The cases that a commit belongs to, each once.

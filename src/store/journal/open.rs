@@ -104,6 +104,16 @@ pub(crate) fn scan(medium: &dyn Medium, visit: &mut Visitor<'_>) -> Result<Scan,
     Ok(Scan { map: walk.map, torn: walk.torn })
 }
 
+/// Reads one file of lines, such as an export. In it nothing may be torn.
+pub(crate) fn scan_file(
+    medium: &dyn Medium,
+    file: &str,
+    visit: &mut Visitor<'_>,
+) -> Result<(), OpenError> {
+    let mut walk = Walk { medium, map: Map::new(), torn: None };
+    walk.lines(file, 1, false, visit)
+}
+
 struct Walk<'m> {
     medium: &'m dyn Medium,
     map: Map,
@@ -118,15 +128,28 @@ impl Walk<'_> {
         visit: &mut Visitor<'_>,
     ) -> Result<(), OpenError> {
         let file = segment::name(first);
-        let mut place =
-            Place { segment: file.clone(), line: 0, seq: self.map.head.seq + 1, offset: 0 };
-        if first != place.seq {
-            let why = format!("the segment begins with line {first} where {} belongs", place.seq);
+        let next = self.map.head.seq + 1;
+        if first != next {
+            let place = Place { segment: file, line: 0, seq: next, offset: 0 };
+            let why = format!("the segment begins with line {first} where {next} belongs");
             return Err(OpenError::Damaged { place, why });
         }
         self.map.segments.insert(first, 0);
-        let mut lines = Lines::new(self.medium, &file, 0);
-        while let Some(raw) = read(&mut lines, &file)? {
+        self.lines(&file, first, last, visit)
+    }
+
+    /// Walks the lines of a file; `last` = bytes at its end may be those of an unfinished write.
+    fn lines(
+        &mut self,
+        file: &str,
+        first: u64,
+        last: bool,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), OpenError> {
+        let mut place =
+            Place { segment: file.to_owned(), line: 0, seq: self.map.head.seq + 1, offset: 0 };
+        let mut lines = Lines::new(self.medium, file, 0);
+        while let Some(raw) = read(&mut lines, file)? {
             place.line += 1;
             place.seq = self.map.head.seq + 1;
             place.offset = raw.offset;
