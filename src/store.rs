@@ -22,8 +22,11 @@ pub(crate) mod disk;
 pub(crate) mod evidence;
 pub(crate) mod export;
 pub(crate) mod folder;
+mod guard;
+#[cfg(test)]
+mod guard_tests;
 mod hold;
-mod index;
+pub(crate) mod index;
 pub(crate) mod journal;
 pub(crate) mod memory;
 pub(crate) mod verify;

@@ -146,11 +146,14 @@ async fn answer(response: Response) -> anyhow::Result<Value> {
 
 /// Runs a command's work to its end.
 pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("could not start")?
-        .block_on(work)
+        .context("could not start")?;
+    let result = runtime.block_on(work);
+    // A call of the index that hangs must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    result
 }
 
 /// One part of a path, escaped.
