@@ -194,7 +194,8 @@ async fn open(
         found(&path, true, clock, &**entropy).await?;
     }
     let reserve = config.store.reserve_mib << 20;
-    let options = Options { reserve, ..Options::new(clock.clone()) };
+    let mut options = Options { reserve, ..Options::new(clock.clone()) };
+    options.journal.quick = true;
     let (store, report) = off_runtime(move || Folder::open(&path, options)).await?;
     if let Some(torn) = &report.torn {
         tracing::warn!(

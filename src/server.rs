@@ -33,7 +33,7 @@ use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
-pub(crate) use files::{Download, Files};
+pub(crate) use files::{Download, Files, Standing};
 pub(crate) use metrics::Metrics;
 pub(crate) use playbooks::diff;
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};

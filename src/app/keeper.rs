@@ -8,8 +8,9 @@ use std::thread::Builder;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::engine::ports::{Clock, StoreError};
-use crate::server::{Download, Files};
+use crate::server::{Download, Files, Standing};
 use crate::store::disk::DiskStore;
+use crate::store::journal::Proof;
 
 /// Parts of this size are sent.
 const PART: usize = 64 << 10;
@@ -59,6 +60,16 @@ impl Keeper {
 }
 
 impl Files for Keeper {
+    fn standing(&self) -> Standing {
+        let journal = match self.store.proof() {
+            Proof::Pending => "being_proved",
+            Proof::Whole => "whole",
+            Proof::Damaged(_) => "damaged",
+        };
+        let index = if self.store.index_behind().is_some() { "behind" } else { "kept" };
+        Standing { journal, index }
+    }
+
     fn backup(&self) -> Result<Download, StoreError> {
         let at = self.clock.now();
         self.send(move |store, pipe| store.pack(pipe, at).map(drop))

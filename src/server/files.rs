@@ -17,8 +17,17 @@ use crate::engine::ports::StoreError;
 /// Bytes to come. One that ends with an error is not whole, and the connection breaks off.
 pub(crate) type Download = BoxStream<'static, io::Result<Bytes>>;
 
+/// How the store's parts are.
+pub(crate) struct Standing {
+    /// `whole`, `being_proved` while older lines are still read, or `damaged`: see the log.
+    pub(crate) journal: &'static str,
+    /// `kept`, or `behind`: the next start makes it again.
+    pub(crate) index: &'static str,
+}
+
 /// Whoever has the files.
 pub(crate) trait Files: Send + Sync {
+    fn standing(&self) -> Standing;
     /// Everything that makes the data folder again, as one archive. `Busy` while another is made.
     fn backup(&self) -> Result<Download, StoreError>;
     /// The journal's lines as they are. `Busy` while another is made.

@@ -14,7 +14,7 @@ use super::evidence::EvidenceLog;
 use super::guard::Guard;
 use super::hold::hold;
 use super::index::Index;
-use super::journal::{Head, Journal};
+use super::journal::{Head, Journal, Proof};
 use crate::engine::ports::{Durable, RowChange, Store, StoreError};
 use crate::model::entry::{Commit, Entry};
 use crate::model::id::IncidentId;
@@ -152,6 +152,11 @@ impl DiskStore {
         let free = self.guard.look().map_err(unknown)?;
         self.guard.room_is(free);
         Ok(())
+    }
+
+    /// How far the proof of the journal's older lines is.
+    pub(crate) fn proof(&self) -> Proof {
+        self.journal.shared.proof()
     }
 
     /// Why the index is not used any more, if so.

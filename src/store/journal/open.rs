@@ -114,14 +114,15 @@ pub(crate) fn scan_file(
     walk.lines(file, 1, false, visit)
 }
 
-struct Walk<'m> {
-    medium: &'m dyn Medium,
-    map: Map,
-    torn: Option<TornTail>,
+/// Goes over lines, each of which must follow the one before.
+pub(super) struct Walk<'m> {
+    pub(super) medium: &'m dyn Medium,
+    pub(super) map: Map,
+    pub(super) torn: Option<TornTail>,
 }
 
 impl Walk<'_> {
-    fn segment(
+    pub(super) fn segment(
         &mut self,
         first: u64,
         last: bool,
