@@ -5,8 +5,10 @@
 //! then calls, then rows are written and the folder is closed.
 
 mod chores;
+pub(crate) mod copy;
 pub(crate) mod demo;
 mod found;
+mod keeper;
 mod playbooks;
 mod plugs;
 pub(crate) mod ports;
@@ -31,6 +33,7 @@ use crate::secret::{Scrubber, Sources as Secrets};
 use crate::server::{self, Answers, Api, Candidates, Metrics};
 use crate::store::disk::DiskStore;
 use crate::store::folder::{Folder, Options};
+use crate::store::index::IndexState;
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
@@ -135,7 +138,7 @@ impl Quell {
             }
         }
         let (closing, closed) = watch::channel(false);
-        chores::begin(&engine, &store, config.store.retention, &closed);
+        chores::begin(&engine, &store, &metrics, config.store.retention, &closed);
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
@@ -145,6 +148,7 @@ impl Quell {
             lab: config.server.lab,
             closing: closed.clone(),
             answers,
+            files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone())),
         });
         let console = console.map(|build| build(&engine, &candidates));
         let router = server::router(api, console);
@@ -189,12 +193,17 @@ async fn open(
         }
         found(&path, true, clock, &**entropy).await?;
     }
-    let options = Options::new(clock.clone());
+    let reserve = config.store.reserve_mib << 20;
+    let mut options = Options { reserve, ..Options::new(clock.clone()) };
+    options.journal.quick = true;
     let (store, report) = off_runtime(move || Folder::open(&path, options)).await?;
     if let Some(torn) = &report.torn {
         tracing::warn!(
             "Cut what a power loss left half-written: {torn:?}; none of it was acknowledged"
         );
+    }
+    if let IndexState::SetAside { to, why } = &report.index {
+        tracing::warn!("Makes the index again from the journal: {why}; the old one lies in `{to}`");
     }
     tracing::info!(head = report.head, projected = report.projected, "Opened the data folder");
     Ok(store)

@@ -10,6 +10,7 @@
 mod control;
 mod deliveries;
 mod extract;
+mod files;
 mod identity;
 mod incidents;
 mod layers;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
+pub(crate) use files::{Download, Files, Standing};
 pub(crate) use metrics::Metrics;
 pub(crate) use playbooks::diff;
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};
@@ -69,6 +71,8 @@ pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
         .route("/v1/pause", get(control::pause_shown).post(control::pause))
         .route("/v1/tokens", get(control::tokens).post(control::create_token))
         .route("/v1/tokens/{id}", delete(control::revoke_token))
+        .route("/v1/store/backup", get(files::backup))
+        .route("/v1/store/export", get(files::export))
         .route("/v1/stream", get(stream::stream))
         .route("/v1/journal", get(stream::journal))
         .route("/healthz", get(ops::healthz))

@@ -7,20 +7,26 @@
 //! * `index` keeps rows and timelines in sled, which may lag behind, break or vanish.
 //! * `evidence` keeps raw events for a time.
 //! * `folder` opens all three under one lock and says what it found.
+//! * `archive` packs a folder while it is in use, `export` its journal alone; both come back.
 //! * `memory` is the same store without a disk, for simulation.
 //!
 //! Both stores answer to one suite, `conformance`.
 //!
 //! May use `model` and `engine::ports`. Knows no HTTP, and not what a row means.
 
+pub(crate) mod archive;
 pub(crate) mod checkpoint;
 #[cfg(test)]
 mod conformance;
 pub(crate) mod disk;
 pub(crate) mod evidence;
+pub(crate) mod export;
 pub(crate) mod folder;
+mod guard;
+#[cfg(test)]
+mod guard_tests;
 mod hold;
-mod index;
+pub(crate) mod index;
 pub(crate) mod journal;
 pub(crate) mod memory;
 pub(crate) mod verify;

@@ -1,4 +1,5 @@
-//! What is done now and then: signed checkpoints, and dropping evidence that is old enough.
+//! What is done now and then: signed checkpoints, dropping evidence that is old enough, looking after
+//! the disk.
 
 use chrono::TimeDelta;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 use crate::engine::driver::Engine;
 use crate::engine::ports::Store as _;
 use crate::model::time::{Span, Time};
+use crate::server::Metrics;
 use crate::store::disk::DiskStore;
 
 /// Lines after which a checkpoint is due at once.
@@ -14,15 +16,22 @@ const LINES: u64 = 100;
 /// The time after which it is due if there was any line.
 const EVERY: TimeDelta = TimeDelta::seconds(60);
 const LOOK: TimeDelta = TimeDelta::seconds(1);
+const MEASURE: TimeDelta = TimeDelta::minutes(5);
 const SWEEP: TimeDelta = TimeDelta::hours(1);
 
 /// Sets the chores going until the process ends.
 pub(super) fn begin(
     engine: &Engine,
     store: &Arc<DiskStore>,
+    metrics: &Metrics,
     retention: Span,
     closed: &watch::Receiver<bool>,
 ) {
+    let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
+    engine.tasks().spawn(async move { room(own, kept, until).await });
+    let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
+    let metrics = metrics.clone();
+    engine.tasks().spawn(async move { measure(own, kept, metrics, until).await });
     let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
     engine.tasks().spawn(async move { checkpoints(own, kept, until).await });
     let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
@@ -52,6 +61,53 @@ async fn checkpoints(engine: Engine, store: Arc<DiskStore>, mut closed: watch::R
         }
         // The checkpoint's own line asks for no other.
         (signed, at) = (store.durable(), engine.now());
+    }
+}
+
+/// Looks at the disk's room every second.
+async fn room(engine: Engine, store: Arc<DiskStore>, mut closed: watch::Receiver<bool>) {
+    loop {
+        if let Err(error) = store.look_at_room() {
+            tracing::warn!("Could not look after the disk: {error}");
+        }
+        if !wait(&engine, engine.now() + LOOK, &mut closed).await {
+            return;
+        }
+    }
+}
+
+/// Shows the folder's sizes, and has an index that grew too large made again.
+async fn measure(
+    engine: Engine,
+    store: Arc<DiskStore>,
+    metrics: Metrics,
+    mut closed: watch::Receiver<bool>,
+) {
+    // Not at once: counting rows reads them all.
+    while wait(&engine, engine.now() + MEASURE, &mut closed).await {
+        let behind = store.index_behind().is_some();
+        metrics.index_behind(behind);
+        if behind {
+            continue;
+        }
+        match store.stats().await {
+            Ok(stats) => {
+                let parts = [
+                    ("journal", stats.journal_bytes),
+                    ("index", stats.index_bytes),
+                    ("evidence", stats.evidence_bytes),
+                ];
+                metrics.stored(&parts);
+                if store.keep_index_small(&stats) {
+                    tracing::info!(
+                        "The next start makes the index again: it takes {} bytes for {} of rows",
+                        stats.index_bytes,
+                        stats.row_bytes
+                    );
+                }
+            }
+            Err(error) => tracing::warn!("Could not measure the data folder: {error}"),
+        }
     }
 }
 

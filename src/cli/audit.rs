@@ -17,12 +17,13 @@ use crate::store::verify;
 pub(super) enum Command {
     /// Prove that no line of a data folder's journal was changed. It changes nothing.
     Verify {
-        /// The data folder, or a copy of it.
-        #[arg(default_value = "data", value_name = "DIR")]
+        /// The data folder, a copy of it, or an export.
+        #[arg(default_value = "data", value_name = "DIR|FILE")]
         folder: PathBuf,
-        /// The checkpoints' public key, as `quell init` printed it. Without it, the journal's own is believed.
+        /// The checkpoints' public key, as `quell init` printed it; again for each key that a restore
+        /// printed. Without any, the journal's own are believed.
         #[arg(long, value_name = "KEY")]
-        key: Option<String>,
+        key: Vec<String>,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -62,10 +63,8 @@ impl Decisions {
 pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
     match command {
         Command::Verify { folder, key, format } => {
-            let report = verify::audit(folder, key.as_deref(), &mut Decisions::default().check())
-                .with_context(|| {
-                format!("could not read the journal in `{}`", folder.display())
-            })?;
+            let report = verify::audit(folder, key, &mut Decisions::default().check())
+                .with_context(|| format!("could not read a journal in `{}`", folder.display()))?;
             table::one(&serde_json::to_value(&report)?, *format, output)?;
             Ok(if report.first_bad.is_none() { Verdict::Fine } else { Verdict::Problems })
         }

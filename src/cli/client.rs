@@ -4,7 +4,11 @@ use anyhow::{Context as _, anyhow, bail};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::future::Future;
+use std::io::Write as _;
 use std::time::Duration;
+
+/// How long a download may take, all told.
+const DOWNLOAD: Duration = Duration::from_hours(24);
 
 /// Where the server is, and who asks.
 #[derive(Debug, clap::Args)]
@@ -53,6 +57,25 @@ impl Client {
         self.send(self.request(Method::POST, path)?.json(body)).await
     }
 
+    /// Writes an answer's body into `file` as it comes, however long it takes. An answer that breaks
+    /// off is an error.
+    pub(super) async fn download(
+        &self,
+        path: &str,
+        file: &mut std::fs::File,
+    ) -> anyhow::Result<()> {
+        let request = self.request(Method::GET, path)?.timeout(DOWNLOAD);
+        let mut response = self.ask(request).await?;
+        if !response.status().is_success() {
+            return answer(response).await.map(drop);
+        }
+        let broke = "the answer broke off: what came so far is not whole";
+        while let Some(part) = response.chunk().await.context(broke)? {
+            file.write_all(&part).context("could not write what came")?;
+        }
+        Ok(())
+    }
+
     /// Posts a text as it is.
     pub(super) async fn post_text(
         &self,
@@ -91,12 +114,15 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
-        let response = request.send().await.map_err(|error| {
+        answer(self.ask(request).await?).await
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Response> {
+        request.send().await.map_err(|error| {
             let error = error.without_url();
             anyhow!(error)
                 .context(format!("could not reach `{}`: is Quell running there?", self.base))
-        })?;
-        answer(response).await
+        })
     }
 }
 
@@ -120,11 +146,14 @@ async fn answer(response: Response) -> anyhow::Result<Value> {
 
 /// Runs a command's work to its end.
 pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("could not start")?
-        .block_on(work)
+        .context("could not start")?;
+    let result = runtime.block_on(work);
+    // A call of the index that hangs must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    result
 }
 
 /// One part of a path, escaped.

@@ -1,4 +1,7 @@
-//! `quell store verify|rebuild|stats`: works on a folder that no process serves, or on a copy.
+//! `quell store …`: proves, rebuilds and measures a folder that no process serves, and copies one that
+//! may be served.
+
+mod copies;
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -24,6 +27,14 @@ pub(super) enum Command {
     Rebuild(On),
     /// Count what is in the folder.
     Stats(On),
+    /// Copy everything that a running Quell has into one file.
+    Backup(copies::Backup),
+    /// Make a data folder of a backup.
+    Restore(copies::Restore),
+    /// Copy a running Quell's journal, with the hashes that prove it.
+    Export(copies::Export),
+    /// Make a data folder of an export, or of another folder's journal.
+    Import(copies::Import),
 }
 
 #[derive(Debug, clap::Args)]
@@ -36,14 +47,15 @@ pub(super) struct On {
 }
 
 pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
-    let (Command::Verify(on) | Command::Rebuild(on) | Command::Stats(on)) = command;
-    let (told, verdict) = block_on(async {
-        match command {
-            Command::Verify(_) => check(&on.folder).await,
-            Command::Rebuild(_) => rebuild(&on.folder).await,
-            Command::Stats(_) => stats(&on.folder).await,
-        }
-    })?;
+    let (on, (told, verdict)) = match command {
+        Command::Verify(on) => (on, block_on(check(&on.folder))?),
+        Command::Rebuild(on) => (on, block_on(rebuild(&on.folder))?),
+        Command::Stats(on) => (on, block_on(stats(&on.folder))?),
+        Command::Backup(args) => return copies::backup(args, output),
+        Command::Restore(args) => return copies::restore(args, output),
+        Command::Export(args) => return copies::export(args, output),
+        Command::Import(args) => return copies::import(args, output),
+    };
     table::one(&told, on.format, output)?;
     Ok(verdict)
 }
@@ -55,7 +67,7 @@ fn open(folder: &Path, fresh_index: bool) -> anyhow::Result<DiskStore> {
 }
 
 async fn check(folder: &Path) -> anyhow::Result<(Value, Verdict)> {
-    let chain = verify::audit(folder, None, &mut super::audit::Decisions::default().check())?;
+    let chain = verify::audit(folder, &[], &mut super::audit::Decisions::default().check())?;
     if chain.first_bad.is_some() {
         return Ok((json!({ "journal": chain, "index": Value::Null }), Verdict::Problems));
     }

@@ -67,6 +67,8 @@ pub(crate) struct Store {
     pub(crate) path: PathBuf,
     /// How long raw events are kept.
     pub(crate) retention: Span,
+    /// Room that stays free on the folder's disk, in MiB, for what was accepted already.
+    pub(crate) reserve_mib: u64,
     /// Playbooks laid over those compiled in; empty: none.
     pub(crate) playbooks: PathBuf,
     /// Connector manifests laid over those compiled in; empty: none.
@@ -78,6 +80,7 @@ impl Default for Store {
         Self {
             path: "data".into(),
             retention: Span::hours(30 * 24),
+            reserve_mib: 64,
             playbooks: PathBuf::new(),
             connectors: PathBuf::new(),
         }

@@ -24,6 +24,9 @@ pub(crate) enum Entry {
     /// The deployment's first line.
     #[serde(rename = "deployment.created")]
     DeploymentCreated(DeploymentCreated),
+    /// From here on this is a copy of a deployment, made of a backup or an export.
+    #[serde(rename = "deployment.restored")]
+    DeploymentRestored(DeploymentRestored),
     #[serde(rename = "delivery.accepted")]
     DeliveryAccepted(DeliveryAccepted),
     #[serde(rename = "event.joined")]
@@ -156,6 +159,21 @@ pub(crate) struct DeploymentCreated {
     /// A lab deployment stays one for good.
     pub(crate) lab: bool,
     /// Ed25519 public key of the checkpoints, base64.
+    pub(crate) key: String,
+}
+
+/// What a copy was made of. It signs with a key of its own, so that it is told from the original.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeploymentRestored {
+    /// `backup`, `export` or `journal`.
+    pub(crate) from: String,
+    /// The last line that it brought, and its hash.
+    pub(crate) seq: u64,
+    pub(crate) head: String,
+    /// When the backup was made, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) made_at: Option<Time>,
+    /// Ed25519 public key of the checkpoints that follow, base64.
     pub(crate) key: String,
 }
 
@@ -388,6 +406,7 @@ impl Entry {
             Self::ApprovalOpened { approval } => Some(approval.incident),
             Self::ApprovalDecided(e) => Some(e.incident),
             Self::DeploymentCreated(_)
+            | Self::DeploymentRestored(_)
             | Self::DeliveryAccepted(_)
             | Self::SubjectCreated { .. }
             | Self::SubjectResolved { .. }

@@ -36,6 +36,8 @@ struct Inner {
     commit: Histogram,
     queue: Family<Labels<1>, Gauge>,
     breakers: Family<Labels<1>, Gauge>,
+    stored: Family<Labels<1>, Gauge>,
+    index_behind: Gauge,
     /// Incidents whose containment was counted.
     contained: Mutex<BTreeSet<IncidentId>>,
     since: Time,
@@ -58,6 +60,8 @@ impl Metrics {
             commit,
             queue: Family::default(),
             breakers: Family::default(),
+            stored: Family::default(),
+            index_behind: Gauge::default(),
             contained: Mutex::default(),
             since,
         };
@@ -74,6 +78,19 @@ impl Metrics {
     /// A commit reached the disk.
     pub(crate) fn committed(&self, took: Duration) {
         self.0.commit.observe(took.as_secs_f64());
+    }
+
+    /// The data folder's parts, in bytes.
+    pub(crate) fn stored(&self, parts: &[(&'static str, u64)]) {
+        for (part, bytes) in parts {
+            let bytes = i64::try_from(*bytes).unwrap_or(i64::MAX);
+            self.0.stored.get_or_create(&[("part", (*part).to_owned())]).set(bytes);
+        }
+    }
+
+    /// Whether the index was given up until a restart.
+    pub(crate) fn index_behind(&self, behind: bool) {
+        self.0.index_behind.set(i64::from(behind));
     }
 
     /// Everything, as it stands now.
@@ -101,6 +118,10 @@ impl Inner {
         to.register("queue_depth", "Runs that wait for a connection", self.queue.clone());
         let help = "1 while a connection's breaker is open";
         to.register("breaker_state", help, self.breakers.clone());
+        let help = "The data folder's parts";
+        to.register_with_unit("store", help, Unit::Bytes, self.stored.clone());
+        let help = "1 while the index is given up until a restart";
+        to.register("index_behind", help, self.index_behind.clone());
     }
 
     fn look(&self, core: &Core, now: Time) {
@@ -165,6 +186,7 @@ mod tests {
         let metrics = Metrics::new(Time::UNIX_EPOCH);
         metrics.delivery("okta", "accepted");
         metrics.committed(Duration::from_millis(3));
+        metrics.stored(&[("journal", 7)]);
         metrics.0.runs.get_or_create(&[("status", "running".to_owned())]).set(1);
 
         let mut text = String::new();
@@ -173,6 +195,8 @@ mod tests {
         for line in [
             r#"quell_deliveries_total{source="okta",result="accepted"} 1"#,
             "quell_commit_seconds_count 1",
+            r#"quell_store_bytes{part="journal"} 7"#,
+            "quell_index_behind 0",
             "quell_time_to_contain_seconds_count 0",
             "quell_approvals_open 0",
             r#"quell_runs{status="running"} 1"#,

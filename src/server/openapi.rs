@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
-use super::{control, deliveries, incidents, ops, playbooks, runs, stream, subjects};
+use super::{control, deliveries, files, incidents, ops, playbooks, runs, stream, subjects};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -15,6 +15,7 @@ use super::{control, deliveries, incidents, ops, playbooks, runs, stream, subjec
         playbooks::list, playbooks::show, playbooks::submit, playbooks::run,
         runs::list, runs::show, runs::journal, runs::approvals, runs::approval,
         control::pause_shown, control::pause, control::tokens, control::create_token, control::revoke_token,
+        files::backup, files::export,
         stream::stream, stream::journal,
         ops::healthz, ops::readyz, ops::metrics, ops::openapi,
     ),

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::OpenApi as _;
 
+use super::files::Standing;
 use super::openapi::Described;
 use super::problem::{Kind, Problem};
 use super::state::Api;
@@ -28,6 +29,11 @@ pub(super) struct Ready {
     lab: bool,
     /// Effects are stopped by the kill switch; deliveries are taken in.
     paused: bool,
+    /// `whole`; `being_proved` while its older lines are still read; `damaged`: see the log, and go
+    /// back to a backup before the next start, which will refuse.
+    journal: &'static str,
+    /// `kept`; `behind` if it failed: timelines are slow, and the next start makes it again.
+    index: &'static str,
 }
 
 /// Says whether deliveries are taken in.
@@ -39,7 +45,8 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Ready>, Proble
     }
     api.engine().ports().store.ready()?;
     let paused = api.engine().read(|core| core.state.paused.is_some());
-    Ok(Json(Ready { status: "ready", lab: api.is_lab(), paused }))
+    let Standing { journal, index } = api.files().standing();
+    Ok(Json(Ready { status: "ready", lab: api.is_lab(), paused, journal, index }))
 }
 
 /// Gives the metrics.

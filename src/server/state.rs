@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
+use super::files::Files;
 use super::metrics::Metrics;
 use super::problem::{Kind, Problem};
 use crate::engine::driver::Engine;
@@ -79,6 +80,7 @@ pub(crate) struct Parts {
     pub(crate) closing: watch::Receiver<bool>,
     /// Answers to deliveries that left no trace in the journal, as the evidence log has them.
     pub(crate) answers: Answers,
+    pub(crate) files: Arc<dyn Files>,
 }
 
 /// The server's state. Cheap to clone.
@@ -129,6 +131,10 @@ impl Api {
         &self,
     ) -> std::sync::MutexGuard<'_, BTreeMap<PlaybookName, Candidate>> {
         self.0.parts.candidates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn files(&self) -> &dyn Files {
+        &*self.0.parts.files
     }
 
     pub(super) fn answers(&self) -> &Answers {

@@ -11,12 +11,20 @@ use tokio::task::spawn_blocking;
 
 use super::checkpoint::CheckpointKey;
 use super::evidence::EvidenceLog;
+use super::guard::Guard;
 use super::hold::hold;
 use super::index::Index;
-use super::journal::{Head, Journal};
+use super::journal::{Head, Journal, Proof};
 use crate::engine::ports::{Durable, RowChange, Store, StoreError};
 use crate::model::entry::{Commit, Entry};
 use crate::model::id::IncidentId;
+
+/// An index larger than this many times its rows is made again.
+const INDEX_BLOAT: u64 = 4;
+/// Below this size it is left alone.
+const INDEX_SMALL: u64 = 256 << 20;
+/// Commits read at once.
+const READ: usize = 512;
 
 /// What is in a folder, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +47,7 @@ pub(crate) struct DiskStore {
     pub(super) journal: Arc<Journal>,
     pub(super) index: Arc<Index>,
     pub(super) evidence: Arc<EvidenceLog>,
+    pub(super) guard: Guard,
     pub(super) key: CheckpointKey,
     pub(super) path: PathBuf,
     /// Held until everything above has ended: fields are dropped in this order.
@@ -130,12 +139,67 @@ impl DiskStore {
         &self,
         ask: impl FnOnce(&Index) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        if let Some(why) = self.guard.behind() {
+            return Err(StoreError::Read(format!("there is no index until a restart: {why}")));
+        }
         let index = self.index.clone();
-        off_runtime(move || ask(&index)).await
+        self.guard.watch(move || ask(&index)).await
+    }
+
+    /// Looks how much room there is on the disk; [`Store::ready`] says so.
+    pub(crate) fn look_at_room(&self) -> Result<(), StoreError> {
+        let unknown = |e| StoreError::Read(format!("the free room cannot be told: {e}"));
+        let free = self.guard.look().map_err(unknown)?;
+        self.guard.room_is(free);
+        Ok(())
+    }
+
+    /// How far the proof of the journal's older lines is.
+    pub(crate) fn proof(&self) -> Proof {
+        self.journal.shared.proof()
+    }
+
+    /// Why the index is not used any more, if so.
+    pub(crate) fn index_behind(&self) -> Option<String> {
+        self.guard.behind()
+    }
+
+    /// Has the next start make a new index where this one takes far more room than its rows.
+    pub(crate) fn keep_index_small(&self, stats: &Stats) -> bool {
+        let live = stats.row_bytes.max(INDEX_SMALL / INDEX_BLOAT);
+        let bloated = stats.index_bytes > live.saturating_mul(INDEX_BLOAT);
+        if bloated {
+            self.guard.mark();
+        }
+        bloated
+    }
+
+    /// The timeline without an index: every commit is looked at.
+    async fn slow_timeline(
+        &self,
+        incident: IncidentId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Commit>, StoreError> {
+        let reader = self.journal.reader.clone();
+        off_runtime(move || {
+            let (mut found, mut at) = (Vec::new(), after);
+            while found.len() < limit {
+                let commits = reader.commits(at, READ)?;
+                let Some(last) = commits.last() else { break };
+                at = last.seq;
+                let about =
+                    |commit: &Commit| commit.entries.iter().any(|e| e.incident() == Some(incident));
+                found.extend(commits.into_iter().filter(about));
+            }
+            found.truncate(limit);
+            Ok(found)
+        })
+        .await
     }
 }
 
-/// Runs what blocks where it may. sled panicking is a read that failed, not the process's end.
+/// Runs what blocks where it may.
 async fn off_runtime<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -151,6 +215,7 @@ impl Store for DiskStore {
     }
 
     fn ready(&self) -> Result<(), StoreError> {
+        self.guard.ready()?;
         self.journal.ready()
     }
 
@@ -161,12 +226,23 @@ impl Store for DiskStore {
     async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError> {
         self.journal.shared.until_durable(seq).await?;
         let shared = self.journal.shared.clone();
-        self.on_index(move |index| {
+        if self.guard.behind().is_some() {
+            shared.forget_touched(seq);
+            return Ok(());
+        }
+        let Some(rows) = self.guard.rows(rows) else { return Ok(()) };
+        let written = self.on_index(move |index| {
             index.project(seq, rows, &shared.touched(seq))?;
             shared.forget_touched(seq);
             Ok(())
-        })
-        .await
+        });
+        match written.await {
+            Err(StoreError::Read(why)) => {
+                self.guard.give_up(&why);
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     async fn scan(
@@ -199,6 +275,9 @@ impl Store for DiskStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Commit>, StoreError> {
+        if self.guard.behind().is_some() {
+            return self.slow_timeline(incident, after, limit).await;
+        }
         // First those not indexed yet: one that is indexed in between is then seen twice, not
         // never.
         let recent = self.journal.shared.touched(u64::MAX);

@@ -9,6 +9,7 @@ mod replay;
 mod tests;
 mod writer;
 
+use std::io;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
@@ -21,7 +22,7 @@ use tokio::sync::oneshot;
 pub(crate) use replay::Replay;
 
 use super::hold::hold;
-use super::journal::Medium;
+use super::journal::{Medium, to_u64};
 use crate::engine::ports::{Clock, Evidence, StoreError};
 use crate::model::time::Time;
 use writer::{Queued, Writer};
@@ -39,6 +40,11 @@ fn end_of(file: &str) -> Option<Time> {
     let hour = file.strip_suffix(".ndjson")?;
     let start = NaiveDateTime::parse_from_str(&format!("{hour}:00"), "%Y-%m-%dT%H:%M").ok()?;
     Some(start.and_utc() + TimeDelta::hours(1))
+}
+
+/// Whether a file of this name holds an hour of evidence.
+pub(crate) fn is_hour(file: &str) -> bool {
+    end_of(file).is_some()
 }
 
 /// An open evidence log.
@@ -79,16 +85,22 @@ impl EvidenceLog {
         Ok(files.len())
     }
 
+    /// The files with their bytes, oldest first. Blocks.
+    pub(crate) fn files(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut files = self.medium.list().map_err(|e| unread(&e))?;
+        files.retain(|file| is_hour(file));
+        let sized = |file: String| Ok((file.clone(), self.medium.size(&file)?));
+        files.into_iter().map(sized).collect::<Result<_, _>>().map_err(|e: io::Error| unread(&e))
+    }
+
     /// How many files there are, and their bytes. Blocks.
     pub(crate) fn size(&self) -> Result<(u64, u64), StoreError> {
-        let (mut count, mut bytes) = (0, 0);
-        for file in self.medium.list().map_err(|e| unread(&e))? {
-            if end_of(&file).is_some() {
-                count += 1;
-                bytes += self.medium.size(&file).map_err(|e| unread(&e))?;
-            }
-        }
-        Ok((count, bytes))
+        let files = self.files()?;
+        Ok((to_u64(files.len()), files.iter().map(|(_, bytes)| bytes).sum()))
+    }
+
+    pub(super) fn medium(&self) -> &dyn Medium {
+        self.medium.as_ref()
     }
 
     /// Writes what is queued, then ends. Blocks.

@@ -13,17 +13,19 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::checkpoint::CheckpointKey;
 use super::disk::DiskStore;
 use super::evidence::EvidenceLog;
+use super::guard::{self, Guard};
 use super::index::{self, Index, IndexState};
 use super::journal::{self, Journal, JournalOptions, RealMedium, TornTail};
 use crate::engine::ports::{Clock, StoreError};
 
-const FORMAT: &str = "quell folder 1\n";
+pub(super) const FORMAT: &str = "quell folder 1\n";
 
 /// Commits read at once while timelines are made again.
 const READ: usize = 512;
@@ -34,8 +36,12 @@ pub(crate) struct Options {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) journal: JournalOptions,
     pub(crate) index_cache_bytes: u64,
-    /// Sets the index aside and starts with an empty one, to be filled again.
+    /// Starts with an empty index, to be filled again.
     pub(crate) fresh_index: bool,
+    /// Bytes that stay free for what was accepted already.
+    pub(crate) reserve: u64,
+    /// How long a call of the index may take before it is given up.
+    pub(crate) index_patience: Duration,
 }
 
 impl Options {
@@ -45,6 +51,8 @@ impl Options {
             journal: JournalOptions::default(),
             index_cache_bytes: 32 << 20,
             fresh_index: false,
+            reserve: 0,
+            index_patience: Duration::from_secs(30),
         }
     }
 }
@@ -69,8 +77,8 @@ impl Folder {
         path.join("format").exists()
     }
 
-    /// Makes a folder with a new checkpoint key and says the key's public half. Refuses one that
-    /// exists.
+    /// Makes a folder with a new checkpoint key, around a journal if one lies there, and says the
+    /// key's public half. Refuses one that exists.
     pub(crate) fn create(path: &Path) -> Result<String, StoreError> {
         if Self::exists(path) {
             return Err(StoreError::Read(format!("`{}` is a data folder already", path.display())));
@@ -96,8 +104,8 @@ impl Folder {
         let medium = Arc::new(RealMedium::new(&path.join("journal")));
         let (journal, torn) = Journal::open(medium, options.journal)?;
         let head = journal.shared.durable();
-        if options.fresh_index {
-            index::set_aside(path)?;
+        if guard::take_mark(path).map_err(|e| broken(path, &e))? || options.fresh_index {
+            index::remove(path)?;
         }
         let (index, state) = index::open(path, head, options.index_cache_bytes)?;
         let projected = index.position()?;
@@ -108,6 +116,7 @@ impl Folder {
             journal: Arc::new(journal),
             index: Arc::new(index),
             evidence: Arc::new(evidence),
+            guard: Guard::new(path, options.reserve, options.index_patience),
             key,
             path: path.to_owned(),
             _lock: lock,

@@ -22,7 +22,7 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 use sled::{Batch, Db};
 
-pub(crate) use open::{IndexState, open, set_aside};
+pub(crate) use open::{IndexState, open, remove};
 
 use crate::engine::ports::{RowChange, StoreError};
 use crate::model::id::IncidentId;
@@ -38,7 +38,7 @@ const BATCH: usize = 1024;
 pub(crate) struct Index {
     db: Db,
     /// sled has no snapshots, and a row may be in parts: nobody reads while a batch is applied.
-    gate: RwLock<()>,
+    pub(super) gate: RwLock<()>,
 }
 
 impl Index {

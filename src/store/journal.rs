@@ -2,7 +2,7 @@
 //!
 //! * `line`: one commit as bytes, and back.
 //! * `segment`: files of lines. `medium`: what is asked of the disk.
-//! * `open`: reads everything once and refuses damage.
+//! * `open`: reads everything once and refuses damage. `proof`: reads the end of it, and the rest later.
 //! * `writer`: the thread that writes. `read`: everything that reads.
 //!
 //! Durable means that the line and all lines before it survive a power cut.
@@ -11,6 +11,9 @@ mod line;
 mod lines;
 pub(crate) mod medium;
 mod open;
+mod proof;
+#[cfg(test)]
+mod proof_tests;
 mod read;
 mod segment;
 mod shared;
@@ -32,8 +35,10 @@ use tokio::sync::oneshot;
 pub(crate) use line::{Checked, parse};
 pub(crate) use lines::{Lines, Raw, to_u64};
 pub(crate) use medium::{Medium, RealMedium};
-pub(crate) use open::{OpenError, Place, TornTail, scan};
+pub(crate) use open::{OpenError, Place, TornTail, Visitor, scan, scan_file};
+pub(crate) use proof::Proof;
 pub(crate) use read::Reader;
+pub(crate) use segment::name as segment_name;
 pub(crate) use shared::{Head, Shared};
 
 use super::hold::hold;
@@ -56,6 +61,8 @@ pub(crate) struct JournalOptions {
     pub(crate) group: usize,
     /// How long a full disk is left alone between two attempts.
     pub(crate) retry_every: Duration,
+    /// Reads the last segment at the start, and proves the older ones while everything goes on.
+    pub(crate) quick: bool,
 }
 
 impl Default for JournalOptions {
@@ -66,6 +73,7 @@ impl Default for JournalOptions {
             queue: 4096,
             group: 256,
             retry_every: Duration::from_secs(1),
+            quick: false,
         }
     }
 }
@@ -77,15 +85,20 @@ pub(crate) struct Journal {
     queue: Mutex<Option<Sender<Queued>>>,
     queue_max: usize,
     thread: Mutex<Option<JoinHandle<()>>>,
+    proving: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Journal {
-    /// Checks every line, cuts a torn tail, and starts the writer.
+    /// Checks every line, or at first the last ones only, cuts a torn tail, and starts the writer.
     pub(crate) fn open(
         medium: Arc<dyn Medium>,
         options: JournalOptions,
     ) -> Result<(Self, Option<TornTail>), OpenError> {
-        let scanned = scan(medium.as_ref(), &mut |_, _, _| {})?;
+        let (scanned, read_from) = if options.quick {
+            proof::quick(medium.as_ref())?
+        } else {
+            (scan(medium.as_ref(), &mut |_, _, _| {})?, 1)
+        };
         let torn = scanned.torn.clone();
         let (map, segment) = scanned.into_segment(medium.as_ref())?;
         let shared = Arc::new(Shared::new(map));
@@ -96,7 +109,18 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| OpenError::Io { file: "writer".to_owned(), source })?;
+        let proving = (read_from > 1).then(|| {
+            shared.set_proof(Proof::Pending);
+            let (medium, shared) = (medium.clone(), shared.clone());
+            Builder::new()
+                .name("journal-proof".to_owned())
+                .spawn(move || proof::prove(&medium, &shared, read_from))
+        });
+        let proving = proving
+            .transpose()
+            .map_err(|source| OpenError::Io { file: "proof".to_owned(), source })?;
         let journal = Self {
+            proving: Mutex::new(proving),
             shared: shared.clone(),
             reader: Reader { medium, shared },
             queue: Mutex::new(Some(sender)),
@@ -104,6 +128,16 @@ impl Journal {
             thread: Mutex::new(Some(thread)),
         };
         Ok((journal, torn))
+    }
+
+    /// Returns once the older lines are proved, or damage was found among them.
+    #[cfg(test)]
+    pub(crate) fn proved(&self) -> Proof {
+        let proving = hold(&self.proving).take();
+        if let Some(proving) = proving {
+            proving.join().unwrap();
+        }
+        self.shared.proof()
     }
 
     /// Whether deliveries may be taken in: not while the disk is full or the queue is long.
@@ -157,6 +191,10 @@ impl Journal {
     pub(crate) fn close(&self) {
         self.shared.closing.store(true, Ordering::Release);
         drop(hold(&self.queue).take());
+        let proving = hold(&self.proving).take();
+        if let Some(proving) = proving {
+            drop(proving.join());
+        }
         let thread = hold(&self.thread).take();
         if let Some(thread) = thread {
             thread.thread().unpark();
@@ -170,6 +208,11 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Whether a file of this name is a segment.
+pub(crate) fn is_segment(file: &str) -> bool {
+    segment::first_of(file).is_some()
 }
 
 /// The cases that a commit belongs to, each once.

@@ -10,9 +10,8 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::checkpoint;
-use super::journal::{
-    Checked, Head, OpenError, Place, Raw, RealMedium, TornTail, parse, scan, to_u64,
-};
+use super::export::walk;
+use super::journal::{Checked, Head, OpenError, Place, Raw, TornTail, parse, to_u64};
 use crate::engine::ports::{Store, StoreError};
 use crate::model::entry::{Commit, Entry};
 
@@ -41,8 +40,11 @@ pub(crate) struct AuditReport {
     pub(crate) checkpoints: u64,
     pub(crate) head: u64,
     pub(crate) head_hash: String,
-    /// The key that checkpoints were held against.
+    /// The key that checkpoints were held against first.
     pub(crate) key: Option<String>,
+    /// Where the journal was taken over by a copy of the deployment, and the copy's own key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) restored: Vec<Restored>,
     /// Everything up to here is covered by a signature.
     pub(crate) signed_up_to: u64,
     /// Bytes of a write that was never acknowledged.
@@ -50,27 +52,34 @@ pub(crate) struct AuditReport {
     pub(crate) first_bad: Option<BadEntry>,
 }
 
+/// A copy's beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Restored {
+    pub(crate) seq: u64,
+    pub(crate) key: String,
+}
+
 /// What else an entry must hold, such as a decision's signature.
 pub(crate) type Also<'a> = &'a mut dyn FnMut(&Entry) -> Result<(), String>;
 
-/// Walks the journal of the folder at `path`. Without a `key`, the journal's own is believed.
-/// Blocks.
+/// Walks the journal of the folder at `path`, or the export that it is. Without `keys`, those that
+/// the journal itself names are believed. Blocks.
 pub(crate) fn audit(
     path: &Path,
-    key: Option<&str>,
+    keys: &[String],
     also: Also<'_>,
 ) -> Result<AuditReport, StoreError> {
-    let medium = RealMedium::new(&path.join("journal"));
-    let mut audit = Audit::default();
-    audit.report.key = key.map(str::to_owned);
-    let scanned = scan(&medium, &mut |place, raw, checked| audit.line(place, raw, checked, also));
+    let mut audit =
+        Audit { trusted: keys.to_vec(), believing: keys.is_empty(), ..Audit::default() };
+    audit.report.key = keys.first().cloned();
+    let scanned = walk(path, &mut |place, raw, checked| audit.line(place, raw, checked, also));
     let mut report = audit.report;
     if let Some(head) = audit.recent.pop_back() {
         report.head = head.seq;
         report.head_hash = head.hash;
     }
     match scanned {
-        Ok(scan) => report.torn = scan.torn,
+        Ok(torn) => report.torn = torn,
         Err(OpenError::Damaged { place, why }) => {
             report.first_bad.get_or_insert(BadEntry { place, why });
         }
@@ -82,6 +91,9 @@ pub(crate) fn audit(
 #[derive(Default)]
 struct Audit {
     report: AuditReport,
+    trusted: Vec<String>,
+    /// No key was given from elsewhere.
+    believing: bool,
     recent: VecDeque<Head>,
     segment: String,
 }
@@ -114,8 +126,11 @@ impl Audit {
         for entry in &commit.entries {
             self.report.entries += 1;
             match entry {
-                Entry::DeploymentCreated(created) if self.report.key.is_none() => {
-                    self.report.key = Some(created.key.clone());
+                Entry::DeploymentCreated(created) => self.named(&created.key),
+                Entry::DeploymentRestored(restored) => {
+                    self.named(&restored.key);
+                    let began = Restored { seq: commit.seq, key: restored.key.clone() };
+                    self.report.restored.push(began);
                 }
                 Entry::Checkpoint { head, seq, key, signature } => {
                     self.report.checkpoints += 1;
@@ -129,8 +144,18 @@ impl Audit {
         }
     }
 
+    /// The journal names a key of its own.
+    fn named(&mut self, key: &str) {
+        if self.believing {
+            self.trusted.push(key.to_owned());
+            self.report.key.get_or_insert_with(|| key.to_owned());
+        }
+    }
+
     fn checkpoint(&self, seq: u64, head: &str, key: &str, signature: &str) -> Result<(), String> {
-        let trusted = self.report.key.as_deref().ok_or("no key is known to hold it against")?;
+        let known = self.trusted.iter().find(|trusted| *trusted == key);
+        let trusted = known.or_else(|| self.trusted.first());
+        let trusted = trusted.ok_or("no key is known to hold it against")?;
         checkpoint::verify(trusted, key, seq, head, signature).map_err(|bad| bad.to_string())?;
         let line = self.recent.iter().rev().find(|line| line.seq == seq);
         match line {

@@ -9,6 +9,7 @@
     reason = "helpers of tests: a failure is the message, and tables are printed"
 )]
 
+mod copies;
 mod crash;
 mod docs;
 mod golden;

@@ -37,6 +37,12 @@ impl State {
                 self.deployment = Some(e.clone());
                 self.touch(RowKey::Deployment);
             }
+            Entry::DeploymentRestored(e) => {
+                if let Some(deployment) = &mut self.deployment {
+                    deployment.key.clone_from(&e.key);
+                }
+                self.touch(RowKey::Deployment);
+            }
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
             Entry::AlertRaised { .. } | Entry::ReportReceived { .. } => self.told(entry),

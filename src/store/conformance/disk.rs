@@ -63,22 +63,21 @@ async fn an_audit_proves_a_good_journal_and_names_the_first_bad_line() {
     let (head, hash) = bench.store.head();
     let key = bench.store.key();
 
-    let good = audit(path, Some(&key), &mut |_| Ok(())).unwrap();
+    let good = audit(path, std::slice::from_ref(&key), &mut |_| Ok(())).unwrap();
     assert_eq!((good.lines, good.entries, good.checkpoints), (10, 10, 1));
     assert_eq!((good.head, good.head_hash, good.signed_up_to), (head, hash, 9));
     assert_eq!((good.first_bad, good.torn), (None, None));
-    assert_eq!(audit(path, None, &mut |_| Ok(())).unwrap().key, Some(key));
+    assert_eq!(audit(path, &[], &mut |_| Ok(())).unwrap().key, Some(key));
 
     let elsewhere = OnDisk::new();
-    let bad =
-        audit(path, Some(&elsewhere.store.key()), &mut |_| Ok(())).unwrap().first_bad.unwrap();
+    let bad = audit(path, &[elsewhere.store.key()], &mut |_| Ok(())).unwrap().first_bad.unwrap();
     assert_eq!((bad.place.seq, bad.why.contains("another key")), (10, true));
 
     drop(bench.store);
     let file = path.join("journal/000000000001.ndjson");
     let changed = std::fs::read_to_string(&file).unwrap().replace("note 4", "note 5");
     std::fs::write(&file, changed).unwrap();
-    let bad = audit(path, None, &mut |_| Ok(())).unwrap().first_bad.unwrap();
+    let bad = audit(path, &[], &mut |_| Ok(())).unwrap().first_bad.unwrap();
     assert_eq!((bad.place.seq, bad.place.line), (4, 4));
     assert!(refusal(open(path, false)).contains("sequence 4"));
 }

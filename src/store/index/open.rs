@@ -62,17 +62,26 @@ pub(crate) fn open(
     }
 }
 
-/// Renames the index, so that the next start makes a new one. Says what it is called now.
-pub(crate) fn set_aside(folder: &Path) -> Result<Option<String>, StoreError> {
+/// Removes the index: everything in it is made again.
+pub(crate) fn remove(folder: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_dir_all(folder.join(DIR)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(unopened(&e.to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// Renames the index, so that a new one can be made. The one that lay aside before goes: it would
+/// only take room. Says what it is called now.
+fn set_aside(folder: &Path) -> Result<Option<String>, StoreError> {
     let dir = folder.join(DIR);
     if !dir.exists() {
         return Ok(None);
     }
-    let mut n = 1;
-    while folder.join(format!("{DIR}.damaged-{n}")).exists() {
-        n += 1;
+    let to = format!("{DIR}.damaged");
+    match std::fs::remove_dir_all(folder.join(&to)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(unopened(&e.to_string())),
+        _ => {}
     }
-    let to = format!("{DIR}.damaged-{n}");
     std::fs::rename(&dir, folder.join(&to)).map_err(|e| unopened(&e.to_string()))?;
     Ok(Some(to))
 }

@@ -56,9 +56,9 @@ fn an_index_ahead_of_its_journal_is_set_aside() {
 
     let (index, state) = open(folder.path(), 8, CACHE).unwrap();
 
-    assert!(matches!(state, IndexState::SetAside { ref to, .. } if to == "index.damaged-1"));
+    assert!(matches!(state, IndexState::SetAside { ref to, .. } if to == "index.damaged"));
     assert_eq!(index.position().unwrap(), 0);
-    assert!(folder.path().join("index.damaged-1").exists());
+    assert!(folder.path().join("index.damaged").exists());
 }
 
 #[test]

@@ -104,29 +104,53 @@ pub(crate) fn scan(medium: &dyn Medium, visit: &mut Visitor<'_>) -> Result<Scan,
     Ok(Scan { map: walk.map, torn: walk.torn })
 }
 
-struct Walk<'m> {
-    medium: &'m dyn Medium,
-    map: Map,
-    torn: Option<TornTail>,
+/// Reads one file of lines, such as an export. In it nothing may be torn.
+pub(crate) fn scan_file(
+    medium: &dyn Medium,
+    file: &str,
+    visit: &mut Visitor<'_>,
+) -> Result<(), OpenError> {
+    let mut walk = Walk { medium, map: Map::new(), torn: None };
+    walk.lines(file, 1, false, visit)
+}
+
+/// Goes over lines, each of which must follow the one before.
+pub(super) struct Walk<'m> {
+    pub(super) medium: &'m dyn Medium,
+    pub(super) map: Map,
+    pub(super) torn: Option<TornTail>,
 }
 
 impl Walk<'_> {
-    fn segment(
+    pub(super) fn segment(
         &mut self,
         first: u64,
         last: bool,
         visit: &mut Visitor<'_>,
     ) -> Result<(), OpenError> {
         let file = segment::name(first);
-        let mut place =
-            Place { segment: file.clone(), line: 0, seq: self.map.head.seq + 1, offset: 0 };
-        if first != place.seq {
-            let why = format!("the segment begins with line {first} where {} belongs", place.seq);
+        let next = self.map.head.seq + 1;
+        if first != next {
+            let place = Place { segment: file, line: 0, seq: next, offset: 0 };
+            let why = format!("the segment begins with line {first} where {next} belongs");
             return Err(OpenError::Damaged { place, why });
         }
         self.map.segments.insert(first, 0);
-        let mut lines = Lines::new(self.medium, &file, 0);
-        while let Some(raw) = read(&mut lines, &file)? {
+        self.lines(&file, first, last, visit)
+    }
+
+    /// Walks the lines of a file; `last` = bytes at its end may be those of an unfinished write.
+    fn lines(
+        &mut self,
+        file: &str,
+        first: u64,
+        last: bool,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), OpenError> {
+        let mut place =
+            Place { segment: file.to_owned(), line: 0, seq: self.map.head.seq + 1, offset: 0 };
+        let mut lines = Lines::new(self.medium, file, 0);
+        while let Some(raw) = read(&mut lines, file)? {
             place.line += 1;
             place.seq = self.map.head.seq + 1;
             place.offset = raw.offset;

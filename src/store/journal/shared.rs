@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 use super::line::NO_PREV;
+use super::proof::Proof;
 use crate::engine::ports::StoreError;
 use crate::model::id::IncidentId;
 use crate::store::hold::hold;
@@ -57,6 +58,13 @@ impl Map {
         self.head = head;
     }
 
+    /// Notes where a line of an older segment is.
+    fn mark(&mut self, seq: u64, segment: u64, offset: u64) {
+        if seq.is_multiple_of(MARK_EVERY) {
+            self.marks.insert(seq, (segment, offset));
+        }
+    }
+
     /// The nearest known place at or before `seq`: its sequence, segment and offset.
     pub(crate) fn near(&self, seq: u64) -> Option<(u64, u64, u64)> {
         let (seq, (segment, offset)) = self.marks.range(..=seq).next_back()?;
@@ -71,6 +79,7 @@ pub(crate) struct Shared {
     /// Incidents of durable commits whose rows are not written yet.
     touched: Mutex<BTreeMap<u64, Vec<IncidentId>>>,
     stalled: Mutex<Option<String>>,
+    proof: Mutex<Proof>,
     waiting: AtomicUsize,
     pub(crate) closing: AtomicBool,
 }
@@ -83,6 +92,7 @@ impl Shared {
             map: Mutex::new(map),
             touched: Mutex::new(BTreeMap::new()),
             stalled: Mutex::new(None),
+            proof: Mutex::new(Proof::Whole),
             waiting: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
         }
@@ -121,6 +131,19 @@ impl Shared {
 
     pub(crate) fn set_stalled(&self, why: Option<String>) {
         *hold(&self.stalled) = why;
+    }
+
+    /// How far the proof of older lines is.
+    pub(crate) fn proof(&self) -> Proof {
+        hold(&self.proof).clone()
+    }
+
+    pub(super) fn set_proof(&self, proof: Proof) {
+        *hold(&self.proof) = proof;
+    }
+
+    pub(super) fn mark(&self, seq: u64, segment: u64, offset: u64) {
+        hold(&self.map).mark(seq, segment, offset);
     }
 
     pub(crate) fn is_closing(&self) -> bool {

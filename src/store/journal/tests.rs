@@ -7,7 +7,7 @@ use crate::model::time::Time;
 
 const SEGMENT: &str = "000000000001.ndjson";
 
-fn options() -> JournalOptions {
+pub(super) fn options() -> JournalOptions {
     JournalOptions {
         segment_bytes: 4096,
         growth: 1024,
@@ -16,13 +16,13 @@ fn options() -> JournalOptions {
     }
 }
 
-fn commit(seq: u64) -> Commit {
+pub(super) fn commit(seq: u64) -> Commit {
     let long = "x".repeat(usize::try_from(seq % 7).unwrap() * 60);
     let entry = Entry::PauseChanged { paused: true, by: format!("by {seq}"), reason: long };
     Commit { seq, at: Time::from_timestamp_millis(1_000).unwrap(), entries: vec![entry] }
 }
 
-fn open(medium: &TornMedium) -> (Journal, Option<TornTail>) {
+pub(super) fn open(medium: &TornMedium) -> (Journal, Option<TornTail>) {
     Journal::open(Arc::new(medium.clone()), options()).unwrap()
 }
 
@@ -47,7 +47,7 @@ async fn write(journal: &Journal, from: u64, to: u64) -> u64 {
 }
 
 /// One line a write.
-async fn write_singly(journal: &Journal, from: u64, to: u64) {
+pub(super) async fn write_singly(journal: &Journal, from: u64, to: u64) {
     for seq in from..=to {
         journal.submit(&commit(seq)).await.unwrap();
     }
