@@ -30,7 +30,7 @@ use crate::people::People;
 use crate::secret::{Scrubber, Sources as Secrets};
 use crate::server::{self, Answers, Api, Candidates, Metrics};
 use crate::store::disk::DiskStore;
-use crate::store::folder::{Folder, Options};
+use crate::store::folder::{Folder, IndexState, Options};
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
@@ -195,6 +195,9 @@ async fn open(
         tracing::warn!(
             "Cut what a power loss left half-written: {torn:?}; none of it was acknowledged"
         );
+    }
+    if let IndexState::SetAside { to, why } = &report.index {
+        tracing::warn!("Set the index aside as `{to}` and makes it anew from the journal: {why}");
     }
     tracing::info!(head = report.head, projected = report.projected, "Opened the data folder");
     Ok(store)

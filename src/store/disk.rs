@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::checkpoint::CheckpointKey;
 use super::evidence::EvidenceLog;
+use super::folder::index_timelines;
 use super::hold::hold;
 use super::index::Index;
 use super::journal::{Head, Journal};
@@ -160,8 +161,14 @@ impl Store for DiskStore {
 
     async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError> {
         self.journal.shared.until_durable(seq).await?;
-        let shared = self.journal.shared.clone();
+        let (shared, reader) = (self.journal.shared.clone(), self.journal.reader.clone());
         self.on_index(move |index| {
+            if index.has_failed() {
+                index.renew()?;
+                index_timelines(&reader, index, 0)?;
+                index.renewed();
+                tracing::info!("Made the index anew from the journal: it had failed");
+            }
             index.project(seq, rows, &shared.touched(seq))?;
             shared.forget_touched(seq);
             Ok(())

@@ -89,9 +89,17 @@ fn attempt(dir: &Path, cache_bytes: u64) -> Result<(Index, u64), Trouble> {
 }
 
 fn open_here(path: &Path, cache_bytes: u64) -> Result<(Index, u64), Trouble> {
-    let index = Index::new(open_patiently(path, cache_bytes)?);
+    let db = open_patiently(path, cache_bytes)?;
+    let index = Index::new(db, path.to_owned(), cache_bytes);
     let position = index.position().map_err(|e| Trouble::Broken(e.to_string()))?;
     Ok((index, position))
+}
+
+/// Opens one where there is none.
+pub(super) fn empty(dir: &Path, cache_bytes: u64) -> Result<sled::Db, StoreError> {
+    open_patiently(dir, cache_bytes).map_err(|trouble| match trouble {
+        Trouble::Passing(why) | Trouble::Broken(why) => unopened(&why),
+    })
 }
 
 fn open_patiently(path: &Path, cache_bytes: u64) -> Result<sled::Db, Trouble> {
