@@ -28,12 +28,12 @@ use crate::console::{self, ConsoleState};
 use crate::diagnostic::Diagnostic;
 use crate::engine::driver::{Engine, Ports};
 use crate::engine::ports::{Clock, Entropy, StoreError};
+use crate::engine::state::State;
 use crate::people::People;
 use crate::secret::{Scrubber, Sources as Secrets};
 use crate::server::{self, Answers, Api, Candidates, Metrics};
 use crate::store::disk::DiskStore;
-use crate::store::folder::{Folder, Options};
-use crate::store::index::IndexState;
+use crate::store::folder::{Folder, IndexState, Options};
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
@@ -112,8 +112,8 @@ impl Quell {
     /// Opens the folder, brings everything back to where it was, and serves.
     pub(crate) async fn start(settings: Settings) -> Result<Running, BootError> {
         let Settings { config, clock, entropy, secrets, scrubber, plugs, console } = settings;
-        let store = Arc::new(open(&config, &clock, &entropy).await?);
-        let state = recall::state(&*store).await?;
+        let (store, state) = open_and_recall(&config, &clock, &entropy).await?;
+        let store = Arc::new(store);
         lab_agrees(&config, &state, store.path())?;
         let answers = Answers::default();
         let (detector, tail) = recall::windows(&config, &store, clock.now(), &answers).await?;
@@ -180,11 +180,32 @@ impl Running {
     }
 }
 
+/// Opens the data folder and reads the state. Damage in the index shows as late as when a row is read: the
+/// index is then set aside like one that could not be opened.
+async fn open_and_recall(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<(DiskStore, State), BootError> {
+    let store = open(config, clock, entropy, false).await?;
+    let why = match recall::state(&store).await {
+        Ok(state) => return Ok((store, state)),
+        Err(error) => error,
+    };
+    tracing::warn!("Set the index aside and makes it anew from the journal: {why}");
+    store.close().await?;
+    drop(store);
+    let store = open(config, clock, entropy, true).await?;
+    let state = recall::state(&store).await?;
+    Ok((store, state))
+}
+
 /// Opens the data folder. A lab makes its own; a real deployment is made by `quell init`.
 async fn open(
     config: &Config,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
+    fresh_index: bool,
 ) -> Result<DiskStore, BootError> {
     let path = config.store.path.clone();
     if !Folder::exists(&path) {
@@ -194,7 +215,7 @@ async fn open(
         found(&path, true, clock, &**entropy).await?;
     }
     let reserve = config.store.reserve_mib << 20;
-    let mut options = Options { reserve, ..Options::new(clock.clone()) };
+    let mut options = Options { fresh_index, reserve, ..Options::new(clock.clone()) };
     options.journal.quick = true;
     let (store, report) = off_runtime(move || Folder::open(&path, options)).await?;
     if let Some(torn) = &report.torn {
@@ -203,7 +224,7 @@ async fn open(
         );
     }
     if let IndexState::SetAside { to, why } = &report.index {
-        tracing::warn!("Makes the index again from the journal: {why}; the old one lies in `{to}`");
+        tracing::warn!("Set the index aside as `{to}` and makes it anew from the journal: {why}");
     }
     tracing::info!(head = report.head, projected = report.projected, "Opened the data folder");
     Ok(store)
@@ -218,11 +239,7 @@ async fn off_runtime<T: Send + 'static>(
         .unwrap_or_else(|e| Err(StoreError::Read(format!("opening the store failed: {e}"))))
 }
 
-fn lab_agrees(
-    config: &Config,
-    state: &crate::engine::state::State,
-    path: &Path,
-) -> Result<(), BootError> {
+fn lab_agrees(config: &Config, state: &State, path: &Path) -> Result<(), BootError> {
     let path = path.to_owned();
     match &state.deployment {
         None => Err(BootError::NoDeployment(path)),

@@ -5,6 +5,7 @@
 //! * `journal` appends hash-chained lines, many commits to one sync, and refuses to
 //!   open over damage.
 //! * `index` keeps rows and timelines in sled, which may lag behind, break or vanish.
+//! * `verify` proves a folder; `checkpoint` signs its head, `anchor` reads what was kept elsewhere.
 //! * `evidence` keeps raw events for a time.
 //! * `folder` opens all three under one lock and says what it found.
 //! * `archive` packs a folder while it is in use, `export` its journal alone; both come back.
@@ -14,6 +15,7 @@
 //!
 //! May use `model` and `engine::ports`. Knows no HTTP, and not what a row means.
 
+pub(crate) mod anchor;
 pub(crate) mod archive;
 pub(crate) mod checkpoint;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Subcommand;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::client::{Client, ServerArgs, block_on};
 use super::output::Output;
@@ -11,6 +11,7 @@ use super::{Format, Verdict, table};
 use crate::model::entry::{Entry, PersonEnrolled};
 use crate::model::id::PersonId;
 use crate::people::offline::verify_decided;
+use crate::store::anchor::{self, Anchor};
 use crate::store::verify;
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +25,10 @@ pub(super) enum Command {
         /// printed. Without any, the journal's own are believed.
         #[arg(long, value_name = "KEY")]
         key: Vec<String>,
+        /// Checkpoints kept on another machine, as `quell audit export` printed them. Only with them is a journal
+        /// proved whose folder, signing key included, was in somebody else's hands.
+        #[arg(long, value_name = "FILE")]
+        anchor: Option<PathBuf>,
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
@@ -31,6 +36,12 @@ pub(super) enum Command {
     Export {
         #[command(flatten)]
         server: ServerArgs,
+        /// Only the signed checkpoints: a few bytes an hour to keep on another machine.
+        #[arg(long)]
+        checkpoints: bool,
+        /// Only commits after this sequence.
+        #[arg(long, value_name = "SEQ", default_value_t = 0)]
+        after: u64,
     },
 }
 
@@ -62,27 +73,52 @@ impl Decisions {
 
 pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
     match command {
-        Command::Verify { folder, key, format } => {
-            let report = verify::audit(folder, key, &mut Decisions::default().check())
+        Command::Verify { folder, key, anchor, format } => {
+            let anchors = anchor.as_deref().map(|file| anchors(file, key));
+            let anchors = anchors.transpose()?.unwrap_or_default();
+            let also = &mut Decisions::default().check();
+            let report = verify::audit_anchored(folder, key, &anchors, also)
                 .with_context(|| format!("could not read a journal in `{}`", folder.display()))?;
             table::one(&serde_json::to_value(&report)?, *format, output)?;
             Ok(if report.first_bad.is_none() { Verdict::Fine } else { Verdict::Problems })
         }
-        Command::Export { server } => {
+        Command::Export { server, checkpoints, after } => {
             let client = Client::new(server)?;
-            let mut cursor = 0;
-            loop {
-                let path = format!("/v1/journal?cursor={cursor}");
-                let page = block_on(async { client.get(&path).await })?;
-                let items = page["items"].as_array().cloned().unwrap_or_default();
-                for commit in &items {
-                    output.data(&format!("{commit}\n"))?;
+            export(&client, *after, *checkpoints, output)
+        }
+    }
+}
+
+fn anchors(file: &Path, keys: &[String]) -> anyhow::Result<Vec<Anchor>> {
+    let named = || format!("could not use the anchors in `{}`", file.display());
+    let text = std::fs::read_to_string(file).with_context(named)?;
+    anchor::read(&text, keys).with_context(named)
+}
+
+fn export(
+    client: &Client,
+    after: u64,
+    checkpoints: bool,
+    output: &mut Output,
+) -> anyhow::Result<Verdict> {
+    let mut cursor = after;
+    loop {
+        let path = format!("/v1/journal?cursor={cursor}");
+        let page = block_on(async { client.get(&path).await })?;
+        let items = page["items"].as_array().cloned().unwrap_or_default();
+        for commit in &items {
+            if checkpoints {
+                let entries = commit["entries"].as_array().into_iter().flatten();
+                for entry in entries.filter(|e| e["type"] == "checkpoint") {
+                    output.data(&format!("{entry}\n"))?;
                 }
-                match items.last().and_then(|last| last["seq"].as_u64()) {
-                    Some(seq) => cursor = seq,
-                    None => return Ok(Verdict::Fine),
-                }
+            } else {
+                output.data(&format!("{commit}\n"))?;
             }
+        }
+        match items.last().and_then(|last| last["seq"].as_u64()) {
+            Some(seq) => cursor = seq,
+            None => return Ok(Verdict::Fine),
         }
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::client::block_on;
 use super::config::{ConfigArgs, load, report};
@@ -62,17 +62,39 @@ async fn serve(config: Config, secrets: crate::secret::Sources) -> anyhow::Resul
     let plugs = reach.into();
     let console = Some(app::console(&config));
     let settings = Settings { config, clock, entropy, secrets, scrubber, plugs, console };
-    let quell = Box::pin(Quell::start(settings)).await?;
-    until_told().await.context("could not listen for signals")?;
+    // Asked for before anything is begun: a signal during the start must not end it half-way unsaid.
+    let mut told = Signals::listen().context("could not listen for signals")?;
+    let quell = tokio::select! {
+        started = Box::pin(Quell::start(settings)) => started?,
+        () = told.stop_asked() => {
+            tracing::info!("Stopped before it served");
+            return Ok(());
+        }
+    };
+    told.stop_asked().await;
     tracing::info!("Began to stop");
     quell.stop().await.context("did not stop cleanly; what was acknowledged is safe")
 }
 
-/// Returns on Ctrl-C and on SIGTERM.
-async fn until_told() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        told = tokio::signal::ctrl_c() => told,
-        _ = terminate.recv() => Ok(()),
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Returns when one came.
+    async fn stop_asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::app::SystemClock;
 use crate::engine::ports::Store as _;
 use crate::engine::state::State;
 use crate::store::disk::DiskStore;
-use crate::store::folder::{Folder, Options};
+use crate::store::folder::{Folder, IndexState, OpenReport, Options};
 use crate::store::verify;
 
 #[derive(Debug, Subcommand)]
@@ -61,9 +61,12 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
 }
 
 fn open(folder: &Path, fresh_index: bool) -> anyhow::Result<DiskStore> {
+    open_and_say(folder, fresh_index).map(|(store, _)| store)
+}
+
+fn open_and_say(folder: &Path, fresh_index: bool) -> anyhow::Result<(DiskStore, OpenReport)> {
     let options = Options { fresh_index, ..Options::new(Arc::new(SystemClock)) };
-    let (store, _) = Folder::open(folder, options).context("is a Quell serving it?")?;
-    Ok(store)
+    Folder::open(folder, options).context("is a Quell serving it?")
 }
 
 async fn check(folder: &Path) -> anyhow::Result<(Value, Verdict)> {
@@ -71,13 +74,15 @@ async fn check(folder: &Path) -> anyhow::Result<(Value, Verdict)> {
     if chain.first_bad.is_some() {
         return Ok((json!({ "journal": chain, "index": Value::Null }), Verdict::Problems));
     }
-    let store = open(folder, false)?;
+    let (store, opened) = open_and_say(folder, false)?;
     let mut state = State::default();
     verify::fold_journal(&store, |commit| state.apply(commit)).await?;
     let rows = verify::compare_rows(&store, state.all_rows()).await?;
     store.close().await?;
-    let verdict = if rows.differences == 0 { Verdict::Fine } else { Verdict::Problems };
-    Ok((json!({ "journal": chain, "index": rows }), verdict))
+    // One that was set aside is made again at the next start; that it had to be is worth knowing.
+    let whole = rows.differences == 0 && !matches!(opened.index, IndexState::SetAside { .. });
+    let verdict = if whole { Verdict::Fine } else { Verdict::Problems };
+    Ok((json!({ "journal": chain, "index": rows, "index_opened": opened.index }), verdict))
 }
 
 async fn rebuild(folder: &Path) -> anyhow::Result<(Value, Verdict)> {

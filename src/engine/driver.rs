@@ -70,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) detector: crate::detect::Detector,
     timers: BTreeSet<(Time, RunId)>,
     wakes: HashMap<RunId, Time>,
+    /// Resolves when everything that the state holds is on disk.
+    written: Written,
     /// Counts attempts and outcomes, for metrics.
     pub(crate) tally: BTreeMap<(String, String, String), u64>,
 }
@@ -91,6 +93,11 @@ pub(crate) enum Effect {
 
 /// Waits for a commit; may be waited for by several.
 pub(crate) type Written = Shared<Durable>;
+
+fn already() -> Written {
+    let already: Durable = Box::pin(std::future::ready(Ok(())));
+    already.shared()
+}
 
 impl Tx<'_> {
     /// Adds an entry and applies it.
@@ -114,6 +121,7 @@ impl Engine {
             detector,
             timers: BTreeSet::new(),
             wakes: HashMap::new(),
+            written: already(),
             tally: BTreeMap::new(),
         };
         let inner = Inner {
@@ -169,12 +177,12 @@ impl Engine {
         let out = build(&mut tx);
         let Tx { entries, effects, .. } = tx;
         let written = if entries.is_empty() {
-            let already: Durable = Box::pin(std::future::ready(Ok(())));
-            already.shared()
+            already()
         } else {
             core.state.seq += 1;
             let commit = Commit { seq: core.state.seq, at, entries };
-            self.0.ports.store.submit(commit).shared()
+            core.written = self.0.ports.store.submit(commit).shared();
+            core.written.clone()
         };
         let seq = core.state.seq;
         drop(core);
@@ -193,6 +201,12 @@ impl Engine {
         let (out, written) = self.transact(build);
         written.await?;
         Ok(out)
+    }
+
+    /// Returns once everything that the state held when it was called is on disk.
+    pub(crate) async fn until_written(&self) -> Result<(), StoreError> {
+        let written = self.read(|core| core.written.clone());
+        written.await
     }
 
     /// Asks what the run does next and applies the answers, until there is nothing more to say.

@@ -95,6 +95,8 @@ impl Engine {
     pub(crate) async fn ingest(&self, incoming: Incoming) -> Result<Answer, StoreError> {
         self.ports().store.ready()?;
         if let Some(answer) = self.answered(&incoming) {
+            // The first of them may still be on its way to the disk.
+            self.until_written().await?;
             return Ok(answer);
         }
         let receipt = ReceiptId::mint(self.now(), self.ports().entropy.id());
@@ -102,7 +104,11 @@ impl Engine {
         if !lines.is_empty() {
             self.ports().evidence.append(lines).await?;
         }
-        self.commit(|tx| self.take(tx, &incoming, receipt)).await
+        let answer = self.commit(|tx| self.take(tx, &incoming, receipt)).await?;
+        if answer.duplicate {
+            self.until_written().await?;
+        }
+        Ok(answer)
     }
 
     fn answered(&self, incoming: &Incoming) -> Option<Answer> {

@@ -81,6 +81,8 @@ pub(crate) trait Store: Send + Sync {
     fn durable(&self) -> u64;
 
     /// Writes rows as they stand after `seq`, once `seq` is durable. Lost rows are rebuilt from the journal.
+    ///
+    /// After an error the rows written before may be gone: the next call brings all of them.
     async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError>;
 
     /// Rows whose key starts with `prefix`, in key order, after the key `after`.

@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::checkpoint::CheckpointKey;
 use super::evidence::EvidenceLog;
+use super::folder::index_timelines;
 use super::guard::Guard;
 use super::hold::hold;
 use super::index::Index;
@@ -225,24 +226,24 @@ impl Store for DiskStore {
 
     async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError> {
         self.journal.shared.until_durable(seq).await?;
-        let shared = self.journal.shared.clone();
+        let (shared, reader) = (self.journal.shared.clone(), self.journal.reader.clone());
         if self.guard.behind().is_some() {
             shared.forget_touched(seq);
             return Ok(());
         }
         let Some(rows) = self.guard.rows(rows) else { return Ok(()) };
-        let written = self.on_index(move |index| {
+        self.on_index(move |index| {
+            if index.has_failed() {
+                index.renew()?;
+                index_timelines(&reader, index, 0)?;
+                index.renewed();
+                tracing::info!("Made the index anew from the journal: it had failed");
+            }
             index.project(seq, rows, &shared.touched(seq))?;
             shared.forget_touched(seq);
             Ok(())
-        });
-        match written.await {
-            Err(StoreError::Read(why)) => {
-                self.guard.give_up(&why);
-                Ok(())
-            }
-            result => result,
-        }
+        })
+        .await
     }
 
     async fn scan(
@@ -275,7 +276,7 @@ impl Store for DiskStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Commit>, StoreError> {
-        if self.guard.behind().is_some() {
+        if self.guard.behind().is_some() || self.index.has_failed() {
             return self.slow_timeline(incident, after, limit).await;
         }
         // First those not indexed yet: one that is indexed in between is then seen twice, not

@@ -21,8 +21,9 @@ use super::checkpoint::CheckpointKey;
 use super::disk::DiskStore;
 use super::evidence::EvidenceLog;
 use super::guard::{self, Guard};
-use super::index::{self, Index, IndexState};
-use super::journal::{self, Journal, JournalOptions, RealMedium, TornTail};
+pub(crate) use super::index::IndexState;
+use super::index::{self, Index};
+use super::journal::{self, Journal, JournalOptions, Reader, RealMedium, TornTail};
 use crate::engine::ports::{Clock, StoreError};
 
 pub(super) const FORMAT: &str = "quell folder 1\n";
@@ -109,7 +110,7 @@ impl Folder {
         }
         let (index, state) = index::open(path, head, options.index_cache_bytes)?;
         let projected = index.position()?;
-        index_timelines(&journal, &index, projected)?;
+        index_timelines(&journal.reader, &index, projected)?;
         let medium = Arc::new(RealMedium::new(&path.join("evidence")));
         let evidence = EvidenceLog::open(medium, options.clock)?;
         let store = DiskStore {
@@ -126,10 +127,14 @@ impl Folder {
 }
 
 /// Which incidents the commits after `projected` touched was only known in memory.
-fn index_timelines(journal: &Journal, index: &Index, projected: u64) -> Result<(), StoreError> {
+pub(super) fn index_timelines(
+    journal: &Reader,
+    index: &Index,
+    projected: u64,
+) -> Result<(), StoreError> {
     let mut at = projected;
     loop {
-        let commits = journal.reader.commits(at, READ)?;
+        let commits = journal.commits(at, READ)?;
         let Some(last) = commits.last() else { return Ok(()) };
         at = last.seq;
         let touched: Vec<_> =

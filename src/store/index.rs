@@ -17,7 +17,9 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 use sled::{Batch, Db};
@@ -36,20 +38,55 @@ const BATCH: usize = 1024;
 
 /// The open index.
 pub(crate) struct Index {
-    db: Db,
     /// sled has no snapshots, and a row may be in parts: nobody reads while a batch is applied.
-    pub(super) gate: RwLock<()>,
+    /// `None` while a failed sled could not be replaced.
+    pub(super) db: RwLock<Option<Db>>,
+    /// A write failed. sled gives the same error from then on, whatever becomes of the disk.
+    failed: AtomicBool,
+    dir: PathBuf,
+    cache_bytes: u64,
 }
 
 impl Index {
-    fn new(db: Db) -> Self {
-        Self { db, gate: RwLock::new(()) }
+    fn new(db: Db, dir: PathBuf, cache_bytes: u64) -> Self {
+        Self { db: RwLock::new(Some(db)), failed: AtomicBool::new(false), dir, cache_bytes }
+    }
+
+    fn reading(&self) -> RwLockReadGuard<'_, Option<Db>> {
+        self.db.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> RwLockWriteGuard<'_, Option<Db>> {
+        self.db.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a write failed since it was opened or made anew.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Puts an empty index in the place of one that failed. It counts as failed until
+    /// [`Index::renewed`]: its timelines have to be made first.
+    pub(crate) fn renew(&self) -> Result<(), StoreError> {
+        let mut db = self.writing();
+        // Gone before its files are: it may write some more as it ends.
+        drop(db.take());
+        match std::fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(unread(&e)),
+            _ => {}
+        }
+        *db = Some(open::empty(&self.dir, self.cache_bytes)?);
+        Ok(())
+    }
+
+    /// What [`Index::renew`] began is complete.
+    pub(crate) fn renewed(&self) {
+        self.failed.store(false, Ordering::Release);
     }
 
     /// The sequence that the rows stand at.
     pub(crate) fn position(&self) -> Result<u64, StoreError> {
-        let value = self.db.get(keys::POSITION).map_err(|e| unread(&e))?;
-        Ok(value.and_then(|value| keys::number(&value)).unwrap_or(0))
+        position(there(self.reading().as_ref())?)
     }
 
     /// Writes rows as they stand after `seq`, with the timelines that `touched` adds to.
@@ -59,20 +96,12 @@ impl Index {
         rows: Vec<RowChange>,
         touched: &[(u64, Vec<IncidentId>)],
     ) -> Result<(), StoreError> {
-        let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let position = self.position()?;
-        if seq < position {
-            return Err(StoreError::OutOfOrder { head: position, got: seq });
+        let held = self.writing();
+        let written = there(held.as_ref()).and_then(|db| write(db, seq, rows, touched));
+        if written.is_err() {
+            self.failed.store(true, Ordering::Release);
         }
-        let mut batch = Batch::default();
-        // The last change of a key counts.
-        let rows: BTreeMap<String, Option<Bytes>> = rows.into_iter().collect();
-        for (key, value) in &rows {
-            self.change(&mut batch, key, value.as_deref())?;
-        }
-        add_timelines(&mut batch, touched);
-        batch.insert(keys::POSITION, seq.to_be_bytes().to_vec());
-        self.db.apply_batch(batch).map_err(|e| unread(&e))
+        written
     }
 
     /// Adds to timelines only: for commits that were read back at the start.
@@ -82,7 +111,7 @@ impl Index {
     ) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         add_timelines(&mut batch, touched);
-        self.db.apply_batch(batch).map_err(|e| unread(&e))
+        there(self.reading().as_ref())?.apply_batch(batch).map_err(|e| unread(&e))
     }
 
     /// Fills an empty index with all rows as they stand after `seq`.
@@ -102,39 +131,13 @@ impl Index {
         self.project(seq, some, &[])
     }
 
-    fn change(&self, batch: &mut Batch, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
-        if key.contains('\0') {
-            return Err(StoreError::Read(format!("row key {key:?} holds a NUL")));
-        }
-        let main = keys::row(key);
-        let had = match self.db.get(&main).map_err(|e| unread(&e))? {
-            Some(stored) => keys::parts(&stored),
-            None => 0,
-        };
-        let has = if let Some(value) = value {
-            let (stored, parts) = keys::split(value)
-                .ok_or_else(|| StoreError::Read(format!("row `{key}` is too long")))?;
-            for (n, part) in parts.iter().enumerate() {
-                batch.insert(keys::part(&main, n), *part);
-            }
-            batch.insert(main.clone(), stored);
-            parts.len()
-        } else {
-            batch.remove(main.clone());
-            0
-        };
-        for n in has..had {
-            batch.remove(keys::part(&main, n));
-        }
-        Ok(())
-    }
-
     /// One row.
     pub(crate) fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.reading();
+        let db = there(held.as_ref())?;
         let main = keys::row(key);
-        let Some(stored) = self.db.get(&main).map_err(|e| unread(&e))? else { return Ok(None) };
-        let value = self.whole(&main, &stored)?;
+        let Some(stored) = db.get(&main).map_err(|e| unread(&e))? else { return Ok(None) };
+        let value = whole(db, &main, &stored)?;
         Ok(Some(value))
     }
 
@@ -145,7 +148,8 @@ impl Index {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Bytes)>, StoreError> {
-        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.reading();
+        let db = there(held.as_ref())?;
         let prefix = keys::row(prefix);
         let mut from = Bound::Included(prefix.clone());
         if let Some(after) = after.map(keys::row)
@@ -157,7 +161,7 @@ impl Index {
         if limit == 0 {
             return Ok(rows);
         }
-        for item in self.db.range::<Vec<u8>, _>((from, Bound::Unbounded)) {
+        for item in db.range::<Vec<u8>, _>((from, Bound::Unbounded)) {
             let (key, stored) = item.map_err(|e| unread(&e))?;
             if !key.starts_with(&prefix) {
                 break;
@@ -165,30 +169,13 @@ impl Index {
             if keys::is_part(&key) {
                 continue;
             }
-            let value = self.whole(&key, &stored)?;
+            let value = whole(db, &key, &stored)?;
             rows.push((keys::name(&key), value));
             if rows.len() == limit {
                 break;
             }
         }
         Ok(rows)
-    }
-
-    /// The value that `stored` says is behind `key`.
-    fn whole(&self, key: &[u8], stored: &[u8]) -> Result<Bytes, StoreError> {
-        let count = match keys::stored(stored) {
-            Stored::Whole(value) => return Ok(Bytes::copy_from_slice(value)),
-            Stored::Parts(count) => count,
-            Stored::Unknown => return Err(unread(&"a row is not in a known form")),
-        };
-        let mut value = Vec::new();
-        for n in 0..count {
-            let part = self.db.get(keys::part(key, n)).map_err(|e| unread(&e))?;
-            let part =
-                part.ok_or_else(|| unread(&format!("row `{}` has lost a part", keys::name(key))))?;
-            value.extend_from_slice(&part);
-        }
-        Ok(Bytes::from(value))
     }
 
     /// Sequences of the commits that hold an entry of `incident`.
@@ -201,10 +188,12 @@ impl Index {
         let (first, last) = (keys::moment(incident, 0), keys::moment(incident, u64::MAX));
         // What comes next may be behind the first sequence of the stretch that `after` is in.
         let near = keys::moment(incident, after);
-        let stretch = self.db.range(first.clone()..=near).next_back().transpose();
+        let held = self.reading();
+        let db = there(held.as_ref())?;
+        let stretch = db.range(first.clone()..=near).next_back().transpose();
         let from = stretch.map_err(|e| unread(&e))?.map_or(first, |(key, _)| key.to_vec());
         let mut seqs = Vec::new();
-        for item in self.db.range(from..=last) {
+        for item in db.range(from..=last) {
             let (key, more) = item.map_err(|e| unread(&e))?;
             let stretch = keys::moment_seq(&key).into_iter().chain(keys::numbers(&more));
             seqs.extend(stretch.filter(|seq| *seq > after));
@@ -219,7 +208,7 @@ impl Index {
     /// Rows and the bytes of their keys and values.
     pub(crate) fn count(&self) -> Result<(u64, u64), StoreError> {
         let (mut rows, mut bytes) = (0, 0);
-        for item in self.db.scan_prefix(keys::ROWS) {
+        for item in there(self.reading().as_ref())?.scan_prefix(keys::ROWS) {
             let (key, stored) = item.map_err(|e| unread(&e))?;
             rows += u64::from(!keys::is_part(&key));
             bytes += super::journal::to_u64(key.len() + stored.len());
@@ -228,8 +217,82 @@ impl Index {
     }
 
     pub(crate) fn size_on_disk(&self) -> Result<u64, StoreError> {
-        self.db.size_on_disk().map_err(|e| unread(&e))
+        there(self.reading().as_ref())?.size_on_disk().map_err(|e| unread(&e))
     }
+}
+
+fn there(held: Option<&Db>) -> Result<&Db, StoreError> {
+    held.ok_or_else(|| unread(&"it failed and could not be made anew"))
+}
+
+fn position(db: &Db) -> Result<u64, StoreError> {
+    let value = db.get(keys::POSITION).map_err(|e| unread(&e))?;
+    Ok(value.and_then(|value| keys::number(&value)).unwrap_or(0))
+}
+
+fn write(
+    db: &Db,
+    seq: u64,
+    rows: Vec<RowChange>,
+    touched: &[(u64, Vec<IncidentId>)],
+) -> Result<(), StoreError> {
+    let position = position(db)?;
+    if seq < position {
+        return Err(StoreError::OutOfOrder { head: position, got: seq });
+    }
+    let mut batch = Batch::default();
+    // The last change of a key counts.
+    let rows: BTreeMap<String, Option<Bytes>> = rows.into_iter().collect();
+    for (key, value) in &rows {
+        change(db, &mut batch, key, value.as_deref())?;
+    }
+    add_timelines(&mut batch, touched);
+    batch.insert(keys::POSITION, seq.to_be_bytes().to_vec());
+    db.apply_batch(batch).map_err(|e| unread(&e))
+}
+
+fn change(db: &Db, batch: &mut Batch, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
+    if key.contains('\0') {
+        return Err(StoreError::Read(format!("row key {key:?} holds a NUL")));
+    }
+    let main = keys::row(key);
+    let had = match db.get(&main).map_err(|e| unread(&e))? {
+        Some(stored) => keys::parts(&stored),
+        None => 0,
+    };
+    let has = if let Some(value) = value {
+        let (stored, parts) = keys::split(value)
+            .ok_or_else(|| StoreError::Read(format!("row `{key}` is too long")))?;
+        for (n, part) in parts.iter().enumerate() {
+            batch.insert(keys::part(&main, n), *part);
+        }
+        batch.insert(main.clone(), stored);
+        parts.len()
+    } else {
+        batch.remove(main.clone());
+        0
+    };
+    for n in has..had {
+        batch.remove(keys::part(&main, n));
+    }
+    Ok(())
+}
+
+/// The value that `stored` says is behind `key`.
+fn whole(db: &Db, key: &[u8], stored: &[u8]) -> Result<Bytes, StoreError> {
+    let count = match keys::stored(stored) {
+        Stored::Whole(value) => return Ok(Bytes::copy_from_slice(value)),
+        Stored::Parts(count) => count,
+        Stored::Unknown => return Err(unread(&"a row is not in a known form")),
+    };
+    let mut value = Vec::new();
+    for n in 0..count {
+        let part = db.get(keys::part(key, n)).map_err(|e| unread(&e))?;
+        let part =
+            part.ok_or_else(|| unread(&format!("row `{}` has lost a part", keys::name(key))))?;
+        value.extend_from_slice(&part);
+    }
+    Ok(Bytes::from(value))
 }
 
 fn add_timelines(batch: &mut Batch, touched: &[(u64, Vec<IncidentId>)]) {

@@ -9,6 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::anchor::Anchor;
 use super::checkpoint;
 use super::export::walk;
 use super::journal::{Checked, Head, OpenError, Place, Raw, TornTail, parse, to_u64};
@@ -47,6 +48,12 @@ pub(crate) struct AuditReport {
     pub(crate) restored: Vec<Restored>,
     /// Everything up to here is covered by a signature.
     pub(crate) signed_up_to: u64,
+    /// Checkpoints kept elsewhere that the journal agrees with; absent if it was not held against any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) anchors: Option<u64>,
+    /// Everything up to here is as it was when it was signed, whoever had the folder since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) anchored_up_to: Option<u64>,
     /// Bytes of a write that was never acknowledged.
     pub(crate) torn: Option<TornTail>,
     pub(crate) first_bad: Option<BadEntry>,
@@ -69,10 +76,28 @@ pub(crate) fn audit(
     keys: &[String],
     also: Also<'_>,
 ) -> Result<AuditReport, StoreError> {
-    let mut audit =
-        Audit { trusted: keys.to_vec(), believing: keys.is_empty(), ..Audit::default() };
+    audit_anchored(path, keys, &[], also)
+}
+
+/// [`audit`] that also holds the journal against checkpoints kept elsewhere. Blocks.
+pub(crate) fn audit_anchored(
+    path: &Path,
+    keys: &[String],
+    anchors: &[Anchor],
+    also: Also<'_>,
+) -> Result<AuditReport, StoreError> {
+    let mut audit = Audit {
+        trusted: keys.to_vec(),
+        believing: keys.is_empty(),
+        anchors: anchors.iter().map(|a| (a.seq, a)).collect(),
+        ..Audit::default()
+    };
+    audit.report.anchors = (!anchors.is_empty()).then_some(0);
     audit.report.key = keys.first().cloned();
     let scanned = walk(path, &mut |place, raw, checked| audit.line(place, raw, checked, also));
+    if scanned.is_ok() {
+        audit.missing_anchor();
+    }
     let mut report = audit.report;
     if let Some(head) = audit.recent.pop_back() {
         report.head = head.seq;
@@ -89,16 +114,19 @@ pub(crate) fn audit(
 }
 
 #[derive(Default)]
-struct Audit {
+struct Audit<'a> {
     report: AuditReport,
     trusted: Vec<String>,
     /// No key was given from elsewhere.
     believing: bool,
     recent: VecDeque<Head>,
     segment: String,
+    /// Those that no line was held against yet.
+    anchors: BTreeMap<u64, &'a Anchor>,
+    last: Option<Place>,
 }
 
-impl Audit {
+impl Audit<'_> {
     fn line(&mut self, place: &Place, raw: &Raw, checked: &Checked, also: Also<'_>) {
         if self.segment != place.segment {
             self.segment.clone_from(&place.segment);
@@ -116,6 +144,8 @@ impl Audit {
             }
             Err(bad) => self.bad(place, bad.to_string()),
         }
+        self.anchor(place, checked);
+        self.last = Some(place.clone());
         self.recent.push_back(Head { seq: checked.seq, hash: checked.hash.clone() });
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
@@ -163,6 +193,27 @@ impl Audit {
             Some(_) => Err("the line has another hash than was signed".to_owned()),
             None => Err("the line is not before it, or too far before it".to_owned()),
         }
+    }
+
+    fn anchor(&mut self, place: &Place, checked: &Checked) {
+        let Some(anchor) = self.anchors.remove(&checked.seq) else { return };
+        if anchor.head != checked.hash {
+            let why = "the line has another hash than the anchor says: history was rewritten";
+            return self.bad(place, why.to_owned());
+        }
+        if self.report.first_bad.is_none() {
+            self.report.anchors = self.report.anchors.map(|n| n + 1);
+            self.report.anchored_up_to = Some(checked.seq);
+        }
+    }
+
+    /// An anchor beyond the last line: the end of the journal is gone.
+    fn missing_anchor(&mut self) {
+        let (Some((seq, _)), Some(last)) = (self.anchors.pop_first(), self.last.clone()) else {
+            return;
+        };
+        let why = format!("the journal ends at line {}, but the anchor knows line {seq}", last.seq);
+        self.bad(&Place { seq: last.seq + 1, ..last }, why);
     }
 
     fn bad(&mut self, place: &Place, why: String) {

@@ -3,7 +3,7 @@
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::world::{World, alert};
+use crate::world::{World, alert, hostile_approval};
 
 const PEOPLE: usize = 50;
 const ALERTS: usize = 10_000;
@@ -57,24 +57,4 @@ async fn storm_of_alerts_makes_one_incident_and_one_run_a_person() {
 fn effects(oracle: &Value, login: &str, effect: &str) -> usize {
     let calls = oracle["calls"].as_array().unwrap();
     calls.iter().filter(|c| c["login"] == login && c["effect"] == effect).count()
-}
-
-/// Five denied prompts and then an approval, all from one address.
-fn hostile_approval(n: usize) -> Value {
-    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
-    let events: Vec<Value> = (0..6)
-        .map(|k| {
-            json!({
-                "id": format!("push-{n}-{k}"),
-                "kind": "prompt",
-                "account": { "login": format!("person-{n:04}@lab.example") },
-                "time": (now - chrono::TimeDelta::seconds(60 - 10 * k)).to_rfc3339(),
-                "outcome": if k == 5 { "approved" } else { "denied" },
-                "factor": "push",
-                "origin": "password",
-                "ip": "203.0.113.66",
-            })
-        })
-        .collect();
-    json!({ "events": events })
 }

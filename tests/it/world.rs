@@ -4,6 +4,7 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,13 +16,20 @@ pub const PATIENCE: Duration = Duration::from_mins(3);
 
 pub struct World {
     pub folder: tempfile::TempDir,
+    data: PathBuf,
     pub url: String,
     pub lab_url: String,
     pub client: reqwest::Client,
     /// The deployment's first token: it reads and administers.
     pub token: String,
+    /// The checkpoints' public key.
+    pub key: String,
+    /// The ticket by which the first person enrols.
+    pub ticket: String,
     lab: Child,
     server: Option<Child>,
+    /// Says once that the server serves, and closes when it ends.
+    serving: Option<Receiver<()>>,
     /// What the server said on standard error, over all its lives.
     pub log: Arc<Mutex<String>>,
 }
@@ -30,6 +38,12 @@ impl World {
     /// A lab with `people` more inhabitants, and a served lab deployment with `settings` added.
     pub fn new(people: usize, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        Self::on(folder, data, people, settings)
+    }
+
+    /// The same with the data folder at `data`, on a disk of its own perhaps.
+    pub fn on(folder: tempfile::TempDir, data: PathBuf, people: usize, settings: &str) -> Self {
         let lab_config = folder.path().join("lab.toml");
         let mut lab = quell(folder.path())
             .args(["lab", "--listen", "127.0.0.1:0", "--without-limits", "--people"])
@@ -45,20 +59,25 @@ impl World {
         let lab_url = lab_url.trim_end_matches(';').to_owned();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let connections = std::fs::read_to_string(&lab_config).unwrap();
-        let config = format!("{}\n{settings}\n{connections}", base(port));
+        let config = format!("{}\n{settings}\n{connections}", base(port, &data));
         std::fs::write(folder.path().join("quell.toml"), config).unwrap();
         let made =
             quell(folder.path()).args(["init", "--lab", "--format", "json"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let told = |field: &str| made[field].as_str().unwrap().to_owned();
         let mut world = Self {
             folder,
+            data,
             url: format!("http://127.0.0.1:{port}"),
             lab_url,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            token: made["token"].as_str().unwrap().to_owned(),
+            token: told("token"),
+            key: told("checkpoint_key"),
+            ticket: told("enrol").rsplit('/').next().unwrap().to_owned(),
             lab,
             server: None,
+            serving: None,
             log: Arc::default(),
         };
         world.start();
@@ -67,15 +86,28 @@ impl World {
 
     /// Starts the server and returns once it serves.
     pub fn start(&mut self) {
+        self.spawn();
+        let up = self.serving.as_ref().map(|serving| serving.recv_timeout(PATIENCE));
+        assert_eq!(up, Some(Ok(())), "the server did not come up:\n{}", self.log());
+    }
+
+    /// Starts the server, which then opens its folder.
+    pub fn spawn(&mut self) {
+        self.spawn_with(&[]);
+    }
+
+    /// Starts the server with more arguments.
+    pub fn spawn_with(&mut self, args: &[&str]) {
         let mut server = quell(self.folder.path())
             .arg("serve")
+            .args(args)
             .stderr(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let out = BufReader::new(server.stdout.take().unwrap());
         let err = BufReader::new(server.stderr.take().unwrap());
-        let (told, serving) = std::sync::mpsc::channel();
+        let (told, serving) = channel();
         for lines in [Box::new(out) as Box<dyn BufRead + Send>, Box::new(err)] {
             let (log, told) = (self.log.clone(), told.clone());
             std::thread::spawn(move || {
@@ -90,10 +122,31 @@ impl World {
                 }
             });
         }
-        drop(told);
-        let up = serving.recv_timeout(PATIENCE);
-        assert!(up.is_ok(), "the server did not come up:\n{}", self.log.lock().unwrap());
         self.server = Some(server);
+        self.serving = Some(serving);
+    }
+
+    /// Whether a server that was spawned and not waited for serves by this time.
+    pub fn is_up(&self) -> bool {
+        self.serving.as_ref().is_some_and(|serving| serving.try_recv().is_ok())
+    }
+
+    /// Waits until a server that was spawned serves (`None`) or has ended, with this exit code.
+    pub fn ends_or_serves(&mut self) -> Option<i32> {
+        let up = self.serving.as_ref().map(|serving| serving.recv_timeout(PATIENCE));
+        if up == Some(Ok(())) {
+            return None;
+        }
+        let mut server = self.server.take().expect("a server was spawned");
+        Some(server.wait().unwrap().code().unwrap_or(-1))
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.data.clone()
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     /// As if the power of this one process went.
@@ -109,10 +162,6 @@ impl World {
         let pid = server.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         assert!(server.wait().unwrap().success(), "{}", self.log.lock().unwrap());
-    }
-
-    pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
     }
 
     /// Posts a delivery; `None` if no answer came (the server died).
@@ -182,7 +231,7 @@ impl World {
 
     /// Runs a command on the stopped data folder; it must exit 0.
     pub fn prove(&self, args: &[&str]) {
-        let ran = quell(self.folder.path()).args(args).arg(self.data()).output().unwrap();
+        let ran = quell(self.folder.path()).args(args).arg(&self.data).output().unwrap();
         let (out, err) =
             (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         assert!(ran.status.success(), "{args:?}: {out}{err}");
@@ -205,7 +254,8 @@ pub fn quell(folder: &Path) -> Command {
     command
 }
 
-fn base(port: u16) -> String {
+fn base(port: u16, data: &Path) -> String {
+    let data = data.display();
     let source = |name: &str, kind: &str| {
         format!(
             "[sources.{name}]\nkind = \"{kind}\"\nauth = {{ bearer = {{}} }}\nsecrets = [\"text:{SECRET}\"]\n\
@@ -214,7 +264,7 @@ fn base(port: u16) -> String {
     };
     format!(
         "[server]\nlab = true\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\nlog = \"info,quell::server::layers=warn\"\n\
-         [store]\npath = \"data\"\n{}{}",
+         [store]\npath = \"{data}\"\n{}{}",
         source("siem", "alerts"),
         source("mfa", "events"),
     )
@@ -229,4 +279,24 @@ pub fn alert(n: usize, stage: &str) -> Value {
         "reason": "6 prompts denied in 4 minutes",
         "rule": "test",
     })
+}
+
+/// Five denied prompts and then an approval, all from one address.
+pub fn hostile_approval(n: usize) -> Value {
+    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+    let events: Vec<Value> = (0..6)
+        .map(|k| {
+            serde_json::json!({
+                "id": format!("push-{n}-{k}"),
+                "kind": "prompt",
+                "account": { "login": format!("person-{n:04}@lab.example") },
+                "time": (now - chrono::TimeDelta::seconds(60 - 10 * k)).to_rfc3339(),
+                "outcome": if k == 5 { "approved" } else { "denied" },
+                "factor": "push",
+                "origin": "password",
+                "ip": "203.0.113.66",
+            })
+        })
+        .collect();
+    serde_json::json!({ "events": events })
 }

@@ -10,6 +10,9 @@ use crate::model::time::Time;
 /// How long rows may be behind the journal.
 const PROJECT_EVERY: TimeDelta = TimeDelta::milliseconds(200);
 
+/// How long rows are left alone that could not be written.
+const PROJECT_AGAIN: TimeDelta = TimeDelta::seconds(2);
+
 /// Wakes runs at their times until the engine stops.
 pub(super) async fn run(engine: Engine) {
     let mut stopping = engine.0.stopping.subscribe();
@@ -74,33 +77,43 @@ fn expired(engine: &Engine, now: Time) -> Vec<(IncidentId, AccountKey)> {
 pub(super) async fn project(engine: Engine) {
     let mut stopping = engine.0.stopping.subscribe();
     let mut moved = engine.watch();
+    let mut written = true;
     loop {
-        tokio::select! {
-            biased;
-            _ = stopping.changed() => return,
-            changed = moved.changed() => if changed.is_err() { return },
-        }
-        let pause = engine.now() + PROJECT_EVERY;
+        let pause = if written {
+            tokio::select! {
+                biased;
+                _ = stopping.changed() => return,
+                changed = moved.changed() => if changed.is_err() { return },
+            }
+            PROJECT_EVERY
+        } else {
+            PROJECT_AGAIN
+        };
+        let pause = engine.now() + pause;
         tokio::select! {
             biased;
             _ = stopping.changed() => return,
             () = engine.0.ports.clock.sleep_until(pause) => {}
         }
-        project_now(&engine).await;
+        // Where the journal has no room, rows have none either.
+        if written || engine.0.ports.store.ready().is_ok() {
+            written = project_now(&engine).await;
+        }
     }
 }
 
-/// Writes the rows that changed, as they stand now.
-pub(super) async fn project_now(engine: &Engine) {
+/// Writes the rows that changed, as they stand now; whether they were written.
+pub(super) async fn project_now(engine: &Engine) -> bool {
     let (seq, rows) = {
         let mut core = engine.lock();
         (core.state.seq, core.state.take_changes())
     };
     if rows.is_empty() {
-        return;
+        return true;
     }
-    if let Err(error) = engine.0.ports.store.project(seq, rows).await {
-        // Rows are rebuilt from the journal at the next start.
-        tracing::warn!("Could not write rows: {error}");
-    }
+    let Err(error) = engine.0.ports.store.project(seq, rows).await else { return true };
+    // At the latest they are rebuilt from the journal at the next start.
+    tracing::warn!("Could not write rows, and tries again: {error}");
+    engine.lock().state.touch_all();
+    false
 }

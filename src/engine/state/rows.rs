@@ -245,7 +245,8 @@ impl State {
         self.take_changes().into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).collect()
     }
 
-    fn touch_all(&mut self) {
+    /// Counts every row as changed.
+    pub(crate) fn touch_all(&mut self) {
         let mut keys = Vec::new();
         keys.extend(self.deployment.as_ref().map(|_| RowKey::Deployment));
         keys.extend(self.paused.as_ref().map(|_| RowKey::Pause));

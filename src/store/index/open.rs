@@ -105,9 +105,18 @@ fn open_here(path: &Path, cache_bytes: u64) -> Result<(Index, u64), Trouble> {
         db.clear().map_err(broken)?;
         db.insert(keys::LAYOUT_KEY, keys::LAYOUT).map_err(broken)?;
     }
-    let index = Index::new(db);
+    let index = Index::new(db, path.to_owned(), cache_bytes);
     let position = index.position().map_err(|e| Trouble::Broken(e.to_string()))?;
     Ok((index, position))
+}
+
+/// Opens one where there is none.
+pub(super) fn empty(dir: &Path, cache_bytes: u64) -> Result<sled::Db, StoreError> {
+    let db = open_patiently(dir, cache_bytes).map_err(|trouble| match trouble {
+        Trouble::Passing(why) | Trouble::Broken(why) => unopened(&why),
+    })?;
+    db.insert(keys::LAYOUT_KEY, keys::LAYOUT).map_err(|e| unopened(&e.to_string()))?;
+    Ok(db)
 }
 
 fn open_patiently(path: &Path, cache_bytes: u64) -> Result<sled::Db, Trouble> {

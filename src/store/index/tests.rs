@@ -31,7 +31,7 @@ fn a_value_of_any_length_reads_back_and_leaves_nothing_behind() {
     assert_eq!(index.row("b").unwrap(), None);
     let rows = index.scan("", None, 9).unwrap();
     assert_eq!(rows, [("a".to_owned(), long), ("c".to_owned(), Bytes::new())]);
-    let left = index.db.scan_prefix(keys::ROWS).count();
+    let left = there(index.reading().as_ref()).unwrap().scan_prefix(keys::ROWS).count();
     assert_eq!(left, 2 + 2, "rows `a` and `c`, and the two parts of `a`");
 }
 
@@ -94,14 +94,31 @@ fn filling_leaves_no_position_until_all_rows_are_there() {
     let (index, _) = open(folder.path(), 9, CACHE).unwrap();
     let rows = (0..=(2 * BATCH)).map(|n| (format!("k/{n:06}"), bytes(8, 0)));
     let watched = rows.inspect(|_| {
-        assert_eq!(
-            index.db.get(keys::POSITION).unwrap().map_or(0, |p| keys::number(&p).unwrap()),
-            0
-        );
+        assert_eq!(index.position().unwrap(), 0);
     });
 
     index.fill(7, watched).unwrap();
 
     assert_eq!(index.position().unwrap(), 7);
     assert_eq!(index.count().unwrap().0, super::super::journal::to_u64(2 * BATCH + 1));
+}
+
+#[test]
+fn an_index_that_failed_is_empty_and_takes_rows_after_it_was_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, _) = open(dir.path(), 9, 1 << 20).unwrap();
+    index.project(5, vec![("gone".to_owned(), Some(Bytes::from("1")))], &[]).unwrap();
+    assert!(index.project(4, Vec::new(), &[]).is_err());
+    assert!(index.has_failed());
+
+    index.renew().unwrap();
+    index.renewed();
+    index.project(6, vec![("new".to_owned(), Some(Bytes::from("2")))], &[]).unwrap();
+
+    assert!(!index.has_failed());
+    assert_eq!(index.scan("", None, 9).unwrap(), [("new".to_owned(), Bytes::from("2"))]);
+    drop(index);
+    let (index, state) = open(dir.path(), 9, 1 << 20).unwrap();
+    assert_eq!(state, IndexState::Kept { position: 6 });
+    assert_eq!(index.row("gone").unwrap(), None);
 }
