@@ -111,6 +111,17 @@ impl World {
         assert!(server.wait().unwrap().success(), "{}", self.log.lock().unwrap());
     }
 
+    /// The server's resident memory now, and the most that it was, in MB.
+    pub fn memory(&self) -> (u64, u64) {
+        let pid = self.server.as_ref().expect("a server runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let field = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
