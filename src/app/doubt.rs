@@ -57,7 +57,7 @@ impl Case {
             Self::Lost(Fault::TimeoutBefore) => "not done, a timeout",
             Self::Lost(_) => "not done, a 500",
             Self::Died(Death::AfterTheEffect) => "done, then Quell died",
-            Self::Died(Death::BeforeSending) => "not done, Quell died",
+            Self::Died(_) => "not done, Quell died",
         }
     }
 }
@@ -436,5 +436,37 @@ fn a_once_action_that_may_be_assumed_done_ends_without_a_second_call() {
         assert!(sends(&came.calls, "send-message").len() <= 1, "{case:?}");
         assert_eq!(came.run.status, RunStatus::Succeeded, "{case:?}");
         assert!(came.cell.problem.as_ref().unwrap().contains("assumed done"), "{case:?}");
+    }
+}
+
+/// Whether Quell takes a block for its own after it died in it. `shut`: somebody had shut the account before.
+fn is_taken_for_ours(action: &str, shut: bool, death: Death) -> bool {
+    let catalogue = Arc::new(Catalogue::builtin().unwrap());
+    in_one_runtime(async {
+        let subject = fitting(&catalogue, action).await.unwrap();
+        let mut rig = Rig::new(&catalogue, 0);
+        if shut {
+            let known = account(&rig, &subject.connection, subject.person).await;
+            let known = known.as_ref().map(account_value).unwrap();
+            let inputs = BTreeMap::from([("account".to_owned(), known)]);
+            rig.by_hand(&subject.connection, action, inputs).await;
+        }
+        rig.die_in(action, death);
+        rig.publish(subject.plan(None, "")).await;
+        rig.alert(subject.person, Stage::Confirmed, std::slice::from_ref(&subject.connection))
+            .await;
+        rig.pass(Span::seconds(20)).await;
+        rig.come_back().await;
+        rig.pass(Span::minutes(8)).await;
+
+        rig.engine.read(|core| core.state.holds.values().next().map(|holds| holds.ours)).unwrap()
+    })
+}
+
+#[test]
+fn a_block_in_doubt_is_quells_own_only_if_the_account_was_open_before() {
+    for action in ["entra-id/block-sign-in", "okta/suspend"] {
+        assert!(!is_taken_for_ours(action, true, Death::BeforeLooking), "{action}");
+        assert!(is_taken_for_ours(action, false, Death::AfterTheEffect), "{action}");
     }
 }

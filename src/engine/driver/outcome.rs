@@ -217,15 +217,26 @@ pub(super) fn of_read_back(
             let spec = known.applied.as_ref().and_then(|a| {
                 engine.ports().catalogue.resolve(a.call.action.as_str(), connection, None).ok()
             });
-            // An effect in doubt was looked for before it was sent, so it is Quell's own.
             if let Some(spec) = spec {
-                hold(tx, run, cell, &spec, known.account.as_ref(), true);
+                let ours = is_ours(tx, run, known.account.as_ref());
+                hold(tx, run, cell, &spec, known.account.as_ref(), ours);
             }
         }
         settle(&engine.0, tx, run);
         serve(&engine.0, tx, connection);
         wake(&engine.0, tx, woken, run);
     });
+}
+
+/// Whether what is so after a doubt is Quell's own doing. A call is sent only after a look, but a
+/// process may have died before that look; then only what was last read of the account tells.
+fn is_ours(tx: &Tx<'_>, run: RunId, account: Option<&AccountKey>) -> bool {
+    let state = &tx.core.state;
+    let Some(r) = state.runs.get(&run).filter(|r| r.crashes > 0) else { return true };
+    let incident = state.incidents.get(&r.incident);
+    let subject = incident.and_then(|i| state.subject(i.subject));
+    let read = account.and_then(|key| subject.and_then(|s| s.account(key)));
+    read.is_some_and(|a| a.status == "active")
 }
 
 struct Judged {
