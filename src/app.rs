@@ -277,4 +277,10 @@ async fn serve(
 #[cfg(test)]
 mod api_tests;
 #[cfg(test)]
+mod doubt;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vendors;

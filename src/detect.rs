@@ -28,6 +28,8 @@ use window::{Mark, Raised, Window};
 
 /// Subjects that are kept in memory at most; the longest idle ones go first.
 const SUBJECTS_MAX: usize = 50_000;
+/// Events that are kept of all of them together, at some 600 bytes each.
+const EVENTS_MAX: usize = 250_000;
 /// How far ahead an event's time may be.
 const AHEAD: Span = Span::minutes(5);
 
@@ -35,6 +37,9 @@ const AHEAD: Span = Span::minutes(5);
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Detector {
     subjects: BTreeMap<String, Window>,
+    /// Events of all windows, as of each one's last use.
+    #[serde(default)]
+    events: usize,
 }
 
 impl Detector {
@@ -107,11 +112,14 @@ impl Detector {
     }
 
     fn window(&mut self, key: &str, now: Time) -> &mut Window {
-        if self.subjects.len() >= SUBJECTS_MAX && !self.subjects.contains_key(key) {
+        let comes_anew = !self.subjects.contains_key(key);
+        if self.subjects.len() >= SUBJECTS_MAX && comes_anew || self.events >= EVENTS_MAX {
             self.make_room();
         }
         let window = self.subjects.entry(key.to_owned()).or_default();
+        self.events -= window.counted;
         window.prune(now);
+        self.events += window.counted;
         window
     }
 
@@ -123,8 +131,10 @@ impl Detector {
             .map(|(key, window)| (window.is_raised(), window.touched(), key.clone()))
             .collect();
         idle.sort();
-        for (_, _, key) in idle.into_iter().take(SUBJECTS_MAX / 10) {
-            self.subjects.remove(&key);
+        let goes = (self.subjects.len() / 10).max(1);
+        for (_, _, key) in idle.into_iter().take(goes) {
+            let gone = self.subjects.remove(&key);
+            self.events -= gone.map_or(0, |window| window.counted);
         }
     }
 }

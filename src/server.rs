@@ -7,6 +7,7 @@
 //! May use `intake`, `engine` and `playbook`. Knows no store but its port, and no
 //! HTTP client.
 
+mod admission;
 mod control;
 mod deliveries;
 mod extract;

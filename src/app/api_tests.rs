@@ -141,6 +141,49 @@ async fn a_repeated_delivery_gets_the_same_answer() {
 
 /// Otherwise a stranger learns which sources are configured.
 #[tokio::test]
+async fn a_repetition_is_told_the_first_of_many_refused_records() {
+    let world = World::new().await;
+    let bad = vec!["1"; 5_000].join(",");
+    let body = format!("[{},{bad}]", alert("ana@example.com"));
+
+    let (_, first) = world.post("/v1/hooks/siem", "siem-secret-1", body.clone()).await;
+    let (status, second) = world.post("/v1/hooks/siem", "siem-secret-1", body).await;
+
+    assert_eq!((first["accepted"].as_u64(), status.as_u16()), (Some(1), 202), "{first}");
+    assert_eq!(first["rejected"].as_array().unwrap().len(), 5_000);
+    assert_eq!(second["rejected"].as_array().unwrap().len(), 20, "what is kept is bounded");
+    assert_eq!(second["receipt"], first["receipt"]);
+}
+
+#[tokio::test]
+async fn streams_beyond_the_bound_are_told_to_come_back_and_a_closed_one_makes_room() {
+    let world = World::new().await;
+    let token = world.token(&[Scope::Read], None).await;
+    let open = || {
+        let request = Request::get("/v1/stream")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        world.router.clone().oneshot(request)
+    };
+
+    let mut streams = Vec::new();
+    loop {
+        let answer = open().await.unwrap();
+        if answer.status() != StatusCode::OK {
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(answer.headers().contains_key(header::RETRY_AFTER));
+            break;
+        }
+        streams.push(answer);
+        assert!(streams.len() <= 64);
+    }
+
+    drop(streams.pop());
+    assert_eq!(open().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn an_unknown_source_is_answered_like_a_wrong_secret() {
     let world = World::new().await;
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 
 use crate::connector::connections::Connections;
+use crate::connector::lookup::Looked;
 use crate::engine::ports::{Actions, Catalogue, Clock, Directory, Entropy, Found};
 use crate::model::action::{
     ActionSpec, Applied, Call, CallResult, ReadBack, Signature, Signatures, Target, Unavailable,
@@ -72,14 +73,16 @@ impl Actions for Reach {
 #[async_trait]
 impl Directory for Reach {
     async fn look_up(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found {
-        let looked = self.connections.look_up(aliases, connections).await;
-        Found {
-            name: looked.name,
-            accounts: looked.accounts,
-            aliases: looked.aliases,
-            unread: looked.unread,
-        }
+        found(self.connections.look_up(aliases, connections).await)
     }
+    async fn look_up_soon(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found {
+        found(self.connections.look_up_soon(aliases, connections).await)
+    }
+}
+
+fn found(looked: Looked) -> Found {
+    let Looked { name, accounts, aliases, unread } = looked;
+    Found { name, accounts, aliases, unread }
 }
 
 /// The machine's clock.

@@ -171,12 +171,14 @@ fn paced(
 ) -> Option<CallResult> {
     let own = action.limits.rate.map(|rate| (action.action.as_str(), rate));
     let all = described.manifest.limits.rate.map(|rate| ("", rate));
-    let wait = [own, all]
-        .into_iter()
-        .flatten()
-        .find_map(|(under, rate)| connection.pace.admit(under, rate, now).err())?;
+    let early = |(under, rate)| connection.pace.admit(under, rate, now).err();
     let why = "held back to keep the rate that the vendor allows";
-    Some(CallResult { retry_after: Some(wait), ..CallResult::failed(Outcome::Throttled, why) })
+    let (wait, held_back) = match own.and_then(early) {
+        Some(wait) => (wait, true),
+        None => (all.and_then(early)?, false),
+    };
+    let throttled = CallResult::failed(Outcome::Throttled, why);
+    Some(CallResult { retry_after: Some(wait), held_back, ..throttled })
 }
 
 fn missing(call: &Call) -> String {

@@ -6,12 +6,18 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::future::Future;
 
 use super::connections::{Connection, Connections};
 use crate::model::action::{Call, CallResult, Outcome};
 use crate::model::id::ConnectionId;
 use crate::model::subject::{Account, Alias, Authority, Link};
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
+
+/// The longest that one connection takes part in a look-up's stage: several calls' time.
+const PATIENCE: Span = Span::seconds(30);
+/// The same where somebody waits for what the others know.
+const SOON: Span = Span::seconds(3);
 
 /// What looking names up gave.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,6 +47,24 @@ struct Answers {
 impl Connections {
     /// The accounts that `aliases` name on `connections`, and those that are linked to them.
     pub(crate) async fn look_up(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Looked {
+        self.looked_up(aliases, connections, PATIENCE).await
+    }
+
+    /// The same, but a connection that takes long to answer is told as unread.
+    pub(crate) async fn look_up_soon(
+        &self,
+        aliases: &[Alias],
+        connections: &[ConnectionId],
+    ) -> Looked {
+        self.looked_up(aliases, connections, SOON).await
+    }
+
+    async fn looked_up(
+        &self,
+        aliases: &[Alias],
+        connections: &[ConnectionId],
+        patience: Span,
+    ) -> Looked {
         let asked: Vec<&Connection> = connections
             .iter()
             .filter_map(|id| self.get(id))
@@ -48,11 +72,13 @@ impl Connections {
                 !self.catalogue.implementing(&c.options.connector, "identity.get_user").is_empty()
             })
             .collect();
-        let mut answers = join_all(asked.iter().map(|c| self.by_alias(c, aliases))).await;
+        let named = asked.iter().map(|c| within(patience, self.by_alias(c, aliases)));
+        let mut answers = join_all(named).await;
         let known: Vec<Hit> = answers.iter().flat_map(|a| a.hits.clone()).collect();
         let linked = asked.iter().zip(&answers).map(|(connection, answer)| async {
-            if answer.hits.is_empty() {
-                self.by_link(connection, &known).await
+            // Who has not answered once is not asked a second time.
+            if answer.hits.is_empty() && answer.unread.is_empty() {
+                within(patience, self.by_link(connection, &known)).await
             } else {
                 Answers::default()
             }
@@ -62,7 +88,12 @@ impl Connections {
             answer.hits.extend(more.hits);
             answer.unread.extend(more.unread);
         }
-        let roles = asked.iter().zip(&mut answers).map(|(c, answer)| self.with_roles(c, answer));
+        let roles = asked.iter().zip(&mut answers).map(|(c, answer)| async {
+            let read = tokio::time::timeout(patience.duration(), self.with_roles(c, answer)).await;
+            if read.is_err() {
+                answer.unread.push(format!("roles: no answer within {patience}"));
+            }
+        });
         join_all(roles).await;
         collect(&asked, answers)
     }
@@ -155,6 +186,14 @@ impl Connections {
     fn hit(&self, connection: &Connection, output: &Value, link: Link) -> Option<Hit> {
         hit(&connection.id, output, link, (self.ports.clock)())
     }
+}
+
+/// What came in time; the others' answers are not kept waiting.
+async fn within(patience: Span, asking: impl Future<Output = Answers>) -> Answers {
+    tokio::time::timeout(patience.duration(), asking).await.unwrap_or_else(|_| Answers {
+        hits: Vec::new(),
+        unread: vec![format!("no answer within {patience}")],
+    })
 }
 
 fn succeeded(result: &CallResult) -> Result<(), String> {

@@ -9,10 +9,10 @@ use super::ConsoleState;
 use super::frame::Frame;
 use super::lists::{IncidentRow, QuestionRow, incident_row, question_row};
 use super::problem::render;
-use super::show::{CLOSED_BREAKER, Mark, OPEN_BREAKER};
+use super::show::{ASKED_TO_WAIT, CLOSED_BREAKER, Mark, OPEN_BREAKER};
 use super::signed_in::SignedIn;
 use crate::approval::gate::{APPROVED_BLOCKS, AUTO_BLOCKS, RESERVED_BLOCKS};
-use crate::engine::driver::Core;
+use crate::engine::driver::{Core, Standing};
 use crate::engine::policy::Ceilings;
 use crate::model::approval::ApprovalState;
 use crate::model::incident::IncidentStatus;
@@ -98,11 +98,14 @@ fn ceilings(core: &Core, limits: &Ceilings, now: Time) -> Vec<Ceiling> {
 fn connections(core: &Core, now: Time) -> Vec<Connection> {
     let mut all: Vec<_> = core
         .desk
-        .lanes
-        .iter()
+        .connections()
         .map(|(name, lane)| Connection {
             name: tame_field(name.as_str()),
-            state: if lane.is_open(now) { OPEN_BREAKER } else { CLOSED_BREAKER },
+            state: match lane.standing(now) {
+                Standing::Answering => CLOSED_BREAKER,
+                Standing::NotAnswering => OPEN_BREAKER,
+                Standing::AskedToWait => ASKED_TO_WAIT,
+            },
             in_use: lane.in_use,
             limit: lane.limit,
         })

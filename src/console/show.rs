@@ -102,6 +102,7 @@ const fn mark(icon: &'static str, word: &'static str, tone: &'static str) -> Mar
 }
 
 pub(super) const OPEN_BREAKER: Mark = mark("⊘", "not answering", "bad");
+pub(super) const ASKED_TO_WAIT: Mark = mark("…", "asked to wait", "wait");
 pub(super) const CLOSED_BREAKER: Mark = mark("✓", "answering", "good");
 pub(super) const SIGNATURE_HOLDS: Mark = mark("✓", "signature holds", "good");
 pub(super) const SIGNATURE_BROKEN: Mark = mark("✗", "signature does not hold", "bad");

@@ -319,3 +319,29 @@ fn late_evidence_is_marked_and_future_evidence_refused() {
         assert!(Detector::default().observe("ana", &event, &about).is_empty());
     }
 }
+
+#[test]
+fn when_too_many_events_are_kept_the_longest_idle_subject_goes_and_one_under_attack_stays() {
+    let mut detector = Detector::default();
+    let observe = |detector: &mut Detector, key: &str, event: &Event| {
+        let about = About { privileged: false, open: None, now: event.time };
+        drop(detector.observe(key, event, &about));
+    };
+    for n in 0..8 {
+        observe(&mut detector, "attacked", &denied(n * 20));
+    }
+    for n in 0..9 {
+        for later in [0, 1] {
+            let event = signed_in(1_000 + 2 * n + later, HOME);
+            observe(&mut detector, &format!("idle-{n}"), &event);
+        }
+    }
+
+    detector.events = EVENTS_MAX;
+    observe(&mut detector, "anew", &signed_in(2_000, HOME));
+
+    assert!(!detector.subjects.contains_key("idle-0"));
+    assert!(detector.subjects.contains_key("idle-1"));
+    assert!(detector.subjects.contains_key("attacked"));
+    assert!(detector.events < EVENTS_MAX);
+}

@@ -69,6 +69,9 @@ pub(super) struct Window {
     /// The newest entry into an open incident that was told.
     pub(super) entry_told: Option<Time>,
     touched: Option<Time>,
+    /// Events that the whole knows of: as many as there were at the last look.
+    #[serde(default)]
+    pub(super) counted: usize,
 }
 
 impl Window {
@@ -108,6 +111,7 @@ impl Window {
         self.raised.retain(|raised| !old(raised.told_at, KEEP));
         self.known.retain(|known| !old(known.last, MEMORY));
         self.touched = Some(now);
+        self.counted = self.events.len();
     }
 
     pub(super) fn touched(&self) -> Option<Time> {

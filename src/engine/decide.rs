@@ -11,18 +11,18 @@ mod expand;
 mod judge;
 pub(crate) mod rise;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::policy::Policy;
 use super::ports::Catalogue;
 use super::state::State;
-use crate::model::action::{ActionSpec, Call};
+use crate::model::action::{ActionSpec, Call, Rank};
 use crate::model::approval::Item;
 use crate::model::id::{ApprovalId, Capability, ConnectionId, RunId};
 use crate::model::plan::{AskRule, OnTimeout, Plan};
 use crate::model::run::{
-    CellKey, CellState, Conclusion, Purpose, Round, Run, RunStatus, WaitingOn,
+    Cell, CellKey, CellState, Conclusion, Purpose, Round, Run, RunStatus, WaitingOn,
 };
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
@@ -44,6 +44,11 @@ pub(crate) enum LookUp {
     UnderWay,
     /// It failed; again then.
     Again(Time),
+}
+
+/// Stands for the look-ups among the lanes; no connection may be called so.
+pub(crate) fn look_up_lane() -> ConnectionId {
+    "(look-up)".into()
 }
 
 /// What is under way in this process, which the journal does not say.
@@ -147,7 +152,7 @@ pub(crate) struct Decided {
     /// When to ask again although nothing happened.
     pub(crate) wake: Option<Time>,
     /// Connections and accounts that the run waits for; asked again when they are free.
-    pub(crate) lanes: BTreeSet<ConnectionId>,
+    pub(crate) lanes: BTreeMap<ConnectionId, Rank>,
     pub(crate) accounts: BTreeSet<AccountKey>,
 }
 
@@ -173,9 +178,11 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
     for round in rounds(view.run) {
         all_concluded &= pass.round(&round);
     }
+    let reading = pass.reads_accounts();
+    all_concluded &= !reading;
     let to_ask = std::mem::take(&mut pass.to_ask);
     let waiting = pass.waiting;
-    let contain_open = pass.contain_open;
+    let contain_open = pass.contain_open || reading;
     if !to_ask.is_empty() && view.state.paused.is_none() {
         decided.commands.push(ask(view, to_ask));
     }
@@ -230,6 +237,11 @@ fn ask(view: &View<'_>, asks: Vec<(Item, Option<AskRule>)>) -> Command {
         .min_by_key(|r| r.timeout)
         .unwrap_or(default);
     Command::Ask { items: asks.into_iter().map(|(item, _)| item).collect(), rule }
+}
+
+/// A cell that stands for asking a connection which accounts the person has.
+pub(super) fn is_look_up(cell: &Cell) -> bool {
+    cell.key.step.step() == super::driver::LOOK_UP
 }
 
 /// A state in which nothing more will happen to the cell.

@@ -30,7 +30,7 @@ use crate::model::id::RunId;
 use crate::model::run::CellKey;
 use crate::model::time::Time;
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, Standing};
 
 /// The step name under which an account look-up that failed is shown.
 pub(crate) const LOOK_UP: &str = "look_up";

@@ -23,6 +23,9 @@ use crate::model::time::Time;
 
 pub(crate) use runs::follow_up;
 
+/// Refused records that are remembered of one delivery. A body may hold ten thousand.
+const REJECTED_KEPT: usize = 20;
+
 /// A verified, parsed delivery.
 #[derive(Debug, Clone)]
 pub(crate) struct Incoming {
@@ -73,9 +76,18 @@ pub(crate) struct Answer {
     pub(crate) duplicate: bool,
     /// Records that were understood.
     pub(crate) accepted: usize,
+    /// Records that were not. A repetition is told the first 20 of them.
     pub(crate) rejected: Vec<Rejected>,
     /// Incidents that it opened, joined or raised.
     pub(crate) incidents: Vec<Touched>,
+}
+
+impl Answer {
+    /// What is kept for a repetition: the first of the refused records stand for all.
+    pub(crate) fn remembered(&self) -> Self {
+        let rejected = self.rejected.iter().take(REJECTED_KEPT).cloned().collect();
+        Self { rejected, incidents: self.incidents.clone(), ..*self }
+    }
 }
 
 /// An incident that a delivery was about.
@@ -154,7 +166,7 @@ impl Engine {
                 receipt,
                 source: incoming.source.id.clone(),
                 delivery: incoming.delivery.clone(),
-                answer: serde_json::to_value(&answer).unwrap_or(Value::Null),
+                answer: serde_json::to_value(answer.remembered()).unwrap_or(Value::Null),
             }));
         }
         answer

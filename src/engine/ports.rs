@@ -174,4 +174,9 @@ pub(crate) struct Found {
 #[async_trait]
 pub(crate) trait Directory: Send + Sync {
     async fn look_up(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found;
+
+    /// The same, without waiting for a connection that is slow: it is told as unread.
+    async fn look_up_soon(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found {
+        self.look_up(aliases, connections).await
+    }
 }

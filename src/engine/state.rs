@@ -20,7 +20,7 @@ use crate::model::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
     RunId, SubjectId, TokenId,
 };
-use crate::model::incident::{Incident, IncidentStatus};
+use crate::model::incident::{Incident, IncidentStatus, Severity};
 use crate::model::plan::Plan;
 use crate::model::run::Run;
 use crate::model::subject::{AccountKey, Alias, Subject};
@@ -147,6 +147,12 @@ impl State {
     /// The plan that a run pins: published, or its own (restore).
     pub(crate) fn plan_of(&self, run: RunId) -> Option<&Arc<Plan>> {
         self.plan(&self.runs.get(&run)?.plan)
+    }
+
+    /// How urgent a run is: as its incident.
+    pub(crate) fn severity_of(&self, run: RunId) -> Severity {
+        let incident = self.runs.get(&run).and_then(|r| self.incidents.get(&r.incident));
+        incident.map_or(Severity::Low, |i| i.severity)
     }
 
     /// How often a ceiling was used since `since`.

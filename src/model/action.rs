@@ -20,6 +20,28 @@ pub(crate) enum Effect {
     Notify,
 }
 
+/// Who goes first among equally urgent incidents: containment before enrichment and notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    Contain,
+    Restore,
+    Record,
+    Read,
+    Notify,
+}
+
+impl Effect {
+    pub(crate) fn rank(self) -> Rank {
+        match self {
+            Self::Contain => Rank::Contain,
+            Self::Restore => Rank::Restore,
+            Self::Record => Rank::Record,
+            Self::Read => Rank::Read,
+            Self::Notify => Rank::Notify,
+        }
+    }
+}
+
 /// What a repeated call means, and so what to do when nobody knows whether the first one arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -219,6 +241,9 @@ pub(crate) struct CallResult {
     /// The credential or the right is missing: the connection is at fault, not the step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) connection_fault: bool,
+    /// Nothing was sent, for the action's own rate is used up: others on the connection may go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) held_back: bool,
 }
 
 impl CallResult {
@@ -230,6 +255,7 @@ impl CallResult {
             problem: None,
             retry_after: None,
             connection_fault: false,
+            held_back: false,
         }
     }
 
@@ -241,6 +267,7 @@ impl CallResult {
             problem: Some(problem.into()),
             retry_after: None,
             connection_fault: false,
+            held_back: false,
         }
     }
 }

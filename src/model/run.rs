@@ -174,6 +174,9 @@ pub(crate) struct Cell {
     /// Attempts begun, the first being 1.
     #[serde(default)]
     pub(crate) attempt: u32,
+    /// How many of them were told to come back later: those use nothing up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) told_later: u32,
     /// The last call as it was (or may have been) sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) applied: Option<Applied>,
@@ -202,6 +205,11 @@ pub(crate) struct Cell {
     pub(crate) not_applicable: bool,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 impl Cell {
     /// A cell that nothing has happened to yet.
     pub(crate) fn new(key: CellKey) -> Self {
@@ -211,6 +219,7 @@ impl Cell {
             account: None,
             capability: None,
             attempt: 0,
+            told_later: 0,
             applied: None,
             outcome: None,
             output: Value::Null,

@@ -1,15 +1,17 @@
 //! Machines deliver: hooks with their source's own proof, tools with a token.
 //!
-//! One road for both: bucket, cap, proof, parse, clamp, commit, `202`.
+//! One road for both: bucket, cap, turn, proof, parse, clamp, commit, `202`.
 
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use bytes::BytesMut;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::admission::Room;
 use super::extract::Asked;
 use super::identity::{Allowed, Ingest};
 use super::problem::{Kind, Problem};
@@ -46,7 +48,11 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     // Without a source the smallest cap counts, and everything is read as if there were one.
     let kind = source.map_or(intake::Kind::Alerts, |source| source.kind);
     let (parts, body) = request.into_parts();
-    let raw = read(&parts.headers, body, kind.body_cap()).await?;
+    // A stranger's names share one place, however many they are.
+    let name = source.map_or("", |source| source.view.id.as_str());
+    let mut room = api.admission().room(name);
+    let raw = read(&parts.headers, body, kind.body_cap(), &mut room).await?;
+    let _turn = api.admission().turn(name, raw.len()).await?;
     let Some((source, verifier)) = source.and_then(|s| s.verifier.as_ref().map(|v| (s, v))) else {
         return Err(intake::Problem::UnknownSource.into());
     };
@@ -153,7 +159,9 @@ async fn tokened(
         return Err(Problem::new(Kind::LabOnly).detail("`shift_ms` rewrites evidence"));
     }
     let (parts, body) = request.into_parts();
-    let raw = read(&parts.headers, body, kind.body_cap()).await?;
+    let mut room = api.admission().room(source.view.id.as_str());
+    let raw = read(&parts.headers, body, kind.body_cap(), &mut room).await?;
+    let _turn = api.admission().turn(source.view.id.as_str(), raw.len()).await?;
     // The token has proved the sender; what is left to do is to inflate and name the delivery.
     let open = Verifier::new(Auth::None, Vec::new()).map_err(|_| Problem::new(Kind::Internal))?;
     let verified = open.verify(kind, &parts.headers, raw, api.engine().now())?;
@@ -169,22 +177,36 @@ async fn tokened(
     accept(api, source, kind, &verified, delivery, sent).await
 }
 
-/// Reads a body up to its cap, and no further.
-async fn read(headers: &HeaderMap, body: Body, cap: usize) -> Result<Bytes, Problem> {
+/// Reads a body up to its cap, and only while there is room for it.
+async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    cap: usize,
+    room: &mut Room,
+) -> Result<Bytes, Problem> {
     let too_large = || Problem::from(intake::Problem::BodyTooLarge { cap });
     let declared: Option<usize> =
         headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length| length > cap) {
         return Err(too_large());
     }
-    match Limited::new(body, cap).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if is::<LengthLimitError>(&*error) => Err(too_large()),
-        Err(error) if is::<tower_http::timeout::TimeoutError>(&*error) => {
-            Err(Problem::new(Kind::Timeout).detail("the body did not arrive in time"))
+    let mut body = Limited::new(body, cap);
+    let mut raw = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| match error {
+            error if is::<LengthLimitError>(&*error) => too_large(),
+            error if is::<tower_http::timeout::TimeoutError>(&*error) => {
+                Problem::new(Kind::Timeout).detail("the body did not arrive in time")
+            }
+            _ => Problem::new(Kind::BadRequest).detail("the body ended too early"),
+        })?;
+        // Trailers say nothing that is asked for.
+        if let Ok(data) = frame.into_data() {
+            room.grow(data.len())?;
+            raw.extend_from_slice(&data);
         }
-        Err(_) => Err(Problem::new(Kind::BadRequest).detail("the body ended too early")),
     }
+    Ok(raw.freeze())
 }
 
 /// Whether an error, or what is behind it, is of this type.
@@ -211,7 +233,7 @@ async fn accept(
     parsed.sort_by_time();
     let incoming = incoming(source, delivery.clone(), parsed, sent);
     let answer = api.engine().ingest(incoming).await?;
-    api.answers().put(id, &delivery, answer.clone());
+    api.answers().put(id, &delivery, answer.remembered());
     tracing::info!(
         source.id = %id,
         receipt = %answer.receipt,

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::driver::{Core, Engine};
+use crate::engine::driver::{Core, Engine, Standing};
 use crate::model::approval::ApprovalState;
 use crate::model::id::IncidentId;
 use crate::model::run::RunStatus;
@@ -116,7 +116,7 @@ impl Inner {
         let help = "From handing a commit over to its being on disk";
         to.register_with_unit("commit", help, seconds(), self.commit.clone());
         to.register("queue_depth", "Runs that wait for a connection", self.queue.clone());
-        let help = "1 while a connection's breaker is open";
+        let help = "0: it answers; 1: its breaker is open; 2: it asked to wait";
         to.register("breaker_state", help, self.breakers.clone());
         let help = "The data folder's parts";
         to.register_with_unit("store", help, Unit::Bytes, self.stored.clone());
@@ -154,9 +154,13 @@ impl Inner {
             let labels = [("priority", severity.name().to_owned())];
             self.queue.get_or_create(&labels).set(whole(depth));
         }
-        for (connection, lane) in &core.desk.lanes {
+        for (connection, lane) in core.desk.connections() {
             let labels = [("connection", connection.to_string())];
-            self.breakers.get_or_create(&labels).set(i64::from(lane.is_open(now)));
+            self.breakers.get_or_create(&labels).set(match lane.standing(now) {
+                Standing::Answering => 0,
+                Standing::NotAnswering => 1,
+                Standing::AskedToWait => 2,
+            });
         }
         self.containments(core);
     }

@@ -20,6 +20,9 @@ use crate::model::id::{PlanDigest, PlaybookName, ReceiptId, SourceId};
 use crate::model::time::rfc3339;
 use crate::playbook;
 
+/// Submitted playbooks that wait for a person at most.
+const CANDIDATES_MAX: usize = 100;
+
 /// Where repeated requests for runs are remembered, beside the deliveries of sources.
 const RUN_REQUESTS: &str = "api:runs";
 
@@ -135,7 +138,12 @@ pub(super) async fn submit(
         StatusCode::CREATED
     } else {
         let kept = Candidate { checked, by: caller.by(), at: api.engine().now(), diff };
-        api.candidates().insert(name.clone(), kept);
+        let mut candidates = api.candidates();
+        if candidates.len() >= CANDIDATES_MAX && !candidates.contains_key(&name) {
+            let detail = "as many playbooks wait for a person as may; publish or restart first";
+            return Err(Problem::new(Kind::Conflict).detail(detail));
+        }
+        candidates.insert(name.clone(), kept);
         StatusCode::ACCEPTED
     };
     tracing::info!(playbook.name = %name, "Took in the playbook `{name}`");

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::admission::Full;
 use crate::engine::people::Refusal;
 use crate::engine::ports::StoreError;
 use crate::intake;
@@ -15,6 +16,8 @@ const BASE: &str = "https://quell.dev/problems/";
 
 /// How long to stay away when the store takes nothing.
 const BUSY_SECONDS: u64 = 5;
+/// How long to stay away when a source's own share is used up.
+const FULL_SECONDS: u64 = 2;
 
 macro_rules! kinds {
     ($($name:ident $slug:literal $status:literal $title:literal)*) => {
@@ -189,6 +192,16 @@ impl From<intake::Problem> for Problem {
             _ => "The delivery cannot be read",
         };
         Self::typed(problem.slug(), problem.status(), title).detail(problem.to_string())
+    }
+}
+
+impl From<Full> for Problem {
+    fn from(full: Full) -> Self {
+        let detail = match full {
+            Full::Bytes => "as many bytes of deliveries are held as may be; this one was not read",
+            Full::Queue => "as many deliveries of this source wait as may; this one was not taken",
+        };
+        Self::new(Kind::Busy).detail(detail).retry_after(FULL_SECONDS)
     }
 }
 

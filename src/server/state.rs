@@ -5,8 +5,9 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::admission::Admission;
 use super::files::Files;
 use super::metrics::Metrics;
 use super::problem::{Kind, Problem};
@@ -23,6 +24,8 @@ use crate::playbook::Checked;
 
 /// Deliveries whose answers are remembered beside the journal.
 const ANSWERS: usize = 50_000;
+/// Streams of the journal that may be open at once.
+const STREAMS: usize = 64;
 
 /// One source, ready to receive.
 pub(crate) struct Source {
@@ -91,11 +94,15 @@ struct Inner {
     parts: Parts,
     /// Stands in for sources that do not exist, so that they are answered alike.
     nobody: Bucket,
+    admission: Admission,
+    streams: Arc<Semaphore>,
 }
 
 impl Api {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, nobody: Bucket::per_minute(600) }))
+        let (nobody, admission) = (Bucket::per_minute(600), Admission::default());
+        let streams = Arc::new(Semaphore::new(STREAMS));
+        Self(Arc::new(Inner { parts, nobody, admission, streams }))
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -109,6 +116,15 @@ impl Api {
     /// The bucket of a source, or the one of all that do not exist.
     pub(super) fn bucket(&self, source: Option<&Source>) -> Result<(), Problem> {
         source.map_or(&self.0.nobody, |source| &source.bucket).take()
+    }
+
+    pub(super) fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    /// A place among the streams that may be open, if one is left.
+    pub(super) fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.streams.clone().try_acquire_owned().ok()
     }
 
     pub(super) fn signatures(&self) -> &Signatures {

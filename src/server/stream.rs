@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::extract::Asked;
 use super::identity::{Admin, Allowed, Read};
@@ -26,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Streams what is committed from now on, or after `Last-Event-ID`.
 #[utoipa::path(get, path = "/v1/stream", tag = "stream",
     params(("Last-Event-ID" = Option<u64>, Header)),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn stream(
     State(api): State<Api>,
     _: Allowed<Read>,
@@ -38,7 +39,10 @@ pub(super) async fn stream(
             Problem::new(Kind::BadRequest).detail("`Last-Event-ID` is a journal sequence")
         })?,
     };
-    let reader = Reader { api, after, ready: VecDeque::new() };
+    let place = api.stream_place().ok_or_else(|| {
+        Problem::new(Kind::Busy).detail("as many streams are open as may be").retry_after(30)
+    })?;
+    let reader = Reader { api, after, ready: VecDeque::new(), _place: place };
     let events = futures::stream::unfold(reader, |mut reader| async move {
         reader.next().await.map(|event| (Ok(event), reader))
     });
@@ -72,6 +76,8 @@ struct Reader {
     api: Api,
     after: u64,
     ready: VecDeque<Event>,
+    /// One of the streams that may be open; given back with it.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Reader {

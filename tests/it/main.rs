@@ -15,6 +15,7 @@ mod docs;
 mod golden;
 mod inputs;
 mod layers;
+mod load;
 mod open_data;
 mod spec;
 mod storm;

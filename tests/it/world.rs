@@ -164,6 +164,17 @@ impl World {
         assert!(server.wait().unwrap().success(), "{}", self.log.lock().unwrap());
     }
 
+    /// The server's resident memory now, and the most that it was, in MB.
+    pub fn memory(&self) -> (u64, u64) {
+        let pid = self.server.as_ref().expect("a server runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let field = |name: &str| -> u64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
     /// Posts a delivery; `None` if no answer came (the server died).
     pub async fn post(&self, source: &str, body: &Value) -> Option<(u16, Value)> {
         let url = format!("{}/v1/hooks/{source}", self.url);

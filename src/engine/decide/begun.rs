@@ -3,7 +3,7 @@
 use super::cell::{Pass, Ready};
 
 use super::{Command, Intend, Lane, is_concluded};
-use crate::model::action::{ActionSpec, Applied, Effect, Proof, Repeat};
+use crate::model::action::{ActionSpec, Applied, Effect, Proof, Rank, Repeat};
 use crate::model::id::ConnectionId;
 use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
 use crate::model::subject::AccountKey;
@@ -33,8 +33,9 @@ impl Pass<'_, '_> {
             }
             CellState::Applied { at, reads } => Some(self.applied(cell, *at, *reads)),
             CellState::InDoubt { at, .. } => Some(self.in_doubt(cell, *at, ready)),
-            CellState::Retrying { at } if *at > self.view.now => {
+            CellState::Retrying { at } if *at > self.view.now && !self.is_late(cell) => {
                 self.out.wake_at(*at);
+                self.wake_when_late(cell);
                 self.wait_for(WaitingOn::Timer);
                 Some(false)
             }
@@ -73,10 +74,39 @@ impl Pass<'_, '_> {
         if at > self.view.now {
             self.out.wake_at(at);
             self.wait_for(WaitingOn::Timer);
-        } else if self.lane_is_free(cell.applied.as_ref().map(|a| &a.call.connection)) {
+            return false;
+        }
+        let connection = cell.applied.as_ref().map(|a| &a.call.connection);
+        let free = connection.is_none_or(|c| self.view.busy.lane(c) == Lane::Free);
+        // What was begun is proved in its own turn: a block's read-back is part of the block.
+        let rank = |pass: &Self| pass.spec_of(cell).map_or(Rank::Read, |s| s.effect.rank());
+        if free || self.lane_is_free(connection, rank(self)) {
             self.out.commands.push(Command::ReadBack { cell: cell.key.clone(), in_doubt });
+        } else if self.is_late(cell) {
+            let problem = "it could not be read back by its deadline".to_owned();
+            self.out.commands.push(Command::Park { cell: cell.key.clone(), problem });
+        } else {
+            self.wake_when_late(cell);
         }
         false
+    }
+
+    /// When a cell that has begun is given to a person.
+    fn deadline(&self, cell: &Cell) -> Option<Time> {
+        let step = self.view.plan.step(cell.key.step.step());
+        let span = step.and_then(|s| s.deadline).unwrap_or(self.view.policy.step_deadline);
+        Some(cell.began_at? + span.delta())
+    }
+
+    fn is_late(&self, cell: &Cell) -> bool {
+        self.deadline(cell).is_some_and(|deadline| self.view.now > deadline)
+    }
+
+    /// A lane may stay shut for longer than the cell may wait.
+    fn wake_when_late(&mut self, cell: &Cell) {
+        if let Some(deadline) = self.deadline(cell) {
+            self.out.wake_at(deadline + chrono::TimeDelta::milliseconds(1));
+        }
     }
 
     pub(super) fn in_doubt(&mut self, cell: &Cell, at: Time, ready: Option<&Ready<'_>>) -> bool {
@@ -129,10 +159,9 @@ impl Pass<'_, '_> {
     /// The same call again, under the same key and the same grant.
     pub(super) fn retry(&mut self, cell: &Cell, ready: Option<&Ready<'_>>) -> bool {
         let Some(Applied { call, .. }) = &cell.applied else { return false };
-        let deadline =
-            ready.and_then(|r| r.step.deadline).unwrap_or(self.view.policy.step_deadline);
-        let late = cell.began_at.is_some_and(|began| self.view.now > began + deadline.delta());
-        if late || cell.attempt >= ATTEMPTS_MAX {
+        // To be told "later" is not to have tried: the deadline bounds that, not the attempts.
+        let tried = cell.attempt.saturating_sub(cell.told_later);
+        if self.is_late(cell) || tried >= ATTEMPTS_MAX {
             let problem = cell.problem.clone().unwrap_or_else(|| "no attempt succeeded".to_owned());
             self.out.commands.push(Command::Park { cell: cell.key.clone(), problem });
             self.wait_for(WaitingOn::Operator);
@@ -151,6 +180,8 @@ impl Pass<'_, '_> {
                 grant: cell.grant,
                 ceiling: None,
             })));
+        } else {
+            self.wake_when_late(cell);
         }
         false
     }
@@ -173,23 +204,21 @@ impl Pass<'_, '_> {
             self.out.accounts.insert(account.clone());
             return false;
         }
-        self.lane_is_free(Some(connection))
+        self.lane_is_free(Some(connection), spec.effect.rank())
     }
 
-    pub(super) fn lane_is_free(&mut self, connection: Option<&ConnectionId>) -> bool {
+    pub(super) fn lane_is_free(&mut self, connection: Option<&ConnectionId>, rank: Rank) -> bool {
         let Some(connection) = connection else { return true };
-        match self.view.busy.lane(connection) {
-            Lane::Free => true,
-            Lane::Full => {
-                self.out.lanes.insert(connection.clone());
-                false
-            }
-            Lane::Shut(until) => {
-                self.out.wake_at(until);
-                self.out.lanes.insert(connection.clone());
-                self.wait_for(WaitingOn::Connection);
-                false
-            }
+        let lane = self.view.busy.lane(connection);
+        if lane == Lane::Free {
+            return true;
         }
+        let wanted = self.out.lanes.entry(connection.clone()).or_insert(rank);
+        *wanted = rank.min(*wanted);
+        // The driver asks again when it opens, most urgent first.
+        if let Lane::Shut(_) = lane {
+            self.wait_for(WaitingOn::Connection);
+        }
+        false
     }
 }

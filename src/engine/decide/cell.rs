@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::contained;
 use super::expand::{Expansion, Sketch, expand, is_per_item};
-use super::{Command, Decided, LookUp, RoundView, Skip, View, is_concluded, rise};
+use super::{Command, Decided, LookUp, RoundView, Skip, View, is_concluded, look_up_lane, rise};
 use crate::approval::statement::sha256_hex;
 use crate::engine::context::Names;
-use crate::model::action::{ActionSpec, Call};
+use crate::model::action::{ActionSpec, Call, Rank};
 use crate::model::approval::{ApprovalState, Item};
 use crate::model::id::ApprovalId;
 use crate::model::plan::{AskRule, Does, OnError, PlanStep};
@@ -106,9 +106,32 @@ impl<'a, 'v> Pass<'a, 'v> {
             LookUp::UnderWay => {}
             LookUp::Again(at) => self.out.wake_at(at),
             LookUp::Due if self.out.commands.contains(&Command::LookUp) => {}
-            LookUp::Due => self.out.commands.push(Command::LookUp),
+            LookUp::Due => {
+                // Before containment, because it is what containment waits for.
+                if self.lane_is_free(Some(&look_up_lane()), Rank::Contain) {
+                    self.out.commands.push(Command::LookUp);
+                }
+            }
         }
         false
+    }
+
+    /// Whether some connection has not told yet which accounts the person has; asks it when due.
+    pub(super) fn reads_accounts(&mut self) -> bool {
+        let open = |c: &Cell| super::is_look_up(c) && c.conclusion().is_none();
+        let due = self.view.run.cells().filter(|c| open(c)).map(|c| match &c.state {
+            CellState::Waiting { until } => *until,
+            _ => self.view.now,
+        });
+        match due.min() {
+            None => return false,
+            Some(at) if at > self.view.now => self.out.wake_at(at),
+            Some(_) => {
+                self.look_up();
+            }
+        }
+        self.wait_for(WaitingOn::Connection);
+        true
     }
 
     pub(super) fn existing(&self, key: &crate::model::run::CellKey) -> Option<&'v Cell> {

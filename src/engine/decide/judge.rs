@@ -20,6 +20,9 @@ use crate::model::subject::{Account, AccountKey};
 use crate::model::time::Time;
 use crate::template;
 
+/// How long what locks a person out waits for a connection that has not told what accounts they have.
+const UNREAD_PATIENCE: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
+
 impl Pass<'_, '_> {
     /// Resolves the action and builds its call.
     pub(super) fn ready<'s>(
@@ -166,6 +169,13 @@ impl Pass<'_, '_> {
     /// Judges and, if it may, starts a cell.
     pub(super) fn not_begun(&mut self, cell: Option<&Cell>, ready: Ready<'_>) -> bool {
         let account = ready.account.clone();
+        let locks_out = ready.spec.effect == Effect::Contain && !ready.spec.point_in_time;
+        // Who the person is decides who must say yes, and somebody has not told yet.
+        let patience = self.view.run.started_at + UNREAD_PATIENCE;
+        if locks_out && self.view.now < patience && self.reads_accounts() {
+            self.out.wake_at(patience);
+            return false;
+        }
         let question = self.question(&ready, account.as_ref());
         if let Some(CellState::Granted { approval, until }) = cell.map(|c| &c.state) {
             return self.granted(*approval, *until, ready, &question);

@@ -1,6 +1,7 @@
 //! After a start: what was under way when the process ended is in doubt, and every live run is asked again.
 
 use chrono::TimeDelta;
+use std::cmp::Reverse;
 
 use super::{Engine, Tx};
 use crate::model::action::{Effect, Outcome};
@@ -13,7 +14,8 @@ const CRASHES_MAX: u32 = 3;
 
 /// Brings every live run back to where it goes on. A restart is not a special case beyond this.
 pub(super) fn recover(engine: &Engine) {
-    let live: Vec<RunId> = engine.read(|core| core.state.live.iter().copied().collect());
+    let mut live: Vec<RunId> = engine.read(|core| core.state.live.iter().copied().collect());
+    engine.read(|core| live.sort_by_cached_key(|run| Reverse(core.state.severity_of(*run))));
     for run in live {
         // One commit a run: a poisonous one cannot take the others' recovery down with it,
         // and its death is counted before its work begins again.

@@ -1,14 +1,17 @@
 //! Turns `decide`'s commands into entries and effects.
 
 use chrono::TimeDelta;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Effect, Inner, Tx};
-use crate::engine::decide::{Busy, Command, Decided, Intend, Lane, Skip, View, decide};
+use crate::engine::decide::{
+    Busy, Command, Decided, Intend, Lane, Skip, View, decide, look_up_lane,
+};
 use crate::model::action::Effect as Kind;
 use crate::model::approval::{Approval, ApprovalState, Asks, Item};
 use crate::model::entry::{Entry, StepIntent, StepSkipped};
-use crate::model::id::{ApprovalId, IncidentId, RunId};
+use crate::model::id::{ApprovalId, ConnectionId, IncidentId, RunId};
 use crate::model::incident::Severity;
 use crate::model::plan::{AskRule, OnTimeout};
 use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose, RunStatus};
@@ -17,10 +20,36 @@ use crate::model::time::Time;
 /// More rounds than any plan needs; a rule that never settles is a bug, and must not hang the process.
 const ROUNDS_MAX: usize = 500;
 
-/// Asks and applies until there is nothing more to say.
+/// Asks and applies until there is nothing more to say; then those whose turn it is on the lanes
+/// that the run waits for.
 pub(super) fn settle(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
+    for connection in settle_alone(inner, tx, run) {
+        serve(inner, tx, &connection);
+    }
+}
+
+/// Asks those that wait for a lane, most urgent first, for as long as it takes calls.
+pub(super) fn serve(inner: &Inner, tx: &mut Tx<'_>, connection: &ConnectionId) {
+    // Inside another queue's turn, that queue's loop goes on by itself.
+    if tx.core.desk.serving.is_some() {
+        return;
+    }
+    let mut asked = BTreeSet::new();
+    while let Some(run) = tx.core.desk.next(connection, &asked) {
+        asked.insert(run);
+        tx.core.desk.serving = Some(connection.clone());
+        settle_alone(inner, tx, run);
+        tx.core.desk.serving = None;
+    }
+    if tx.core.desk.opens_at().is_some() {
+        inner.timers_changed.notify_one();
+    }
+}
+
+/// Gives the lanes that the run waits for.
+fn settle_alone(inner: &Inner, tx: &mut Tx<'_>, run: RunId) -> Vec<ConnectionId> {
     for _ in 0..ROUNDS_MAX {
-        let Some(decided) = ask(inner, tx, run) else { return };
+        let Some(decided) = ask(inner, tx, run) else { return Vec::new() };
         let mut moved = false;
         let (lanes, accounts, wake) = (decided.lanes, decided.accounts, decided.wake);
         for command in decided.commands {
@@ -28,18 +57,17 @@ pub(super) fn settle(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
         }
         if !moved {
             let severity = severity(tx, run);
-            for connection in lanes {
-                let limit = inner.ports.catalogue.concurrency(&connection);
-                tx.core.desk.wait_for_lane(&connection, run, severity, limit);
-            }
+            let limit = |connection: &ConnectionId| inner.ports.catalogue.concurrency(connection);
+            tx.core.desk.wait_for_lanes(run, severity, &lanes, limit);
             for account in accounts {
                 tx.core.desk.wait_for_account(account, run);
             }
             set_timer(inner, tx, run, wake);
-            return;
+            return lanes.into_keys().collect();
         }
     }
     tracing::error!(run.id = %run, "Run `{run}` did not settle; it waits for a person");
+    Vec::new()
 }
 
 fn ask(inner: &Inner, tx: &Tx<'_>, run: RunId) -> Option<Decided> {
@@ -57,12 +85,7 @@ fn ask(inner: &Inner, tx: &Tx<'_>, run: RunId) -> Option<Decided> {
 }
 
 fn severity(tx: &Tx<'_>, run: RunId) -> Severity {
-    let state = &tx.core.state;
-    state
-        .runs
-        .get(&run)
-        .and_then(|r| state.incidents.get(&r.incident))
-        .map_or(Severity::Low, |i| i.severity)
+    tx.core.state.severity_of(run)
 }
 
 fn set_timer(inner: &Inner, tx: &mut Tx<'_>, run: RunId, wake: Option<Time>) {
@@ -85,8 +108,10 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         Command::Ask { items, rule } => return open_question(inner, tx, run, items, &rule),
         Command::Expire { approval } => return expire(inner, tx, run, approval),
         Command::LookUp => {
-            let tries = tx.core.desk.look_ups.get(&run).map_or(0, |(tries, _)| *tries);
-            tx.core.desk.look_ups.insert(run, (tries + 1, None));
+            if tx.core.desk.lane(&look_up_lane()) != Lane::Free {
+                return false;
+            }
+            tx.core.desk.begin_look_up(run);
             tx.effects.push(Effect::LookUp { run });
         }
         Command::Skip(skip) => skip_cell(tx, run, incident, *skip),
@@ -205,14 +230,11 @@ fn settle_cell(tx: &mut Tx<'_>, run: RunId, cell: CellKey, conclusion: Conclusio
 fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> bool {
     let Intend { cell, account, spec, call, attempt, grant, ceiling } = intend;
     let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return false };
-    // Commands before this one may have taken the lane or the account.
+    // Commands before this one may have taken the lane or the account; the next round says so.
     let lock = account.as_ref().filter(|_| spec.effect != Kind::Read);
     if tx.core.desk.lane(&call.connection) != Lane::Free
         || lock.is_some_and(|a| tx.core.desk.locked(a, run, &cell))
     {
-        let limit = inner.ports.catalogue.concurrency(&call.connection);
-        let severity = severity(tx, run);
-        tx.core.desk.wait_for_lane(&call.connection, run, severity, limit);
         return false;
     }
     if spec.effect == Kind::Restore
@@ -295,8 +317,6 @@ fn begin_read(inner: &Inner, tx: &mut Tx<'_>, run: RunId, cell: CellKey, in_doub
     let Some(connection) = connection else { return false };
     let limit = inner.ports.catalogue.concurrency(&connection);
     if tx.core.desk.lane(&connection) != Lane::Free {
-        let severity = severity(tx, run);
-        tx.core.desk.wait_for_lane(&connection, run, severity, limit);
         return false;
     }
     tx.core.desk.begin(run, &cell, &connection, None, limit);
@@ -425,8 +445,9 @@ fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {
     }
 }
 
-/// Asks runs again that waited for a lane or an account.
-pub(super) fn wake(inner: &Inner, tx: &mut Tx<'_>, runs: Vec<RunId>, but: RunId) {
+/// Asks runs again that waited for an account, most urgent first.
+pub(super) fn wake(inner: &Inner, tx: &mut Tx<'_>, mut runs: Vec<RunId>, but: RunId) {
+    runs.sort_by_key(|run| std::cmp::Reverse(severity(tx, *run)));
     for run in runs {
         if run != but {
             settle(inner, tx, run);
@@ -438,6 +459,7 @@ pub(super) fn wake(inner: &Inner, tx: &mut Tx<'_>, runs: Vec<RunId>, but: RunId)
 pub(super) fn end_run(tx: &mut Tx<'_>, run: RunId, status: RunStatus) {
     let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return };
     tx.push(Entry::RunEnded { run, incident, status });
+    tx.core.desk.leave(run);
     cancel_questions(tx, run);
 }
 

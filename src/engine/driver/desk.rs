@@ -1,10 +1,11 @@
 //! What is under way in this process: calls, locks, lanes and breakers. Lost with the process, rebuilt by asking again.
 
 use chrono::TimeDelta;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::engine::decide::{Busy, Lane, LookUp};
-use crate::model::action::{CallResult, Outcome};
+use crate::engine::decide::{Busy, Lane, LookUp, look_up_lane};
+use crate::model::action::{CallResult, Outcome, Rank};
 use crate::model::id::{ConnectionId, RunId};
 use crate::model::incident::Severity;
 use crate::model::run::CellKey;
@@ -16,8 +17,14 @@ const BREAKER_FAILURES: u32 = 5;
 /// How long an open breaker stays shut before one probe.
 const BREAKER_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
-/// Waits in a queue: most urgent first, then in order of arrival.
-type Place = (std::cmp::Reverse<Severity>, u64);
+/// The longest pause after a vendor said "later" without saying when.
+const THROTTLE_PAUSE_MAX: u32 = 60;
+
+/// Look-ups under way at once: each asks every connection, beside the lanes.
+const LOOK_UPS: usize = 32;
+
+/// Waits in a queue: most urgent first, then what contains, then in order of arrival.
+type Place = (Reverse<Severity>, Rank, u64);
 
 /// One connection's calls.
 #[derive(Debug, Default)]
@@ -25,14 +32,32 @@ pub(crate) struct LaneState {
     pub(crate) limit: usize,
     pub(crate) in_use: usize,
     failures: u32,
+    /// How often in a row the vendor asked to wait.
+    throttles: u32,
+    /// No call before then, whoever asks.
     shut_until: Option<Time>,
     waiting: BTreeMap<Place, RunId>,
 }
 
+/// How a connection answers, for pages and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Answering,
+    /// Too many failures in a row: the breaker is open until a call succeeds.
+    NotAnswering,
+    /// The vendor asked to wait.
+    AskedToWait,
+}
+
 impl LaneState {
-    /// 0 closed, 1 open: for the metric.
-    pub(crate) fn is_open(&self, now: Time) -> bool {
-        self.failures >= BREAKER_FAILURES && self.shut_until.is_some_and(|until| until > now)
+    pub(crate) fn standing(&self, now: Time) -> Standing {
+        if self.failures >= BREAKER_FAILURES {
+            Standing::NotAnswering
+        } else if self.throttles > 0 && self.shut_until.is_some_and(|until| until > now) {
+            Standing::AskedToWait
+        } else {
+            Standing::Answering
+        }
     }
 }
 
@@ -43,10 +68,14 @@ pub(crate) struct Desk {
     in_flight: BTreeSet<(RunId, CellKey)>,
     locks: HashMap<AccountKey, (RunId, CellKey)>,
     lock_waits: HashMap<AccountKey, BTreeSet<RunId>>,
-    pub(crate) lanes: HashMap<ConnectionId, LaneState>,
+    lanes: HashMap<ConnectionId, LaneState>,
     /// Subject look-ups under way (`None`) or due again, with the tries so far.
     pub(crate) look_ups: HashMap<RunId, (u32, Option<Time>)>,
     arrivals: u64,
+    /// Where each run waits.
+    standing: HashMap<RunId, BTreeMap<ConnectionId, Place>>,
+    /// The lane whose queue is being asked: its first may pass the others by.
+    pub(crate) serving: Option<ConnectionId>,
 }
 
 impl Desk {
@@ -67,20 +96,42 @@ impl Desk {
         }
     }
 
-    /// A call has ended. Returns the runs to ask again, most urgent first.
-    pub(crate) fn end(
-        &mut self,
-        run: RunId,
-        cell: &CellKey,
-        connection: &ConnectionId,
-    ) -> Vec<RunId> {
+    pub(crate) fn begin_look_up(&mut self, run: RunId) {
+        let tries = self.look_ups.get(&run).map_or(0, |(tries, _)| *tries);
+        self.look_ups.insert(run, (tries + 1, None));
+        let lane = self.lanes.entry(look_up_lane()).or_default();
+        lane.limit = LOOK_UPS;
+        lane.in_use += 1;
+    }
+
+    /// A look-up has ended; how many there were for this run.
+    pub(crate) fn end_look_up(&mut self, run: RunId) -> u32 {
+        if let Some(lane) = self.lanes.get_mut(&look_up_lane()) {
+            lane.in_use = lane.in_use.saturating_sub(1);
+        }
+        self.look_ups.get(&run).map_or(1, |(tries, _)| *tries)
+    }
+
+    /// Every connection that was used since the start.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (&ConnectionId, &LaneState)> {
+        let look_ups = look_up_lane();
+        self.lanes.iter().filter(move |(id, _)| **id != look_ups)
+    }
+
+    /// Those of the connections that are known to answer now, as far as anything is known.
+    pub(crate) fn answering(&self, all: &[ConnectionId], now: Time) -> Vec<ConnectionId> {
+        let dead = |id: &ConnectionId| {
+            self.lanes.get(id).is_some_and(|lane| lane.standing(now) == Standing::NotAnswering)
+        };
+        all.iter().filter(|id| !dead(id)).cloned().collect()
+    }
+
+    /// A call has ended: its lane has a place more.
+    pub(crate) fn end(&mut self, run: RunId, cell: &CellKey, connection: &ConnectionId) {
         self.in_flight.remove(&(run, cell.clone()));
-        let Some(lane) = self.lanes.get_mut(connection) else { return Vec::new() };
-        lane.in_use = lane.in_use.saturating_sub(1);
-        let free = lane.limit.saturating_sub(lane.in_use).max(1);
-        // Twice as many as can start: some of them may not need this lane any more.
-        let places: Vec<Place> = lane.waiting.keys().take(free * 2).copied().collect();
-        places.iter().filter_map(|place| lane.waiting.remove(place)).collect()
+        if let Some(lane) = self.lanes.get_mut(connection) {
+            lane.in_use = lane.in_use.saturating_sub(1);
+        }
     }
 
     /// An account's action is resolved. Returns the runs that waited for it.
@@ -103,19 +154,80 @@ impl Desk {
         self.locks.insert(account, (run, cell));
     }
 
-    pub(crate) fn wait_for_lane(
+    /// The run waits for these lanes and for no others. Where it waited already it keeps its turn.
+    pub(crate) fn wait_for_lanes(
         &mut self,
-        connection: &ConnectionId,
         run: RunId,
         severity: Severity,
-        limit: usize,
+        lanes: &BTreeMap<ConnectionId, Rank>,
+        limit: impl Fn(&ConnectionId) -> usize,
     ) {
-        let lane = self.lanes.entry(connection.clone()).or_default();
-        lane.limit = limit;
-        if !lane.waiting.values().any(|r| *r == run) {
-            self.arrivals += 1;
-            lane.waiting.insert((std::cmp::Reverse(severity), self.arrivals), run);
+        let before = self.leave(run);
+        let mut places = BTreeMap::new();
+        for (connection, rank) in lanes {
+            let arrival = before.get(connection).map_or_else(
+                || {
+                    self.arrivals += 1;
+                    self.arrivals
+                },
+                |(_, _, arrival)| *arrival,
+            );
+            let place = (Reverse(severity), *rank, arrival);
+            let lane = self.lanes.entry(connection.clone()).or_default();
+            if *connection != look_up_lane() {
+                lane.limit = limit(connection);
+            }
+            lane.waiting.insert(place, run);
+            places.insert(connection.clone(), place);
         }
+        if !places.is_empty() {
+            self.standing.insert(run, places);
+        }
+    }
+
+    /// The run waits for no lane any more.
+    pub(crate) fn leave(&mut self, run: RunId) -> BTreeMap<ConnectionId, Place> {
+        let places = self.standing.remove(&run).unwrap_or_default();
+        for (connection, place) in &places {
+            if let Some(lane) = self.lanes.get_mut(connection) {
+                lane.waiting.remove(place);
+            }
+        }
+        places
+    }
+
+    /// Whose turn it is on a lane that takes a call; `but` were asked already.
+    pub(crate) fn next(&self, connection: &ConnectionId, but: &BTreeSet<RunId>) -> Option<RunId> {
+        let lane = self.lanes.get(connection)?;
+        if self.room(lane) != Lane::Free {
+            return None;
+        }
+        lane.waiting.values().find(|run| !but.contains(run)).copied()
+    }
+
+    /// When the first shut lane opens for which somebody waits.
+    pub(crate) fn opens_at(&self) -> Option<Time> {
+        let waited_for = self.lanes.values().filter(|lane| !lane.waiting.is_empty());
+        waited_for.filter_map(|lane| lane.shut_until).min()
+    }
+
+    /// The lanes whose pause is over. Each is named once.
+    pub(crate) fn opened(&mut self, now: Time) -> Vec<ConnectionId> {
+        let over = |lane: &mut LaneState| lane.shut_until.take_if(|until| *until <= now).is_some();
+        let lanes = self.lanes.iter_mut();
+        lanes.filter_map(|(id, lane)| over(lane).then(|| id.clone())).collect()
+    }
+
+    fn room(&self, lane: &LaneState) -> Lane {
+        if let (Some(until), Some(now)) = (lane.shut_until, self.now)
+            && until > now
+        {
+            return Lane::Shut(until);
+        }
+        // After a pause one probe goes alone.
+        let probing = lane.failures >= BREAKER_FAILURES || lane.throttles > 0;
+        let limit = if probing { 1 } else { lane.limit };
+        if limit > 0 && lane.in_use >= limit { Lane::Full } else { Lane::Free }
     }
 
     pub(crate) fn wait_for_account(&mut self, account: AccountKey, run: RunId) {
@@ -126,20 +238,25 @@ impl Desk {
     pub(crate) fn learn(&mut self, connection: &ConnectionId, result: &CallResult, now: Time) {
         let lane = self.lanes.entry(connection.clone()).or_default();
         match result.outcome {
+            // One action's own rate says nothing about the others on the connection.
+            Outcome::Throttled if result.held_back => {}
             Outcome::Throttled => {
-                let pause = result
-                    .retry_after
-                    .map_or(TimeDelta::seconds(2), crate::model::time::Span::delta);
-                lane.shut_until = Some(lane.shut_until.map_or(now + pause, |u| u.max(now + pause)));
+                let unsaid = (2 << lane.throttles.min(5)).min(THROTTLE_PAUSE_MAX);
+                let pause = result.retry_after.map_or_else(
+                    || TimeDelta::seconds(i64::from(unsaid)),
+                    crate::model::time::Span::delta,
+                );
+                lane.throttles += 1;
+                lane.shut_until = lane.shut_until.max(Some(now + pause));
             }
             Outcome::NotSent | Outcome::Unknown => {
                 lane.failures += 1;
                 if lane.failures >= BREAKER_FAILURES {
-                    lane.shut_until = Some(now + BREAKER_PAUSE);
+                    lane.shut_until = lane.shut_until.max(Some(now + BREAKER_PAUSE));
                 }
             }
             Outcome::Done | Outcome::Unchanged | Outcome::Refused => {
-                lane.failures = 0;
+                (lane.failures, lane.throttles) = (0, 0);
                 lane.shut_until = None;
             }
         }
@@ -149,7 +266,8 @@ impl Desk {
     pub(crate) fn depths(&self) -> BTreeMap<Severity, usize> {
         let all = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
         let mut depths: BTreeMap<Severity, usize> = all.into_iter().map(|s| (s, 0)).collect();
-        for (severity, _) in self.lanes.values().flat_map(|lane| lane.waiting.keys()) {
+        // A run that waits for several lanes waits once.
+        for (severity, ..) in self.standing.values().filter_map(|places| places.values().next()) {
             *depths.entry(severity.0).or_default() += 1;
         }
         depths
@@ -163,14 +281,13 @@ impl Busy for Desk {
 
     fn lane(&self, connection: &ConnectionId) -> Lane {
         let Some(lane) = self.lanes.get(connection) else { return Lane::Free };
-        if let (Some(until), Some(now)) = (lane.shut_until, self.now)
-            && until > now
-        {
-            return Lane::Shut(until);
+        match self.room(lane) {
+            // Nobody passes those by who wait: the queue is asked in its order.
+            Lane::Free if !lane.waiting.is_empty() && self.serving.as_ref() != Some(connection) => {
+                Lane::Full
+            }
+            room => room,
         }
-        // After a breaker's pause one probe goes alone.
-        let limit = if lane.failures >= BREAKER_FAILURES { 1 } else { lane.limit };
-        if limit > 0 && lane.in_use >= limit { Lane::Full } else { Lane::Free }
     }
 
     fn locked(&self, account: &AccountKey, run: RunId, cell: &CellKey) -> bool {

@@ -105,9 +105,21 @@ async fn look_up(engine: &Engine, run: RunId) {
         let r = core.state.runs.get(&run)?;
         let incident = core.state.incidents.get(&r.incident)?;
         let subject = core.state.subject(incident.subject)?;
-        Some((subject.aliases.clone(), subject.connections.clone()))
+        let tries = core.desk.look_ups.get(&run).map_or(1, |(tries, _)| *tries);
+        let soon = (tries <= 1).then(|| core.desk.answering(&subject.connections, engine.now()));
+        Some((subject.aliases.clone(), subject.connections.clone(), soon))
     });
-    let Some((aliases, connections)) = asked else { return };
-    let found: Found = engine.ports().directory.look_up(&aliases, &connections).await;
+    let Some((aliases, connections, soon)) = asked else { return };
+    let directory = &engine.ports().directory;
+    // At first nobody waits for a slow or dead connection; later it gets the time that it takes.
+    let found: Found = match soon {
+        Some(answering) => {
+            let mut found = directory.look_up_soon(&aliases, &answering).await;
+            let dead = connections.into_iter().filter(|c| !answering.contains(c));
+            found.unread.extend(dead.map(|c| (c, "its breaker is open".to_owned())));
+            found
+        }
+        None => directory.look_up(&aliases, &connections).await,
+    };
     outcome::of_look_up(engine, run, found);
 }

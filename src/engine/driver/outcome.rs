@@ -2,21 +2,20 @@
 
 use chrono::TimeDelta;
 
-use super::carry_out::{backoff, settle, wake};
+use super::carry_out::{backoff, serve, settle, wake};
 use super::{Engine, Inner, LOOK_UP, Tx};
+use crate::engine::decide::{is_look_up, look_up_lane};
 use crate::engine::ports::Found;
 use crate::model::action::{
     ActionSpec, CallResult, Effect, Outcome, Proof, ReadBack, Repeat, Reversal,
 };
 use crate::model::entry::{Entry, IncidentRisen, Rise, StepOutcome, StepSkipped, StepVerified};
-use crate::model::id::{ConnectionId, RunId, StepPath, SubjectId};
+use crate::model::id::{ConnectionId, IncidentId, RunId, StepPath, SubjectId};
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::run::{Cell, CellKey, CellState, Conclusion, RunStatus};
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
 
-/// How often a connection that does not answer a look-up is asked before it is shown as a failure.
-const LOOK_UPS_MAX: u32 = 3;
 /// How often an action in doubt is looked for before it counts as not done: directories are eventually consistent.
 const DOUBT_READS: u32 = 3;
 
@@ -45,7 +44,8 @@ pub(super) fn of_call(
         let at = tx.at;
         tx.core.desk.learn(&connection, &result, at);
         tally(tx, spec, &result);
-        let mut woken = tx.core.desk.end(run, cell, &connection);
+        tx.core.desk.end(run, cell, &connection);
+        let mut woken = Vec::new();
         let next = next_state(spec, &result, attempt, sent_at, at, fraction);
         // In doubt, the old call may still land: the account stays locked.
         if !matches!(next, CellState::InDoubt { .. }) {
@@ -74,6 +74,7 @@ pub(super) fn of_call(
             hold(tx, run, cell, spec, known.account.as_ref(), ours);
         }
         settle(&engine.0, tx, run);
+        serve(&engine.0, tx, &connection);
         wake(&engine.0, tx, woken, run);
     });
 }
@@ -180,7 +181,14 @@ pub(super) fn of_read_back(
 ) {
     let fraction = engine.ports().entropy.fraction();
     let ((), _written) = engine.transact(|tx| {
-        let mut woken = tx.core.desk.end(run, cell, connection);
+        tx.core.desk.end(run, cell, connection);
+        let at = tx.at;
+        if let ReadBack::Unread { problem, retry_after: Some(wait) } = &found {
+            let later = CallResult::failed(Outcome::Throttled, problem.as_str());
+            let later = CallResult { retry_after: Some(*wait), ..later };
+            tx.core.desk.learn(connection, &later, at);
+        }
+        let mut woken = Vec::new();
         let Some((incident, known)) = tx
             .core
             .state
@@ -209,14 +217,26 @@ pub(super) fn of_read_back(
             let spec = known.applied.as_ref().and_then(|a| {
                 engine.ports().catalogue.resolve(a.call.action.as_str(), connection, None).ok()
             });
-            // An effect in doubt was looked for before it was sent, so it is Quell's own.
             if let Some(spec) = spec {
-                hold(tx, run, cell, &spec, known.account.as_ref(), true);
+                let ours = is_ours(tx, run, known.account.as_ref());
+                hold(tx, run, cell, &spec, known.account.as_ref(), ours);
             }
         }
         settle(&engine.0, tx, run);
+        serve(&engine.0, tx, connection);
         wake(&engine.0, tx, woken, run);
     });
+}
+
+/// Whether what is so after a doubt is Quell's own doing. A call is sent only after a look, but a
+/// process may have died before that look; then only what was last read of the account tells.
+fn is_ours(tx: &Tx<'_>, run: RunId, account: Option<&AccountKey>) -> bool {
+    let state = &tx.core.state;
+    let Some(r) = state.runs.get(&run).filter(|r| r.crashes > 0) else { return true };
+    let incident = state.incidents.get(&r.incident);
+    let subject = incident.and_then(|i| state.subject(i.subject));
+    let read = account.and_then(|key| subject.and_then(|s| s.account(key)));
+    read.is_some_and(|a| a.status == "active")
 }
 
 struct Judged {
@@ -290,52 +310,99 @@ fn needed(inner: &Inner, cell: &Cell) -> u32 {
 pub(super) fn of_look_up(engine: &Engine, run: RunId, found: Found) {
     let fraction = engine.ports().entropy.fraction();
     let ((), _written) = engine.transact(|tx| {
-        let Some((incident, subject)) = tx
-            .core
-            .state
-            .runs
-            .get(&run)
-            .and_then(|r| tx.core.state.incidents.get(&r.incident))
-            .map(|i| (i.id, i.subject))
-        else {
-            return;
-        };
-        let tries = tx.core.desk.look_ups.get(&run).map_or(1, |(tries, _)| *tries);
-        if !found.unread.is_empty() && tries < LOOK_UPS_MAX {
-            let at = tx.at + backoff(tries, fraction);
-            tx.core.desk.look_ups.insert(run, (tries, Some(at)));
-            settle(&engine.0, tx, run);
-            return;
-        }
-        tx.core.desk.look_ups.remove(&run);
-        for (connection, problem) in &found.unread {
-            tx.push(Entry::StepSkipped(Box::new(StepSkipped {
-                run,
-                incident,
-                cell: CellKey { step: StepPath::new(LOOK_UP), item: connection.to_string() },
-                capability: Some("identity.get_user".into()),
-                account: None,
-                conclusion: Conclusion::Failed,
-                not_applicable: false,
-                reason: format!(
-                    "`{connection}` could not be asked for this person's accounts: {problem}"
-                ),
-            })));
-        }
-        let subject = merge_known(engine, tx, subject, &found);
-        let mut accounts = found.accounts;
-        for account in &mut accounts {
-            account.protected = engine.policy().protects(account);
-            account.roles_unread = found
-                .unread
-                .iter()
-                .any(|(c, why)| *c == account.connection && why.starts_with(ROLES));
-            account.read_at = tx.at;
-        }
-        let name = found.name.unwrap_or_default();
-        tx.push(Entry::SubjectResolved { subject, name, accounts, aliases: found.aliases });
-        settle(&engine.0, tx, run);
+        let tries = tx.core.desk.end_look_up(run);
+        looked_up(engine, tx, run, found, tries, fraction);
+        serve(&engine.0, tx, &look_up_lane());
     });
+}
+
+fn looked_up(
+    engine: &Engine,
+    tx: &mut Tx<'_>,
+    run: RunId,
+    found: Found,
+    tries: u32,
+    fraction: f64,
+) {
+    let Some((incident, subject, started_at)) = tx.core.state.runs.get(&run).and_then(|r| {
+        let incident = tx.core.state.incidents.get(&r.incident)?;
+        Some((incident.id, incident.subject, r.started_at))
+    }) else {
+        return;
+    };
+    let deadline = started_at + engine.policy().step_deadline.delta();
+    let again =
+        (!found.unread.is_empty() && tx.at < deadline).then(|| tx.at + backoff(tries, fraction));
+    match again {
+        Some(at) => tx.core.desk.look_ups.insert(run, (tries, Some(at))),
+        None => tx.core.desk.look_ups.remove(&run),
+    };
+    if again.is_some() && found.accounts.is_empty() {
+        settle(&engine.0, tx, run);
+        return;
+    }
+    note_unread(tx, run, incident, &found, again);
+    let subject = merge_known(engine, tx, subject, &found);
+    let mut accounts = found.accounts;
+    for account in &mut accounts {
+        account.protected = engine.policy().protects(account);
+        account.roles_unread =
+            found.unread.iter().any(|(c, why)| *c == account.connection && why.starts_with(ROLES));
+        account.read_at = tx.at;
+    }
+    // What was read of a connection before stands while it does not answer.
+    let known = tx.core.state.subject(subject).map(|s| s.accounts.clone()).unwrap_or_default();
+    let kept = known.into_iter().filter(|k| {
+        found.unread.iter().any(|(c, _)| *c == k.connection)
+            && !accounts.iter().any(|a| a.key() == k.key())
+    });
+    let kept: Vec<_> = kept.collect();
+    accounts.extend(kept);
+    let name = found.name.unwrap_or_default();
+    tx.push(Entry::SubjectResolved { subject, name, accounts, aliases: found.aliases });
+    settle(&engine.0, tx, run);
+}
+
+/// Connections that have not told what accounts the person has: asked again at `again`, or given
+/// up on. It is journalled, so that a restart does not take a part for the whole.
+fn note_unread(
+    tx: &mut Tx<'_>,
+    run: RunId,
+    incident: IncidentId,
+    found: &Found,
+    again: Option<Time>,
+) {
+    let key = |connection: &str| CellKey { step: StepPath::new(LOOK_UP), item: connection.into() };
+    let concluded = |cell: CellKey, conclusion, reason| {
+        Entry::StepSkipped(Box::new(StepSkipped {
+            run,
+            incident,
+            cell,
+            capability: Some("identity.get_user".into()),
+            account: None,
+            conclusion,
+            not_applicable: false,
+            reason,
+        }))
+    };
+    let waited_for: Vec<CellKey> = tx.core.state.runs.get(&run).map_or_else(Vec::new, |r| {
+        let open = r.cells.values().filter(|c| is_look_up(c) && c.conclusion().is_none());
+        open.map(|c| c.key.clone()).collect()
+    });
+    for cell in waited_for {
+        if !found.unread.iter().any(|(c, _)| c.as_str() == cell.item) {
+            tx.push(concluded(cell, Conclusion::Succeeded, String::new()));
+        }
+    }
+    for (connection, problem) in &found.unread {
+        let cell = key(connection.as_str());
+        let problem =
+            format!("`{connection}` could not be asked for this person's accounts: {problem}");
+        tx.push(match again {
+            Some(_) => Entry::StepParked { run, incident, cell, until: again, problem },
+            None => concluded(cell, Conclusion::Failed, problem),
+        });
+    }
 }
 
 /// An account that another subject has already means that both are one person: the older survives.

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::Engine;
+use super::{Engine, carry_out};
 use crate::model::id::{IncidentId, RunId};
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
@@ -25,7 +25,7 @@ pub(super) async fn run(engine: Engine) {
                 .values()
                 .flat_map(|h| h.by.values().filter_map(|hold| hold.expires_at))
                 .min();
-            run.into_iter().chain(hold).min()
+            run.into_iter().chain(hold).chain(core.desk.opens_at()).min()
         });
         let changed = engine.0.timers_changed.notified();
         let clock = engine.0.ports.clock.clone();
@@ -51,10 +51,16 @@ fn fire(engine: &Engine) {
             core.timers.remove(entry);
             core.wakes.remove(&entry.1);
         }
-        due.into_iter().map(|(_, run)| run).collect()
+        let mut due: Vec<RunId> = due.into_iter().map(|(_, run)| run).collect();
+        due.sort_by_cached_key(|run| std::cmp::Reverse(core.state.severity_of(*run)));
+        due
     };
     for run in due {
         engine.advance(run);
+    }
+    let opened = engine.lock().desk.opened(now);
+    for connection in opened {
+        let ((), _written) = engine.transact(|tx| carry_out::serve(&engine.0, tx, &connection));
     }
     for (incident, account) in expired(engine, now) {
         engine.hold_expired(incident, &account);

@@ -18,6 +18,8 @@ use crate::model::time::Time;
 const EVENT_IDS_MAX: usize = 500;
 /// How long a delivery's answer is remembered against repetition.
 const DELIVERY_MEMORY: TimeDelta = TimeDelta::hours(25);
+/// And how many at most; the oldest are forgotten first.
+const DELIVERIES_MAX: usize = 100_000;
 /// How many of each kind of hostile mark (addresses, sessions …) an incident remembers.
 const HOSTILE_MAX: usize = 64;
 
@@ -108,7 +110,9 @@ impl State {
         self.delivery_order.push_back((at, key.clone()));
         self.touch(RowKey::Delivery(key));
         // Forgetting follows the journal's own times, so that the fold stays a function of the journal.
-        while self.delivery_order.front().is_some_and(|(then, _)| *then < at - DELIVERY_MEMORY) {
+        while self.delivery_order.len() > DELIVERIES_MAX
+            || self.delivery_order.front().is_some_and(|(then, _)| *then < at - DELIVERY_MEMORY)
+        {
             if let Some((_, old)) = self.delivery_order.pop_front() {
                 self.deliveries.remove(&old);
                 self.touch(RowKey::Delivery(old));

@@ -155,6 +155,7 @@ impl State {
         self.with_cell(e.run, &e.cell, |c| {
             c.state = e.next.clone();
             c.outcome = Some(e.outcome);
+            c.told_later += u32::from(e.outcome == Outcome::Throttled);
             c.problem.clone_from(&e.problem);
             if let Some(applied) = &mut c.applied {
                 applied.sent_at = e.sent_at;
