@@ -6,6 +6,7 @@
 
 mod crash;
 mod faults;
+mod flow;
 mod rules;
 mod store;
 mod world;
@@ -345,6 +346,7 @@ pub(super) fn playbook() -> Plan {
         expires: None,
         approval: None,
         deadline: None,
+        place: crate::model::plan::Place::default(),
     };
     let confirmed = Some(r#"incident.stage in ["confirmed", "breached"]"#.to_owned());
     Plan {
@@ -354,6 +356,8 @@ pub(super) fn playbook() -> Plan {
         triggers: vec![Trigger::Alert(AlertKind::MfaFatigue), Trigger::Manual],
         also: false,
         mode: None,
+        inputs: BTreeMap::new(),
+        blocks: Vec::new(),
         steps: vec![
             PlanStep {
                 does: Does::Use {

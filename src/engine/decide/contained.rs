@@ -77,8 +77,9 @@ pub(super) fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
 
 fn is_over_nothing(view: &View<'_>, step: &PlanStep) -> bool {
     let context = crate::engine::context::context(view.state, view.run, &view.plan);
+    let scopes = crate::engine::context::Scopes::new(&view.plan, context);
     step.for_each.as_ref().is_some_and(|list| {
-        crate::template::evaluate(list, &(&context).into())
+        crate::template::evaluate(list, &scopes.at(&step.place).into())
             .is_ok_and(|v| v.as_array().is_some_and(Vec::is_empty))
     })
 }
