@@ -18,7 +18,9 @@ mod fields;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod graph;
+mod inline;
 mod keys;
+mod library;
 mod resolve;
 mod rules;
 mod schema;
@@ -29,8 +31,11 @@ mod skeleton;
 mod tests;
 mod unquoted;
 
-pub(crate) use check::{Checked, check};
+#[cfg(test)]
+pub(crate) use check::check;
+pub(crate) use check::{Checked, own_text};
 pub(crate) use graph::graph;
+pub(crate) use library::Library;
 pub(crate) use schema::schema;
 pub(crate) use shipped::{SHIPPED, SHIPPED_TRIALS};
 pub(crate) use skeleton::skeleton;

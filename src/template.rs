@@ -25,6 +25,6 @@ pub(crate) use engine::{Context, check, evaluate, holds, known};
 pub(crate) use error::TemplateError;
 #[cfg(test)]
 pub(crate) use error::Trouble;
-pub(crate) use names::{Compared, Mention, Role, compared, names};
+pub(crate) use names::{Mention, Role, compared, names};
 pub(crate) use pieces::{Piece, pieces, sole_expression};
 pub(crate) use render::render;

@@ -19,7 +19,7 @@ use crate::model::alert::AlertKind;
 use crate::model::entry::Entry;
 use crate::model::id::ConnectionId;
 use crate::model::incident::Stage;
-use crate::model::plan::{Does, OnError, Plan, PlanStep, Trigger};
+use crate::model::plan::{Does, OnError, Place, Plan, PlanStep, Trigger};
 use crate::model::run::{Cell, CellState, Run, RunStatus, WaitingOn};
 use crate::model::subject::{Account, Alias};
 use crate::model::time::Span;
@@ -159,6 +159,7 @@ impl Subject<'_> {
             expires: None,
             approval: None,
             deadline: None,
+            place: Place::default(),
         };
         Plan {
             name: "doubt".into(),
@@ -168,6 +169,8 @@ impl Subject<'_> {
             also: false,
             mode: None,
             steps: vec![step],
+            inputs: BTreeMap::new(),
+            blocks: Vec::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use super::BootError;
 use crate::config::Config;
 use crate::engine::driver::Engine;
 use crate::model::action::Signatures;
-use crate::playbook::{self, Checked, SHIPPED};
+use crate::playbook::{Checked, Library, SHIPPED};
 use crate::server::{self, Candidate, Candidates};
 
 /// Path and text of every playbook, by file name.
@@ -47,7 +47,7 @@ pub(super) async fn load(
     };
     for checked in check(config, signatures)? {
         let name = checked.plan.name.clone();
-        let text = checked.source.text.clone();
+        let text = checked.whole_text();
         let (same, diff) = engine.read(|core| {
             let same = core.state.published.get(&name) == Some(&checked.digest);
             (same, server::diff(&core.state, &name, &text))
@@ -71,8 +71,13 @@ pub(super) async fn load(
 
 fn check(config: &Config, signatures: &Signatures) -> Result<Vec<Checked>, BootError> {
     let (mut sound, mut problems) = (Vec::new(), Vec::new());
-    for (path, text) in gather(&config.store.playbooks)? {
-        match playbook::check(&path, &text, signatures) {
+    let files = gather(&config.store.playbooks)?;
+    let mut library = Library::default();
+    for (path, text) in &files {
+        library.put(path, text);
+    }
+    for (path, text) in files {
+        match library.check(&path, &text, signatures) {
             Ok(checked) => sound.push(checked),
             Err(found) => problems.extend(found),
         }

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::{Format, Verdict, playbook_run};
 use crate::diagnostic::{self, Diagnostic, to_json};
 use crate::model::action::Signatures;
-use crate::playbook::{self, Checked, SHIPPED};
+use crate::playbook::{self, Checked, Library, SHIPPED};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -64,10 +64,11 @@ type Written = (String, String);
 fn check(paths: &[PathBuf], format: Format, output: &mut Output) -> anyhow::Result<Verdict> {
     let signatures = signatures()?;
     let written = gather(paths)?;
+    let library = around(written.iter().map(|(path, _)| path.as_str()));
     let mut problems = Vec::new();
     let mut rows = Vec::new();
     for (path, text) in &written {
-        match playbook::check(path, text, &signatures) {
+        match library.check(path, text, &signatures) {
             Ok(checked) => rows.push(row(path, &checked)),
             Err(found) => {
                 rows.push(json!({"path": path, "problems": found.iter().map(to_json).collect::<Vec<_>>()}));
@@ -114,7 +115,7 @@ fn graph(name: &str, output: &mut Output) -> anyhow::Result<Verdict> {
         Some((path, text)) if !Path::new(name).exists() => ((*path).to_owned(), (*text).to_owned()),
         _ => read(Path::new(name))?,
     };
-    match playbook::check(&path, &text, &signatures()?) {
+    match around([path.as_str()]).check(&path, &text, &signatures()?) {
         Ok(checked) => {
             output.data(&playbook::graph(&checked.plan))?;
             Ok(Verdict::Fine)
@@ -124,6 +125,24 @@ fn graph(name: &str, output: &mut Output) -> anyhow::Result<Verdict> {
             Ok(Verdict::Problems)
         }
     }
+}
+
+/// What playbooks at these paths may call: those that come with Quell, and over them those in the
+/// same folders. What cannot be read cannot be called.
+pub(super) fn around<'p>(paths: impl IntoIterator<Item = &'p str>) -> Library {
+    let mut library = Library::shipped();
+    let folder = |path: &str| Path::new(path).parent().map(Path::to_owned);
+    let mut folders: Vec<PathBuf> = paths.into_iter().filter_map(folder).collect();
+    folders.sort();
+    folders.dedup();
+    for folder in folders {
+        let here = if folder.as_os_str().is_empty() { Path::new(".") } else { &*folder };
+        let files = in_folder(here).unwrap_or_default();
+        for (path, text) in files.iter().filter_map(|file| read(file).ok()) {
+            library.put(path.strip_prefix("./").unwrap_or(&path), &text);
+        }
+    }
+    library
 }
 
 fn new(name: &str, dir: &Path, output: &mut Output) -> anyhow::Result<Verdict> {

@@ -14,8 +14,8 @@ use crate::config::{self, Config};
 use crate::connector::outbound;
 use crate::engine::ports::Catalogue as _;
 use crate::model::action::Unavailable;
-use crate::model::plan::{Does, PlanStep};
-use crate::playbook::{self, SHIPPED};
+use crate::model::plan::{Does, Form, Plan, PlanStep};
+use crate::playbook::{Library, SHIPPED};
 use crate::secret::Scrubber;
 
 #[derive(Debug, clap::Args)]
@@ -92,21 +92,39 @@ fn dry(args: &Run, output: &mut Output) -> anyhow::Result<Verdict> {
         &Scrubber::default(),
         outbound::dial(),
     )?;
-    let checked = match playbook::check(&path, &text, reach.signatures()) {
+    let checked = match library(&path, &config)?.check(&path, &text, reach.signatures()) {
         Ok(checked) => checked,
         Err(problems) => return report(&problems, Format::Text, output),
     };
     let rows: Vec<Value> =
-        checked.plan.steps.iter().flat_map(|step| step_rows(step, &reach)).collect();
-    table::print(&rows, &["step", "does", "connection", "action", "when"], args.format, output)
+        checked.plan.steps.iter().flat_map(|step| step_rows(&checked.plan, step, &reach)).collect();
+    table::print(
+        &rows,
+        &["step", "does", "connection", "action", "in", "when"],
+        args.format,
+        output,
+    )
+}
+
+/// The blocks around a step and the branches that lead to it, outermost first.
+fn place(plan: &Plan, step: &PlanStep) -> Option<String> {
+    let around = plan.around(&step.place).into_iter().map(|(block, branch)| match &block.form {
+        Form::Parallel { .. } => format!("{} {}", block.id, branch.unwrap_or_default()),
+        Form::Switch { on, .. } => format!("{on} = {}", branch.unwrap_or("(other)")),
+        Form::Call { playbook, .. } => format!("call {playbook}"),
+    });
+    let finally = step.place.finally.then(|| "finally".to_owned());
+    let words: Vec<String> = finally.into_iter().chain(around).collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// A step on every connection that could do it, with what it would call there.
-fn step_rows(step: &PlanStep, reach: &app::ports::Reach) -> Vec<Value> {
+fn step_rows(plan: &Plan, step: &PlanStep, reach: &app::ports::Reach) -> Vec<Value> {
     let row = |does: &str, connection: Value, action: Value| {
         json!({
             "step": step.id, "does": does, "connection": connection, "action": action,
-            "for_each": step.for_each, "when": step.when, "after": step.after,
+            "in": place(plan, step), "for_each": step.for_each, "when": step.when,
+            "after": step.after,
         })
     };
     match &step.does {
@@ -146,6 +164,16 @@ fn find(name: &str, config: &Config) -> anyhow::Result<(String, String)> {
         bail!("there is no playbook or file `{name}`; Quell comes with {}", known.join(", "));
     };
     Ok(found)
+}
+
+/// What a playbook may call: what the deployment knows, and what stands beside a file.
+fn library(path: &str, config: &Config) -> anyhow::Result<Library> {
+    let beside = Path::new(path).is_file().then_some(path);
+    let mut library = super::playbook::around(beside);
+    for (path, text) in app::playbook_files(&config.store.playbooks)? {
+        library.put(&path, &text);
+    }
+    Ok(library)
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -9,7 +9,7 @@ use super::output::Output;
 use super::table::columns;
 use super::{Format, Verdict};
 use crate::app::trial::{self, Coverage, Line};
-use crate::playbook::{self, SHIPPED_TRIALS};
+use crate::playbook::SHIPPED_TRIALS;
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
@@ -31,7 +31,8 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     let mut verdict = Verdict::Fine;
     let mut told = Vec::new();
     for written in gather(&args.paths)? {
-        let checked = match playbook::check(&written.path, &written.text, &signatures) {
+        let library = super::playbook::around([written.path.as_str()]);
+        let checked = match library.check(&written.path, &written.text, &signatures) {
             Ok(checked) => checked,
             Err(problems) => {
                 output.problems(&problems)?;

@@ -85,7 +85,7 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
 
 fn waiting(name: &PlaybookName, candidate: &Candidate) -> Waiting {
     let new = candidate.diff.is_empty();
-    let text = if new { &candidate.checked.source.text } else { &candidate.diff };
+    let text = if new { candidate.checked.whole_text() } else { candidate.diff.clone() };
     let class = |line: &str| match line.chars().next() {
         _ if new => "added",
         Some('+') => "added",
@@ -128,7 +128,7 @@ pub(super) async fn publish(
         let why = "The playbook has changed since the page was made: read it again";
         return Err(Problem::new(StatusCode::CONFLICT, why).page());
     }
-    let text = candidate.checked.source.text.clone();
+    let text = candidate.checked.whole_text();
     let (plan, digest) = (candidate.checked.plan, candidate.checked.digest);
     state
         .engine

@@ -209,6 +209,14 @@ fn step_said(at: Time, entry: &Entry) -> Option<Said> {
             let text = format!("{} was {}", cell(&e.cell), e.conclusion.name());
             (at, Kind::Run, text, tame_field(&e.reason))
         }
+        Entry::BlockDecided(e) => {
+            let what = if e.enters { "was entered" } else { "was skipped" };
+            (at, Kind::Run, format!("{} {what}", cell(&e.cell)), tame_field(&e.reason))
+        }
+        Entry::RunCancelled { .. } => {
+            let why = "What it had not begun is left out; its last steps follow";
+            (at, Kind::Run, "The run was cancelled".to_owned(), why.to_owned())
+        }
         Entry::StepParked { cell: key, until: None, problem, .. } => {
             (at, Kind::Trouble, format!("{} needs a person", cell(key)), tame_field(problem))
         }

@@ -2,15 +2,17 @@
 
 use serde_json::{Map, Value, json};
 use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::State;
+use crate::model::action::Input;
 use crate::model::alert::{Alert, Report};
 use crate::model::incident::Incident;
-use crate::model::plan::Plan;
-use crate::model::run::{Cell, Run};
+use crate::model::plan::{Block, Form, Place, Plan};
+use crate::model::run::{Cell, Conclusion, Run};
 use crate::model::subject::{Account, AccountKey, Subject};
 use crate::model::time::rfc3339;
-use crate::template::Roots;
+use crate::template::{self, Context, Roots};
 
 /// The names of DESIGN §12, each made when an expression first mentions it. `item` is added per item.
 pub(crate) struct Names<'s> {
@@ -22,6 +24,7 @@ pub(crate) struct Names<'s> {
     steps: OnceCell<Value>,
     alert: OnceCell<Value>,
     report: OnceCell<Value>,
+    inputs: OnceCell<Value>,
 }
 
 impl<'s> Names<'s> {
@@ -36,7 +39,20 @@ impl<'s> Names<'s> {
             steps: OnceCell::new(),
             alert: OnceCell::new(),
             report: OnceCell::new(),
+            inputs: OnceCell::new(),
         }
+    }
+
+    fn steps(&self) -> &Value {
+        self.steps.get_or_init(|| steps_value(self.state, self.run, self.plan))
+    }
+
+    /// Nobody called it: what it may be given has its default.
+    fn inputs(&self) -> &Value {
+        let own = |input: &Input| input.default.clone().unwrap_or(Value::Null);
+        self.inputs.get_or_init(|| {
+            self.plan.inputs.iter().map(|(name, input)| (name.clone(), own(input))).collect()
+        })
     }
 }
 
@@ -49,17 +65,96 @@ impl Roots for Names<'_> {
             "subject" => {
                 Some(self.subject.get_or_init(|| subject().map_or(Value::Null, subject_value)))
             }
-            "steps" => {
-                Some(self.steps.get_or_init(|| steps_value(self.state, self.run, self.plan)))
-            }
+            "steps" => Some(self.steps()),
             // A name that is absent is undefined, so that `alert is defined` tells the triggers apart.
             "alert" => incident.alert.as_ref().map(|a| self.alert.get_or_init(|| alert_value(a))),
             "report" => {
                 incident.report.as_ref().map(|r| self.report.get_or_init(|| report_value(r)))
             }
+            "inputs" => (!self.plan.inputs.is_empty()).then(|| self.inputs()),
             _ => None,
         }
     }
+}
+
+/// What expressions see, by where they stand: a called playbook's steps see their own names.
+pub(crate) struct Scopes<'s> {
+    root: Names<'s>,
+    /// Block id of a call → its own `steps` and `inputs`, or why its inputs could not be evaluated.
+    calls: BTreeMap<String, Result<Value, String>>,
+    /// Block id → the innermost call around it.
+    call_of: BTreeMap<String, String>,
+}
+
+impl<'s> Scopes<'s> {
+    pub(crate) fn new(state: &'s State, run: &'s Run, plan: &'s Plan) -> Self {
+        let root = Names::new(state, run, plan);
+        let mut scopes = Self { root, calls: BTreeMap::new(), call_of: BTreeMap::new() };
+        // A block comes after the blocks around it.
+        for block in &plan.blocks {
+            if let Form::Call { inputs, .. } = &block.form {
+                let inside = scopes
+                    .of(&block.place)
+                    .and_then(|around| called(&around, scopes.root.steps(), &block.id, inputs));
+                scopes.calls.insert(block.id.clone(), inside);
+                scopes.call_of.insert(block.id.clone(), block.id.clone());
+            } else if let Some(call) = scopes.call(&block.place).cloned() {
+                scopes.call_of.insert(block.id.clone(), call);
+            }
+        }
+        scopes
+    }
+
+    /// Whether it is told what a step or block came to.
+    pub(crate) fn tells(&self, id: &str) -> bool {
+        self.root.steps().get(id).is_some()
+    }
+
+    fn call(&self, place: &Place) -> Option<&String> {
+        self.call_of.get(&place.within.as_ref()?.block)
+    }
+
+    /// The context at a place.
+    pub(crate) fn of(&self, place: &Place) -> Result<Context<'_>, String> {
+        let root = Context::new(&self.root);
+        match self.call(place).and_then(|call| self.calls.get(call)) {
+            Some(Ok(own)) => Ok(root.under(own)),
+            Some(Err(problem)) => Err(problem.clone()),
+            None => Ok(root),
+        }
+    }
+
+    /// [`Scopes::of`], for a place whose blocks have let it through.
+    pub(crate) fn at(&self, place: &Place) -> Context<'_> {
+        self.of(place).unwrap_or(Context::new(&Value::Null))
+    }
+
+    /// Whether a block's inputs could be evaluated, if it is a call.
+    pub(crate) fn inputs_of(&self, block: &Block) -> Result<(), String> {
+        self.calls
+            .get(&block.id)
+            .map_or(Ok(()), |inside| inside.as_ref().map(|_| ()).map_err(Clone::clone))
+    }
+}
+
+/// What a call's steps see in place of the caller's: their own steps, and what they were given.
+fn called(
+    around: &Context<'_>,
+    steps: &Value,
+    id: &str,
+    inputs: &BTreeMap<String, Value>,
+) -> Result<Value, String> {
+    let mut given = Map::new();
+    for (name, value) in inputs {
+        let value = template::render(value, around)
+            .map_err(|error| format!("input `{name}` of `{id}`: {error}"))?;
+        given.insert(name.clone(), value);
+    }
+    let own = steps.as_object().into_iter().flatten().filter_map(|(path, step)| {
+        let inside = path.strip_prefix(id)?.strip_prefix('/')?;
+        Some((inside.to_owned(), step.clone()))
+    });
+    Ok(json!({ "steps": own.collect::<Map<_, _>>(), "inputs": given }))
 }
 
 fn incident_value(incident: &Incident, subject: Option<&Subject>) -> Value {
@@ -172,7 +267,15 @@ fn steps_value(state: &State, run: &Run, plan: &Plan) -> Value {
             .flat_map(|r| r.cells_by_round())
             .filter(|c| c.key.step.step() == step.id)
             .collect();
-        let Some(last) = cells.iter().rev().find(|c| c.conclusion().is_some()) else { continue };
+        let Some(last) = cells.iter().rev().find(|c| c.conclusion().is_some()) else {
+            // Asked only once it has concluded: it was over an empty list.
+            if step.for_each.is_some() && cells.is_empty() {
+                let nothing =
+                    json!({ "outcome": null, "conclusion": Conclusion::Skipped, "output": [] });
+                steps.insert(step.id.clone(), nothing);
+            }
+            continue;
+        };
         let output = if step.for_each.is_some() {
             Value::Array(cells.iter().map(|c| c.output.clone()).collect())
         } else {
@@ -189,5 +292,31 @@ fn steps_value(state: &State, run: &Run, plan: &Plan) -> Value {
             json!({ "outcome": last.outcome, "conclusion": last.conclusion(), "output": output }),
         );
     }
+    for block in &plan.blocks {
+        if let Some(conclusion) = whole(&chain, plan, block) {
+            steps.insert(block.id.clone(), json!({ "conclusion": conclusion }));
+        }
+    }
     Value::Object(steps)
+}
+
+/// What a block came to: the worst that became of its steps, in the newest round of each.
+fn whole(chain: &[&Run], plan: &Plan, block: &Block) -> Option<Conclusion> {
+    let mut newest: BTreeMap<(&str, &str), Conclusion> = BTreeMap::new();
+    let members: BTreeSet<&str> = plan.members(&block.id).map(|step| step.id.as_str()).collect();
+    for cell in chain.iter().flat_map(|r| r.cells_by_round()) {
+        if members.contains(cell.key.step.step()) {
+            newest.insert((cell.key.step.step(), &cell.key.item), cell.conclusion()?);
+        }
+    }
+    let worst = |c: &Conclusion| match c {
+        Conclusion::Skipped => 0,
+        Conclusion::Succeeded => 1,
+        Conclusion::Unsupported => 2,
+        Conclusion::Denied => 3,
+        Conclusion::Expired => 4,
+        Conclusion::Refused => 5,
+        Conclusion::Failed => 6,
+    };
+    Some(newest.into_values().max_by_key(worst).unwrap_or(Conclusion::Skipped))
 }

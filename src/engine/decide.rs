@@ -8,8 +8,11 @@ mod begun;
 mod cell;
 mod contained;
 mod expand;
+mod flow;
 mod judge;
 pub(crate) mod rise;
+
+pub(crate) use flow::{CRASHES_MAX, Took};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,6 +81,11 @@ pub(crate) enum Command {
     LookUp,
     /// The step ends without an effect.
     Skip(Box<Skip>),
+    /// A block's choice is made, for good in this round.
+    Decide {
+        cell: CellKey,
+        took: Took,
+    },
     /// A guardrail says no; `until` = look again then, otherwise the step ends as refused.
     Refuse {
         skip: Box<Skip>,
@@ -173,11 +181,7 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
         return decided;
     }
     let mut pass = cell::Pass::new(view, &mut decided);
-    // Every round is walked, whether or not the one before has concluded.
-    let mut all_concluded = true;
-    for round in rounds(view.run) {
-        all_concluded &= pass.round(&round);
-    }
+    let mut all_concluded = pass.rounds();
     let reading = pass.reads_accounts();
     all_concluded &= !reading;
     let to_ask = std::mem::take(&mut pass.to_ask);
@@ -191,7 +195,9 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
         decided.commands.push(Command::Contained);
     }
     if all_concluded && decided.commands.iter().all(|c| matches!(c, Command::Contained)) {
-        decided.commands.push(Command::End { status: contained::end_status(view) });
+        let status =
+            if view.run.cancelled { RunStatus::Cancelled } else { contained::end_status(view) };
+        decided.commands.push(Command::End { status });
     } else if let Some(on) =
         waiting.filter(|on| decided.commands.is_empty() && view.run.waiting_on != Some(*on))
     {

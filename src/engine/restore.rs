@@ -9,7 +9,7 @@ use super::state::State;
 use crate::model::action::{Effect, Reversal};
 use crate::model::id::{IncidentId, PlaybookName};
 use crate::model::incident::{ApprovalSeen, Incident};
-use crate::model::plan::{Does, OnError, Plan, PlanStep};
+use crate::model::plan::{Does, OnError, Place, Plan, PlanStep};
 use crate::model::run::{Cell, Conclusion, Purpose};
 use crate::model::subject::AccountKey;
 
@@ -68,6 +68,7 @@ pub(crate) fn way_back(
             expires: None,
             approval: None,
             deadline: None,
+            place: Place::default(),
         });
     }
     let plan = Plan {
@@ -77,6 +78,8 @@ pub(crate) fn way_back(
         triggers: Vec::new(),
         also: false,
         mode: None,
+        inputs: BTreeMap::new(),
+        blocks: Vec::new(),
         steps,
     };
     WayBack { plan, not_reversible: not_reversible(state, catalogue, incident.id) }

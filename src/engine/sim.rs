@@ -6,6 +6,7 @@
 
 mod crash;
 mod faults;
+mod flow;
 mod load;
 mod rules;
 mod store;
@@ -348,6 +349,7 @@ pub(super) fn playbook() -> Plan {
         expires: None,
         approval: None,
         deadline: None,
+        place: crate::model::plan::Place::default(),
     };
     let confirmed = Some(r#"incident.stage in ["confirmed", "breached"]"#.to_owned());
     Plan {
@@ -357,6 +359,8 @@ pub(super) fn playbook() -> Plan {
         triggers: vec![Trigger::Alert(AlertKind::MfaFatigue), Trigger::Manual],
         also: false,
         mode: None,
+        inputs: BTreeMap::new(),
+        blocks: Vec::new(),
         steps: vec![
             PlanStep {
                 does: Does::Use {

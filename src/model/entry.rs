@@ -72,6 +72,9 @@ pub(crate) enum Entry {
     RunParked { run: RunId, incident: IncidentId, waiting_on: WaitingOn },
     #[serde(rename = "run.ended")]
     RunEnded { run: RunId, incident: IncidentId, status: RunStatus },
+    /// Nothing of this run begins any more but its `finally`; `run.ended` follows.
+    #[serde(rename = "run.cancelled")]
+    RunCancelled { run: RunId, incident: IncidentId },
     /// The process died while this run had work under way.
     #[serde(rename = "run.crashed")]
     RunCrashed { run: RunId, incident: IncidentId },
@@ -84,6 +87,9 @@ pub(crate) enum Entry {
     /// The step ended without an effect.
     #[serde(rename = "step.skipped")]
     StepSkipped(Box<StepSkipped>),
+    /// A `switch` or a block's `when` was answered.
+    #[serde(rename = "block.decided")]
+    BlockDecided(Box<BlockDecided>),
     /// A `wait` step began, or a cell was parked for a person.
     #[serde(rename = "step.parked")]
     StepParked {
@@ -337,6 +343,21 @@ pub(crate) struct StepSkipped {
     pub(crate) reason: String,
 }
 
+/// What a block came to: which case a `switch` took, or that a block's `when` did not hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BlockDecided {
+    pub(crate) run: RunId,
+    pub(crate) incident: IncidentId,
+    /// The block's path; it has no item.
+    pub(crate) cell: CellKey,
+    /// Whether any of its steps may run.
+    pub(crate) enters: bool,
+    /// The case of a `switch`; none means its default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) case: Option<String>,
+    pub(crate) reason: String,
+}
+
 /// People's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ApprovalDecided {
@@ -389,6 +410,7 @@ impl Entry {
             | Self::IncidentNote { incident, .. }
             | Self::RunContinued { incident, .. }
             | Self::RunParked { incident, .. }
+            | Self::RunCancelled { incident, .. }
             | Self::RunEnded { incident, .. }
             | Self::RunCrashed { incident, .. }
             | Self::StepParked { incident, .. }
@@ -403,6 +425,7 @@ impl Entry {
             Self::StepOutcome(e) => Some(e.incident),
             Self::StepVerified(e) => Some(e.incident),
             Self::StepSkipped(e) => Some(e.incident),
+            Self::BlockDecided(e) => Some(e.incident),
             Self::ApprovalOpened { approval } => Some(approval.incident),
             Self::ApprovalDecided(e) => Some(e.incident),
             Self::DeploymentCreated(_)

@@ -117,7 +117,7 @@ text_id! {
     PlaybookName;
     /// SHA-256 of a plan's canonical JSON, lower-case hex: what a run pins.
     PlanDigest;
-    /// A step's place in a run: `block`, or `rise.1/block` in a continuation.
+    /// A step's place in a run: `block`, `CALL/block` in a call, `rise.1/block` in a continuation.
     StepPath;
     /// A provider's event id, prefixed with the source kind: `okta:7f3c…`.
     EventId;
@@ -137,9 +137,10 @@ impl StepPath {
         prefix.and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
     }
 
-    /// The step's own id, without a continuation's `rise.N/` prefix.
+    /// The step's id in its plan, without a continuation's `rise.N/` prefix.
     pub(crate) fn step(&self) -> &str {
-        self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, step)| step)
+        let risen = self.0.strip_prefix("rise.").and_then(|rest| rest.split_once('/'));
+        risen.map_or(self.0.as_str(), |(_, step)| step)
     }
 }
 

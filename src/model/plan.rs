@@ -4,9 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+use super::action::Input;
 use super::alert::AlertKind;
 use super::id::{ConnectionId, PlaybookName};
 use super::time::Span;
+
+mod block;
+
+pub(crate) use block::{Block, Form, Place, Within};
 
 /// The checked, resolved, content-addressed form of a playbook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +28,13 @@ pub(crate) struct Plan {
     /// Stricter than the deployment's mode, never looser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mode: Option<Mode>,
+    /// What a playbook that calls this one may hand over; expressions say `inputs.NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) inputs: BTreeMap<String, Input>,
+    /// `parallel`, `switch` and `call`, each after the blocks around it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) blocks: Vec<Block>,
+    /// In written order; those of `finally` come last.
     pub(crate) steps: Vec<PlanStep>,
 }
 
@@ -69,7 +81,10 @@ pub(crate) enum Mode {
 /// One line of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PlanStep {
+    /// Its own; `CALL/ID` for a step that a call brought in.
     pub(crate) id: String,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) place: Place,
     pub(crate) does: Does,
     /// A bare expression that gives a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,10 +92,10 @@ pub(crate) struct PlanStep {
     /// A bare expression that gives a truth value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) when: Option<String>,
-    /// Ids of earlier steps that must have concluded, whatever their conclusion.
+    /// Ids of earlier steps and blocks that must have concluded, whatever their conclusion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) after: Vec<String>,
-    /// Ids of earlier steps whose outputs are used in `with`, `when` or `for_each`.
+    /// Ids of earlier steps and blocks whose results are used in `with`, `when` or `for_each`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) reads: Vec<String>,
     #[serde(default, skip_serializing_if = "is_default")]

@@ -283,6 +283,9 @@ pub(crate) struct Run {
     /// Times that the process died while this run had work under way.
     #[serde(default)]
     pub(crate) crashes: u32,
+    /// Nothing of it begins any more but its `finally`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) cancelled: bool,
     #[serde(skip)]
     pub(crate) cells: BTreeMap<CellKey, Box<Cell>>,
 }
@@ -347,6 +350,7 @@ mod tests {
             rises_seen: 0,
             rounds: Vec::new(),
             crashes: 0,
+            cancelled: false,
             cells: cells.into_iter().map(|key| (key.clone(), Box::new(Cell::new(key)))).collect(),
         };
 

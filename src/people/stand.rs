@@ -258,6 +258,8 @@ fn started(run: RunId, incident: IncidentId) -> RunStarted {
             triggers: Vec::new(),
             also: false,
             mode: None,
+            inputs: BTreeMap::new(),
+            blocks: Vec::new(),
             steps: Vec::new(),
         })),
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::document::{Entry, Node, Yaml};
 use crate::diagnostic::{Diagnostic, Source};
+use crate::model::action::Input;
 use crate::model::plan::{Mode, OnError, OnTimeout, Trigger};
 use crate::model::time::Span;
 
@@ -39,7 +40,56 @@ pub(crate) struct Draft {
     pub(crate) triggers_broken: bool,
     pub(crate) also: bool,
     pub(crate) mode: Option<Mode>,
+    /// Where `inputs` stands, if it does.
+    pub(crate) inputs_at: Option<Range<usize>>,
+    pub(crate) inputs: Vec<InputDraft>,
+    /// The steps of all blocks in written order, those of `finally` last.
     pub(crate) steps: Vec<Step>,
+    /// `parallel` and `switch`, each after the blocks around it.
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// One of `inputs`.
+#[derive(Debug, Clone)]
+pub(crate) struct InputDraft {
+    pub(crate) name: Word,
+    pub(crate) input: Input,
+    pub(crate) default: Option<Node>,
+}
+
+/// Steps that belong together.
+#[derive(Debug, Clone)]
+pub(crate) struct Block {
+    /// Its own keys, as if it were a step.
+    pub(crate) head: Step,
+    /// Its branches or cases.
+    pub(crate) branches: Vec<Branch>,
+    /// The case for every other value, if it is given.
+    pub(crate) default: Option<Range<usize>>,
+    /// Its steps' places in the order.
+    pub(crate) steps: Range<usize>,
+}
+
+/// A branch of `parallel` or a case of `switch`.
+#[derive(Debug, Clone)]
+pub(crate) struct Branch {
+    pub(crate) name: String,
+    pub(crate) at: Range<usize>,
+}
+
+/// A block around a step, by its place among the blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct In {
+    pub(crate) block: usize,
+    /// The branch or case; none for `default`.
+    pub(crate) branch: Option<String>,
+}
+
+/// What an id names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Named<'d> {
+    Step(usize, &'d Step),
+    Block(&'d Block),
 }
 
 #[derive(Debug, Clone, Default)]
@@ -52,6 +102,11 @@ pub(crate) struct Step {
     pub(crate) action: Option<Word>,
     pub(crate) wait: Option<Placed<Span>>,
     pub(crate) ask: Option<Word>,
+    pub(crate) call: Option<Word>,
+    pub(crate) switch: Option<Word>,
+    /// The blocks around it, outermost first.
+    pub(crate) within: Vec<In>,
+    pub(crate) finally: bool,
     pub(crate) connection: Option<Word>,
     pub(crate) with: Vec<Entry>,
     pub(crate) with_at: Option<Range<usize>>,
@@ -73,9 +128,42 @@ pub(crate) struct Approval {
 }
 
 impl Draft {
+    pub(crate) fn empty(source: &Arc<Source>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            name: None,
+            title: None,
+            attack: Vec::new(),
+            triggers: Vec::new(),
+            triggers_broken: false,
+            also: false,
+            mode: None,
+            inputs_at: None,
+            inputs: Vec::new(),
+            steps: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+
     /// The step of that id and its place in the order.
     pub(crate) fn step(&self, id: &str) -> Option<(usize, &Step)> {
         self.steps.iter().enumerate().find(|(_, step)| step.name() == Some(id))
+    }
+
+    /// What has that id.
+    pub(crate) fn named(&self, id: &str) -> Option<Named<'_>> {
+        let block = || self.blocks.iter().find(|block| block.head.name() == Some(id));
+        let step = self.step(id).map(|(order, step)| Named::Step(order, step));
+        step.or_else(|| block().map(Named::Block))
+    }
+
+    /// Steps and blocks with their places in the order, as they are written in the file.
+    pub(crate) fn lines(&self) -> Vec<(usize, &Step)> {
+        let steps = self.steps.iter().enumerate();
+        let heads = self.blocks.iter().map(|block| (block.steps.start, &block.head));
+        let mut lines: Vec<_> = steps.chain(heads).collect();
+        lines.sort_by_key(|(_, line)| line.at.start);
+        lines
     }
 
     pub(crate) fn error(
@@ -99,11 +187,15 @@ impl Step {
         self.name().map_or_else(|| "this step".to_owned(), |id| format!("step `{id}`"))
     }
 
-    /// Its expressions: `for_each` and `when`.
+    /// Whether it is a block's head.
+    pub(crate) fn is_block(&self) -> bool {
+        self.does.iter().any(|does| matches!(does.value, "parallel" | "switch"))
+    }
+
+    /// Its expressions: `for_each`, `when` and `switch`.
     pub(crate) fn expressions(&self) -> impl Iterator<Item = (&'static str, &Word)> {
-        [("for_each", self.for_each.as_ref()), ("when", self.when.as_ref())]
-            .into_iter()
-            .filter_map(|(key, word)| word.map(|word| (key, word)))
+        let all = [("for_each", &self.for_each), ("when", &self.when), ("switch", &self.switch)];
+        all.into_iter().filter_map(|(key, word)| Some((key, word.as_ref()?)))
     }
 
     /// Every text that may hold `{{ }}`: those in `with`, however deep, and the question.

@@ -2,30 +2,120 @@
 
 use std::fmt::Write as _;
 
-use crate::model::plan::{Does, Plan, PlanStep, Trigger};
+use crate::model::plan::{Block, Does, Form, Place, Plan, PlanStep, Trigger, Within};
 
-/// Solid arrows are `after`, dotted ones outputs that are used. What depends on nothing starts at once.
+/// Solid arrows are `after`, dotted ones results that are used. What depends on nothing starts at
+/// once. Blocks are frames, and in them a frame for each branch; `finally` is one of its own.
 pub(crate) fn graph(plan: &Plan) -> String {
     let mut out = String::from("flowchart TD\n");
     let triggers: Vec<String> = plan.triggers.iter().map(|t| trigger(*t)).collect();
+    let begin = if triggers.is_empty() { "called".to_owned() } else { triggers.join("<br/>") };
     // Writing to a string cannot fail.
-    _ = writeln!(out, "  trigger([\"{}\"])", triggers.join("<br/>"));
-    for step in &plan.steps {
-        _ = writeln!(out, "  step_{}[\"{}\"]", step.id, label(step));
+    _ = writeln!(out, "  trigger([\"{begin}\"])");
+    lines(&mut out, plan, &Place::default(), 1);
+    if plan.steps.iter().any(|step| step.place.finally) {
+        out.push_str("  subgraph finally [\"finally\"]\n");
+        lines(&mut out, plan, &Place { finally: true, within: None }, 2);
+        out.push_str("  end\n");
+    }
+    for block in &plan.blocks {
+        arrows(&mut out, plan, (&block.id, &block.place), &block.after, &block.reads);
     }
     for step in &plan.steps {
-        let id = &step.id;
-        if step.after.is_empty() && step.reads.is_empty() {
-            _ = writeln!(out, "  trigger --> step_{id}");
-        }
-        for earlier in &step.after {
-            _ = writeln!(out, "  step_{earlier} --> step_{id}");
-        }
-        for earlier in step.reads.iter().filter(|earlier| !step.after.contains(earlier)) {
-            _ = writeln!(out, "  step_{earlier} -.-> step_{id}");
-        }
+        arrows(&mut out, plan, (&step.id, &step.place), &step.after, &step.reads);
     }
     out
+}
+
+/// Everything that stands directly at a place, in written order; a block with all that is in it.
+fn lines(out: &mut String, plan: &Plan, place: &Place, depth: usize) {
+    let indent = "  ".repeat(depth);
+    let mut drawn: Vec<&str> = Vec::new();
+    for step in plan.steps.iter().filter(|step| step.place.finally == place.finally) {
+        if step.place.within == place.within {
+            _ = writeln!(out, "{indent}{}[\"{}\"]", node(plan, &step.id), label(step));
+            continue;
+        }
+        let around = plan.around(&step.place);
+        let outer = around.iter().find(|(block, _)| block.place.within == place.within);
+        if let Some((block, _)) = outer.filter(|(block, _)| !drawn.contains(&block.id.as_str())) {
+            drawn.push(&block.id);
+            frame(out, plan, (block, place.finally), depth);
+        }
+    }
+}
+
+fn frame(out: &mut String, plan: &Plan, (block, finally): (&Block, bool), depth: usize) {
+    let indent = "  ".repeat(depth);
+    let node = framed(&block.id, finally && !block.place.finally);
+    _ = writeln!(out, "{indent}subgraph {node} [\"{}\"]", title(block));
+    let within = |branch: Option<String>| Place {
+        within: Some(Within { block: block.id.clone(), branch }),
+        finally,
+    };
+    let mut branches: Vec<Option<String>> = match &block.form {
+        Form::Call { .. } => {
+            lines(out, plan, &within(None), depth + 1);
+            Vec::new()
+        }
+        Form::Parallel { branches } => branches.iter().cloned().map(Some).collect(),
+        Form::Switch { cases, .. } => cases.iter().cloned().map(Some).chain([None]).collect(),
+    };
+    branches.retain(|branch| {
+        let there = within(branch.clone()).within;
+        plan.steps.iter().any(|s| s.place.within == there)
+            || plan.blocks.iter().any(|b| b.place.within == there)
+    });
+    for (n, branch) in branches.into_iter().enumerate() {
+        let shown = escaped(branch.as_deref().unwrap_or("default"));
+        _ = writeln!(out, "{indent}  subgraph {node}_{n} [\"{shown}\"]");
+        lines(out, plan, &within(branch), depth + 2);
+        _ = writeln!(out, "{indent}  end");
+    }
+    _ = writeln!(out, "{indent}end");
+}
+
+fn arrows(
+    out: &mut String,
+    plan: &Plan,
+    (id, place): (&str, &Place),
+    after: &[String],
+    reads: &[String],
+) {
+    let here = node(plan, id);
+    if after.is_empty() && reads.is_empty() && *place == Place::default() {
+        _ = writeln!(out, "  trigger --> {here}");
+    }
+    for earlier in after {
+        _ = writeln!(out, "  {} --> {here}", node(plan, earlier));
+    }
+    for earlier in reads.iter().filter(|earlier| !after.contains(earlier)) {
+        _ = writeln!(out, "  {} -.-> {here}", node(plan, earlier));
+    }
+}
+
+fn node(plan: &Plan, id: &str) -> String {
+    match plan.block(id) {
+        Some(_) => framed(id, false),
+        None => format!("step_{}", id.replace('/', "__")),
+    }
+}
+
+/// A frame's name; the last steps of a call have a frame of their own.
+fn framed(id: &str, last: bool) -> String {
+    format!("{}_{}", if last { "last" } else { "block" }, id.replace('/', "__"))
+}
+
+fn title(block: &Block) -> String {
+    let mut title = match &block.form {
+        Form::Parallel { .. } => format!("{}: parallel", block.id),
+        Form::Switch { on, .. } => format!("{}: switch {}", block.id, escaped(on)),
+        Form::Call { playbook, .. } => format!("{}: call {playbook}", block.id),
+    };
+    if let Some(when) = &block.when {
+        _ = write!(title, "<br/>when {}", escaped(when));
+    }
+    title
 }
 
 fn trigger(trigger: Trigger) -> String {

@@ -10,7 +10,12 @@ pub(crate) const TOP: &[Key] = &[
     ("triggers", "What starts it: `alert: KIND`, `report` or `manual`."),
     ("also", "Runs beside the first matching playbook instead of only when no other matched."),
     ("mode", "`observe`, `approve` or `auto`: stricter than the deployment's mode, never looser."),
+    (
+        "inputs",
+        "What a playbook that calls this one may give to it; expressions say `inputs.NAME`.",
+    ),
     ("steps", "What is done, in written order."),
+    ("finally", "Steps that begin once everything else has concluded, whatever the conclusion."),
 ];
 
 pub(crate) const STEP: &[Key] = &[
@@ -18,6 +23,11 @@ pub(crate) const STEP: &[Key] = &[
     ("use", "The capability or action to call."),
     ("wait", "How long to wait, such as `15m`."),
     ("ask", "A question of the playbook's own to people."),
+    ("parallel", "Named branches, each a list of steps; none waits for another."),
+    ("switch", "An expression; the steps of the case that it names run."),
+    ("cases", "Beside `switch`: a value and its steps."),
+    ("default", "Beside `switch`: steps for every other value; `[]` for none."),
+    ("call", "Another playbook, whose steps stand here; `with` gives its `inputs`."),
     ("connection", "Which connection, where the item does not say it."),
     ("with", "Values for the action's inputs; texts may hold `{{ expression }}`."),
     ("for_each", "An expression that gives a list; the step runs once per item."),
@@ -37,10 +47,23 @@ pub(crate) const APPROVAL: &[Key] = &[
 pub(crate) const TRIGGER: &[Key] = &[("alert", "The kind of alert.")];
 
 /// Keys that the language will have. They get a better answer than "unknown".
-pub(crate) const LATER: &[&str] = &["parallel", "switch", "call", "finally", "watch", "ratify"];
+pub(crate) const LATER: &[&str] = &["watch", "ratify"];
 
-/// Keys that mean something only beside `use`.
-pub(crate) const ONLY_WITH_USE: &[&str] = &["connection", "with", "for_each", "expires"];
+pub(crate) const INPUT: &[Key] = &[
+    ("type", "What it holds, such as `string`."),
+    ("required", "Whether a call must give it; so unless there is a `default`."),
+    ("default", "Its value where a call does not give it."),
+    ("summary", "What it is for, in one line."),
+];
+
+/// What keys mean nothing beside each thing that a step does, and where they belong.
+pub(crate) const MEANINGLESS: &[(&[&str], &[&str], &str)] = &[
+    (&["wait", "ask"], &["connection", "with", "for_each", "expires"], "belongs to `use`"),
+    (&["call"], &["connection", "for_each", "expires"], "belongs to `use`"),
+    (&["parallel", "switch"], &["connection", "with", "for_each", "expires"], "belongs to `use`"),
+    (&["call", "parallel", "switch"], &["on_error", "approval", "deadline"], "belongs to a step"),
+    (&["use", "wait", "ask", "call", "parallel"], &["cases", "default"], "belongs to `switch`"),
+];
 
 pub(crate) fn names(keys: &'static [Key]) -> impl Iterator<Item = &'static str> + Clone {
     keys.iter().map(|(name, _)| *name)

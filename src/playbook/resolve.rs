@@ -4,13 +4,30 @@ use serde_json::{Map, Number, Value};
 use std::collections::BTreeSet;
 
 use super::document::{Node, Yaml};
-use super::draft::{Draft, Step};
+use super::draft::{Draft, Step, Word};
+use super::inline::inline;
+use super::library::Called;
 use crate::model::id::{ConnectionId, PlaybookName};
-use crate::model::plan::{AskRule, Does, Plan, PlanStep};
+use crate::model::plan::{AskRule, Block, Does, Form, Place, Plan, PlanStep, Within};
 use crate::template::{self, Mention, Piece, Role};
 
-pub(crate) fn plan(draft: &Draft) -> Option<Plan> {
-    let text = |word: &super::draft::Word| word.text.clone();
+pub(super) fn plan(draft: &Draft, called: &Called) -> Option<Plan> {
+    let text = |word: &Word| word.text.clone();
+    let mut blocks = draft.blocks.iter().map(|b| block(draft, b)).collect::<Option<Vec<_>>>()?;
+    let (mut steps, mut last, mut own_last) = (Vec::new(), Vec::new(), Vec::new());
+    for one in &draft.steps {
+        let place = place(draft, one)?;
+        let into = if one.finally { &mut own_last } else { &mut steps };
+        if one.call.is_none() {
+            into.push(step(one, place)?);
+            continue;
+        }
+        let inlined = inline(one, place, called.found(one)?)?;
+        into.extend(inlined.steps);
+        blocks.extend(inlined.blocks);
+        last.extend(inlined.last);
+    }
+    steps.extend(last.into_iter().chain(own_last));
     Some(Plan {
         name: PlaybookName::new(draft.name.as_ref().map(text)?),
         title: draft.title.as_ref().map(text).unwrap_or_default(),
@@ -18,24 +35,62 @@ pub(crate) fn plan(draft: &Draft) -> Option<Plan> {
         triggers: draft.triggers.iter().map(|trigger| trigger.value).collect(),
         also: draft.also,
         mode: draft.mode,
-        steps: draft.steps.iter().map(step).collect::<Option<_>>()?,
+        inputs: draft.inputs.iter().map(|i| (i.name.text.clone(), i.input.clone())).collect(),
+        blocks,
+        steps,
     })
 }
 
-fn step(step: &Step) -> Option<PlanStep> {
-    let bare = |word: &super::draft::Word| word.text.trim().to_owned();
+fn block(draft: &Draft, block: &super::draft::Block) -> Option<Block> {
+    let head = &block.head;
+    let names = block.branches.iter().map(|branch| branch.name.clone()).collect();
+    let form = match &head.switch {
+        None => Form::Parallel { branches: names },
+        Some(on) => Form::Switch { on: bare(Some(on))?, cases: names },
+    };
+    Some(Block {
+        id: head.name()?.to_owned(),
+        place: place(draft, head)?,
+        form,
+        when: bare(head.when.as_ref()),
+        after: after(head),
+        reads: reads(head),
+    })
+}
+
+fn place(draft: &Draft, step: &Step) -> Option<Place> {
+    let within = match step.within.last() {
+        None => None,
+        Some(within) => Some(Within {
+            block: draft.blocks.get(within.block)?.head.name()?.to_owned(),
+            branch: within.branch.clone(),
+        }),
+    };
+    Some(Place { within, finally: step.finally })
+}
+
+pub(super) fn bare(word: Option<&Word>) -> Option<String> {
+    word.map(|word| word.text.trim().to_owned())
+}
+
+pub(super) fn after(step: &Step) -> Vec<String> {
     let mut after = Vec::new();
     for id in step.after.iter().map(|word| word.text.clone()) {
         if !after.contains(&id) {
             after.push(id);
         }
     }
+    after
+}
+
+fn step(step: &Step, place: Place) -> Option<PlanStep> {
     Some(PlanStep {
         id: step.name()?.to_owned(),
+        place,
         does: does(step)?,
-        for_each: step.for_each.as_ref().map(bare),
-        when: step.when.as_ref().map(bare),
-        after,
+        for_each: bare(step.for_each.as_ref()),
+        when: bare(step.when.as_ref()),
+        after: after(step),
         reads: reads(step),
         on_error: step.on_error,
         expires: step.expires.as_ref().map(|span| span.value),
@@ -65,7 +120,7 @@ fn does(step: &Step) -> Option<Does> {
     step.ask.as_ref().map(|message| Does::Ask { message: message.text.clone() })
 }
 
-fn json(node: &Node) -> Option<Value> {
+pub(super) fn json(node: &Node) -> Option<Value> {
     Some(match &node.value {
         Yaml::Null => Value::Null,
         Yaml::Bool(value) => Value::Bool(*value),
@@ -82,7 +137,7 @@ fn json(node: &Node) -> Option<Value> {
 }
 
 /// The steps whose results the step uses, in order of their ids.
-fn reads(step: &Step) -> Vec<String> {
+pub(super) fn reads(step: &Step) -> Vec<String> {
     let mut ids = BTreeSet::new();
     let mut note = |expression: &str| {
         for mention in template::names(expression) {

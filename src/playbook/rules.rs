@@ -6,7 +6,10 @@
 mod actions;
 mod after;
 mod approvals;
+mod calls;
+mod cases;
 mod choices;
+mod declared;
 mod guards;
 mod holds;
 mod ids;
@@ -15,12 +18,14 @@ mod items;
 mod names;
 mod outputs;
 mod reachable;
+mod results;
 mod scope;
 mod secrets;
 mod syntax;
 mod types;
 
 use super::draft::Draft;
+use super::library::Called;
 use crate::diagnostic::Diagnostic;
 use crate::model::action::Signatures;
 use scope::Scope;
@@ -41,14 +46,23 @@ const RULES: &[Rule] = &[
     guards::check,
     secrets::check,
     after::check,
+    results::check,
+    cases::check,
+    calls::check,
+    declared::check,
     items::check,
     reachable::check,
     holds::check,
     approvals::check,
 ];
 
-pub(crate) fn apply(draft: &Draft, signatures: &Signatures, problems: &mut Vec<Diagnostic>) {
-    let scope = Scope::new(draft, signatures);
+pub(super) fn apply(
+    draft: &Draft,
+    signatures: &Signatures,
+    called: &Called,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let scope = Scope::new(draft, signatures, called);
     for rule in RULES {
         rule(&scope, problems);
     }

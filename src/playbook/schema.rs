@@ -16,7 +16,8 @@ pub(crate) fn schema(signatures: &Signatures) -> Value {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Quell playbook",
         "type": "object",
-        "required": ["playbook", "triggers", "steps"],
+        "required": ["playbook", "steps"],
+        "anyOf": [{"required": ["triggers"]}, {"required": ["inputs"]}],
         "additionalProperties": false,
         "properties": described(keys::TOP, top),
         "$defs": { "step": step(signatures) },
@@ -41,7 +42,26 @@ fn top(key: &str) -> Value {
         "triggers" => json!({"type": "array", "minItems": 1, "items": trigger()}),
         "also" => json!({"type": "boolean"}),
         "mode" => of::<Mode>(),
-        "steps" => json!({"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}),
+        "steps" | "finally" => steps(1),
+        "inputs" => json!({"type": "object", "additionalProperties": {
+            "type": "object",
+            "required": ["type"],
+            "additionalProperties": false,
+            "properties": described(keys::INPUT, input),
+        }}),
+        _ => json!({"type": "string"}),
+    }
+}
+
+fn steps(least: usize) -> Value {
+    json!({"type": "array", "minItems": least, "items": {"$ref": "#/$defs/step"}})
+}
+
+fn input(key: &str) -> Value {
+    match key {
+        "type" => of::<ValueType>(),
+        "required" => json!({"type": "boolean"}),
+        "default" => json!({}),
         _ => json!({"type": "string"}),
     }
 }
@@ -60,11 +80,13 @@ fn trigger() -> Value {
 }
 
 fn step(signatures: &Signatures) -> Value {
+    let does = ["use", "wait", "ask", "call", "parallel", "switch"];
     let mut step = json!({
         "type": "object",
         "required": ["id"],
         "additionalProperties": false,
-        "oneOf": [{"required": ["use"]}, {"required": ["wait"]}, {"required": ["ask"]}],
+        "oneOf": does.map(|key| json!({"required": [key]})),
+        "dependentRequired": {"switch": ["cases"], "cases": ["switch"], "default": ["switch"]},
         "properties": described(keys::STEP, step_key),
     });
     if !signatures.is_empty() {
@@ -82,6 +104,10 @@ fn step_key(key: &str) -> Value {
         "id" => json!({"type": "string", "pattern": "^[a-z][a-z0-9]*(_[a-z0-9]+)*$"}),
         "wait" | "expires" | "deadline" => json!({"type": "string", "pattern": SPAN}),
         "with" => json!({"type": "object"}),
+        "parallel" | "cases" => {
+            json!({"type": "object", "minProperties": 1, "additionalProperties": steps(1)})
+        }
+        "default" => steps(0),
         "when" => json!({"type": ["string", "boolean"]}),
         "after" => json!({"oneOf": [
             {"type": "string"},

@@ -3,11 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+mod block;
+mod inputs;
 mod step;
 mod values;
 
 use super::document::{Entry, Node, Yaml};
-use super::draft::{Draft, Placed};
+use super::draft::{Block, Draft, In, Placed, Step};
 use super::keys::{self, Key};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::model::alert::AlertKind;
@@ -15,18 +17,15 @@ use crate::model::plan::Trigger;
 
 /// Reads a document; what could not be read is left out and complained about.
 pub(crate) fn read(source: &Arc<Source>, root: &Node, problems: &mut Vec<Diagnostic>) -> Draft {
-    let mut reader = Reader { source, problems };
-    let mut draft = Draft {
-        source: Arc::clone(source),
-        name: None,
-        title: None,
-        attack: Vec::new(),
-        triggers: Vec::new(),
-        triggers_broken: false,
-        also: false,
-        mode: None,
+    let mut reader = Reader {
+        source,
+        problems,
         steps: Vec::new(),
+        blocks: Vec::new(),
+        around: Vec::new(),
+        finally: false,
     };
+    let mut draft = Draft::empty(source);
     if root.value == Yaml::Null {
         let at = 0..first_line_end(&source.text, 0);
         reader.push(Diagnostic::error("P006", source, at, "the playbook is empty", "no keys"));
@@ -44,15 +43,27 @@ pub(crate) fn read(source: &Arc<Source>, root: &Node, problems: &mut Vec<Diagnos
             "triggers" => reader.triggers(entry, &mut draft),
             "also" => draft.also = reader.boolean(entry).unwrap_or(false),
             "mode" => draft.mode = reader.choice(entry, values::MODES).map(|mode| mode.value),
-            "steps" => draft.steps = reader.steps(value),
+            "inputs" => reader.inputs(entry, &mut draft),
+            "steps" => reader.list(value, "steps", "the playbook has no steps"),
+            "finally" => {}
             _ => reader.unknown_key(entry, keys::TOP, "a playbook"),
         }
     }
-    for key in ["playbook", "triggers", "steps"] {
-        if !entries.iter().any(|entry| entry.key == key) {
-            let begin = root.at.start;
-            reader.missing(begin..first_line_end(&source.text, begin), "the playbook", key);
-        }
+    // Last in the order, wherever it is written.
+    reader.finally = true;
+    for entry in entries.iter().filter(|entry| entry.key == "finally") {
+        reader.list(&entry.value, "finally", "`finally` has no steps");
+    }
+    (draft.steps, draft.blocks) = (reader.steps.split_off(0), reader.blocks.split_off(0));
+    let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+    let line = root.at.start..first_line_end(&source.text, root.at.start);
+    for key in ["playbook", "steps"].into_iter().filter(|key| !has(key)) {
+        reader.missing(line.clone(), "the playbook", key);
+    }
+    if !has("triggers") && !has("inputs") {
+        let message = "the playbook has no `triggers`";
+        let problem = Diagnostic::error("P005", source, line, message, "here");
+        reader.push(problem.help("one that is only called needs none: give it `inputs: {}`"));
     }
     draft
 }
@@ -60,6 +71,11 @@ pub(crate) fn read(source: &Arc<Source>, root: &Node, problems: &mut Vec<Diagnos
 struct Reader<'a> {
     source: &'a Arc<Source>,
     problems: &'a mut Vec<Diagnostic>,
+    steps: Vec<Step>,
+    blocks: Vec<Block>,
+    /// The blocks around what is being read.
+    around: Vec<In>,
+    finally: bool,
 }
 
 impl Reader<'_> {

@@ -18,7 +18,7 @@ use crate::engine::state::{Published, State as Told};
 use crate::model::entry::{DeliveryAccepted, Entry};
 use crate::model::id::{PlanDigest, PlaybookName, ReceiptId, SourceId};
 use crate::model::time::rfc3339;
-use crate::playbook;
+use crate::playbook::{Checked, Library, own_text};
 
 /// Submitted playbooks that wait for a person at most.
 const CANDIDATES_MAX: usize = 100;
@@ -62,7 +62,7 @@ fn candidate(kept: &Candidate) -> Version {
         digest: kept.checked.digest.to_string(),
         by: kept.by.clone(),
         at: rfc3339(kept.at),
-        source: kept.checked.source.text.clone(),
+        source: kept.checked.whole_text(),
         diff: kept.diff.clone(),
     }
 }
@@ -125,19 +125,33 @@ pub(super) async fn submit(
     caller: Allowed<Author>,
     Text(text): Text,
 ) -> Result<(StatusCode, Json<PlaybookView>), Problem> {
-    let checked = playbook::check("playbook.yaml", &text, api.signatures()).map_err(|found| {
+    let mut library = library(&api);
+    let checked = library.check("playbook.yaml", &text, api.signatures()).map_err(|found| {
         let detail = format!("{} problems; nothing was kept", found.len());
         let errors = found.iter().map(to_json).collect();
         Problem::new(Kind::PlaybookProblems).detail(detail).errors(Value::Array(errors))
     })?;
     let name = checked.plan.name.clone();
+    library.put("playbook.yaml", &text);
+    let callers = callers(&api, &library, &name);
+    let status = take_in(&api, checked, &caller.by()).await?;
+    for caller_of in callers {
+        take_in(&api, caller_of, &format!("{}, by way of `{name}`", caller.by())).await?;
+    }
+    let shown = view(&api, &name).ok_or_else(|| Problem::new(Kind::Internal))?;
+    Ok((status, Json(shown)))
+}
+
+/// Publishes a playbook in a lab; elsewhere it waits for a person.
+async fn take_in(api: &Api, checked: Checked, by: &str) -> Result<StatusCode, Problem> {
+    let (name, text) = (checked.plan.name.clone(), checked.whole_text());
     let diff = api.engine().read(|core| diff(&core.state, &name, &text));
     let status = if api.is_lab() {
-        let by = format!("{} (lab)", caller.by());
+        let by = format!("{by} (lab)");
         api.engine().publish(checked.plan, checked.digest, text, &by, diff).await?;
         StatusCode::CREATED
     } else {
-        let kept = Candidate { checked, by: caller.by(), at: api.engine().now(), diff };
+        let kept = Candidate { checked, by: by.to_owned(), at: api.engine().now(), diff };
         let mut candidates = api.candidates();
         if candidates.len() >= CANDIDATES_MAX && !candidates.contains_key(&name) {
             let detail = "as many playbooks wait for a person as may; publish or restart first";
@@ -147,8 +161,36 @@ pub(super) async fn submit(
         StatusCode::ACCEPTED
     };
     tracing::info!(playbook.name = %name, "Took in the playbook `{name}`");
-    let shown = view(&api, &name).ok_or_else(|| Problem::new(Kind::Internal))?;
-    Ok((status, Json(shown)))
+    Ok(status)
+}
+
+/// What a submitted playbook may call: what is published, else what waits, else what comes with Quell.
+fn library(api: &Api) -> Library {
+    let mut library = Library::shipped();
+    for (name, waiting) in &*api.candidates() {
+        library.put(name.as_str(), &waiting.checked.source.text);
+    }
+    api.engine().read(|core| {
+        for (name, digest) in &core.state.published {
+            if let Some(kept) = core.state.plans.get(digest) {
+                library.put(name.as_str(), &own_text(&kept.source));
+            }
+        }
+    });
+    library
+}
+
+/// The published playbooks that call one which has changed, as they would be with it.
+fn callers(api: &Api, library: &Library, called: &PlaybookName) -> Vec<Checked> {
+    let texts: Vec<(String, String)> = api.engine().read(|core| {
+        let published = core.state.published.iter();
+        let kept = published.filter_map(|(n, digest)| Some((n, core.state.plans.get(digest)?)));
+        let calling = kept.filter(|(_, kept)| kept.plan.calls(called));
+        calling.map(|(name, kept)| (name.to_string(), own_text(&kept.source))).collect()
+    });
+    // One that does not fit any more stays as it is published.
+    let check = |(name, text): &(String, String)| library.check(name, text, api.signatures()).ok();
+    texts.iter().filter_map(check).collect()
 }
 
 /// The unified diff from the published text of a playbook to another.

@@ -32,13 +32,20 @@ static EXPRESSIONS: LazyLock<Expressions> = LazyLock::new(|| Expressions::new(&E
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     roots: &'a dyn Roots,
+    /// Names that stand for others than the roots' in a called playbook.
+    own: Option<&'a Value>,
     item: Option<&'a Value>,
 }
 
 impl<'a> Context<'a> {
     /// A context over root names.
     pub(crate) fn new(roots: &'a dyn Roots) -> Self {
-        Self { roots, item: None }
+        Self { roots, own: None, item: None }
+    }
+
+    /// The same with the fields of `own` in place of the roots of their names.
+    pub(crate) fn under(self, own: &'a Value) -> Self {
+        Self { own: Some(own), ..self }
     }
 
     /// The same with `item` bound.
@@ -55,7 +62,8 @@ impl<'a> From<&'a Value> for Context<'a> {
 
 impl Roots for Context<'_> {
     fn root(&self, name: &str) -> Option<&Value> {
-        self.item.filter(|_| name == "item").or_else(|| self.roots.root(name))
+        let own = || self.own.and_then(|own| own.get(name));
+        self.item.filter(|_| name == "item").or_else(own).or_else(|| self.roots.root(name))
     }
 }
 

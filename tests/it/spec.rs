@@ -1,7 +1,7 @@
 //! Runs `tests/spec/*.md`, the executable specification of the playbook language.
 //!
 //! A section with a `yaml` block and a `text` block after it is a case: the
-//! playbook is checked by the real command, and what it writes to standard
+//! playbook is checked by the real command (`yaml` blocks before the last are playbooks beside it), and what it writes to standard
 //! error is the text, or `checks clean` followed by the plan's summary. Set
 //! `QUELL_BLESS=1` to rewrite the expected blocks, then read the diff.
 #![allow(clippy::unwrap_used, reason = "a test's own files are as it left them")]
@@ -14,6 +14,8 @@ use std::process::Command;
 struct Case {
     heading: String,
     playbook: String,
+    /// Playbooks in the same folder, which it may call.
+    beside: Vec<String>,
     expected: String,
     /// Byte range of the expected text in the file.
     at: std::ops::Range<usize>,
@@ -31,7 +33,7 @@ fn every_case_of_the_specification_holds() {
         assert!(!cases.is_empty(), "{} has no cases", file.display());
         // Backwards, so that earlier places stay where they are.
         for case in cases.iter().rev() {
-            let (actual, clean) = checked(&case.playbook);
+            let (actual, clean) = checked(&case.playbook, &case.beside);
             broken += usize::from(!clean);
             if actual == case.expected {
                 continue;
@@ -119,7 +121,7 @@ fn spec_files() -> Vec<PathBuf> {
 
 /// Each `text` block together with the `yaml` block before it.
 fn cases(markdown: &str) -> Vec<Case> {
-    let (mut heading, mut playbook, mut cases) = (String::new(), None, Vec::new());
+    let (mut heading, mut playbooks, mut cases) = (String::new(), Vec::new(), Vec::new());
     let mut at = 0;
     let mut fence: Option<(&str, usize)> = None;
     for line in markdown.split_inclusive('\n') {
@@ -134,10 +136,11 @@ fn cases(markdown: &str) -> Vec<Case> {
             Some((language, start)) if trimmed == "```" => {
                 let block = markdown[start..at].to_owned();
                 match language {
-                    "yaml" => playbook = Some(block),
+                    "yaml" => playbooks.push(block),
                     "text" => cases.push(Case {
                         heading: heading.clone(),
-                        playbook: playbook.take().unwrap_or_else(|| panic!("{heading}: no yaml")),
+                        playbook: playbooks.pop().unwrap_or_else(|| panic!("{heading}: no yaml")),
+                        beside: std::mem::take(&mut playbooks),
                         expected: block,
                         at: start..at,
                     }),
@@ -153,8 +156,11 @@ fn cases(markdown: &str) -> Vec<Case> {
 }
 
 /// What the command says to a playbook, and whether it is content.
-fn checked(playbook: &str) -> (String, bool) {
+fn checked(playbook: &str, beside: &[String]) -> (String, bool) {
     let folder = tempfile::tempdir().unwrap();
+    for (n, text) in beside.iter().enumerate() {
+        std::fs::write(folder.path().join(format!("beside-{}.yaml", n + 1)), text).unwrap();
+    }
     std::fs::write(folder.path().join("playbook.yaml"), playbook).unwrap();
     let run = |args: &[&str]| quell_in(folder.path(), args);
     let result = run(&["playbook", "check", "playbook.yaml"]);

@@ -1,10 +1,11 @@
 //! Cells with an intent behind them: wait, read back, try again under the same key, or ask a person.
 
-use super::cell::{Pass, Ready};
+use super::cell::{Held, Pass, Ready};
 
 use super::{Command, Intend, Lane, is_concluded};
 use crate::model::action::{ActionSpec, Applied, Effect, Proof, Rank, Repeat};
 use crate::model::id::ConnectionId;
+use crate::model::plan::Place;
 use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
@@ -15,9 +16,10 @@ const ATTEMPTS_MAX: u32 = 8;
 const READS_MAX: u32 = 6;
 
 impl Pass<'_, '_> {
-    pub(super) fn hold(&mut self, account: Option<AccountKey>, state: &CellState) {
-        if let Some(account) = account {
-            self.held.push((account, matches!(state, CellState::Asked { .. })));
+    pub(super) fn hold(&mut self, place: &Place, account: Option<AccountKey>, state: &CellState) {
+        if account.is_some() {
+            let asked = matches!(state, CellState::Asked { .. });
+            self.held.push(Held { place: place.clone(), account, asked });
         }
     }
 

@@ -4,30 +4,41 @@ use std::collections::BTreeMap;
 
 use super::contained;
 use super::expand::{Expansion, Sketch, expand, is_per_item};
+use super::flow::Way;
 use super::{Command, Decided, LookUp, RoundView, Skip, View, is_concluded, look_up_lane, rise};
 use crate::approval::statement::sha256_hex;
-use crate::engine::context::Names;
+use crate::engine::context::Scopes;
 use crate::model::action::{ActionSpec, Call, Rank};
 use crate::model::approval::{ApprovalState, Item};
-use crate::model::id::ApprovalId;
-use crate::model::plan::{AskRule, Does, OnError, PlanStep};
-use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
+use crate::model::id::{ApprovalId, StepPath};
+use crate::model::plan::{AskRule, Does, OnError, Place, PlanStep};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion, WaitingOn};
 use crate::model::subject::{Account, AccountKey};
 use crate::template::{self, Context};
 
 pub(super) struct Pass<'a, 'v> {
     pub(super) view: &'a View<'v>,
     pub(super) out: &'a mut Decided,
-    pub(super) names: Names<'a>,
+    pub(super) scopes: Scopes<'a>,
     pub(super) to_ask: Vec<(Item, Option<AskRule>)>,
     pub(super) waiting: Option<WaitingOn>,
     /// Some containment step of some round has not concluded.
     pub(super) contain_open: bool,
     /// Steps of the round at hand: whether all their cells have concluded.
     pub(super) concluded: BTreeMap<String, bool>,
-    /// Accounts that an earlier, unconcluded cell of this run is about; `true` = it only waits for people.
-    pub(super) held: Vec<(AccountKey, bool)>,
-    pub(super) stopped_by: Option<String>,
+    /// Earlier cells of the round that have not concluded.
+    pub(super) held: Vec<Held>,
+    /// Failed steps that say `on_error: stop`.
+    pub(super) stops: Vec<(Place, String)>,
+}
+
+/// An unconcluded cell that what follows on the same account waits for.
+pub(super) struct Held {
+    pub(super) place: Place,
+    /// Unknown while its step cannot be evaluated.
+    pub(super) account: Option<AccountKey>,
+    /// It only waits for people.
+    pub(super) asked: bool,
 }
 
 /// A cell with all that is needed to judge and start it.
@@ -42,28 +53,28 @@ pub(super) struct Ready<'s> {
 
 impl<'a, 'v> Pass<'a, 'v> {
     pub(super) fn new(view: &'a View<'v>, out: &'a mut Decided) -> Self {
-        let names = Names::new(view.state, view.run, &view.plan);
+        let scopes = Scopes::new(view.state, view.run, &view.plan);
         Self {
             view,
             out,
-            names,
+            scopes,
             to_ask: Vec::new(),
             waiting: None,
             contain_open: false,
             concluded: BTreeMap::new(),
             held: Vec::new(),
-            stopped_by: None,
+            stops: Vec::new(),
         }
     }
 
-    /// Walks one round; true when all of it has concluded.
-    pub(super) fn round(&mut self, round: &RoundView) -> bool {
+    /// Walks some steps of one round; true when all of them have concluded.
+    pub(super) fn round(&mut self, round: &RoundView, which: impl Fn(&PlanStep) -> bool) -> bool {
         self.concluded.clear();
         self.held.clear();
-        self.stopped_by = None;
+        self.stops.clear();
         let plan = self.view.plan.clone();
         let mut all = true;
-        for step in plan.steps.iter().filter(|step| round.has(&step.id)) {
+        for step in plan.steps.iter().filter(|step| round.has(&step.id) && which(step)) {
             let done = self.step(round, step);
             self.contain_open |= !done && contained::contains(self.view.catalogue, step);
             self.concluded.insert(step.id.clone(), done);
@@ -72,21 +83,47 @@ impl<'a, 'v> Pass<'a, 'v> {
         all
     }
 
-    /// What expressions see, with the item of a sketch.
-    pub(super) fn context<'c>(&'c self, sketch: Option<&'c Sketch>) -> Context<'c> {
-        Context::new(&self.names).with_item(sketch.and_then(|s| s.item.as_ref()))
-    }
-
-    pub(super) fn is_done(&self, step: &str) -> bool {
-        self.concluded.get(step).copied().unwrap_or(true)
+    /// What expressions of a step see, with the item of a sketch.
+    pub(super) fn context<'c>(
+        &'c self,
+        step: &PlanStep,
+        sketch: Option<&'c Sketch>,
+    ) -> Context<'c> {
+        self.scopes.at(&step.place).with_item(sketch.and_then(|s| s.item.as_ref()))
     }
 
     pub(super) fn step(&mut self, round: &RoundView, step: &PlanStep) -> bool {
-        if step.reads.iter().any(|read| !self.is_done(read)) {
-            return false;
+        let path = StepPath::new(format!("{}{}", round.prefix, step.id));
+        let whole = CellKey { step: path, item: String::new() };
+        if self.view.run.cancelled && !step.place.finally {
+            return self.wind_down(&whole, round, step);
         }
-        match expand(self.view, round, step, self.context(None)) {
+        if let Some(reason) = self.ended_by(step)
+            && self.cells_of(round, step).is_empty()
+        {
+            return self.conclude_unless(&whole, Conclusion::Skipped, reason);
+        }
+        match self.way(round, step) {
+            Way::Open => self.open_step(round, step),
+            Way::Wait => self.not_yet(step),
+            Way::Shut(reason) => self.shut(&whole, reason),
+            // A person who resumes it has answered in the expression's place.
+            Way::Broken(_) if self.was_resumed(&whole) => self.open_step(round, step),
+            Way::Broken(problem) => self.broken(step, &whole, problem),
+        }
+    }
+
+    /// A step whose blocks let it through.
+    fn open_step(&mut self, round: &RoundView, step: &PlanStep) -> bool {
+        if step.reads.iter().any(|read| !self.is_known(read)) {
+            return self.not_yet(step);
+        }
+        match expand(self.view, round, step, self.context(step, None)) {
             Expansion::NeedsAccounts => self.look_up(),
+            Expansion::Parked => {
+                self.wait_for(WaitingOn::Operator);
+                false
+            }
             Expansion::Skipped(key, reason) => {
                 self.conclude_unless(&key, Conclusion::Skipped, reason)
             }
@@ -99,6 +136,31 @@ impl<'a, 'v> Pass<'a, 'v> {
                 all
             }
         }
+    }
+
+    /// Nothing can be said of it yet. What follows its block on any account waits for it.
+    fn not_yet(&mut self, step: &PlanStep) -> bool {
+        if let (Some(_), Does::Use { name, .. }) = (&step.place.within, &step.does)
+            && self.view.catalogue.item_input(name).is_some()
+        {
+            let place = step.place.clone();
+            self.held.push(Held { place, account: None, asked: false });
+        }
+        false
+    }
+
+    /// A step that a block leaves out, unless it waits for a person already.
+    fn shut(&mut self, whole: &CellKey, reason: String) -> bool {
+        if self.existing(whole).is_some_and(|cell| !is_concluded(&cell.state)) {
+            self.wait_for(WaitingOn::Operator);
+            return false;
+        }
+        self.conclude_unless(whole, Conclusion::Skipped, reason)
+    }
+
+    fn was_resumed(&self, whole: &CellKey) -> bool {
+        let parked = |cell: &Cell| matches!(cell.state, CellState::Parked { .. });
+        self.existing(whole).is_some_and(|cell| !parked(cell) && !is_concluded(&cell.state))
     }
 
     pub(super) fn look_up(&mut self) -> bool {
@@ -134,14 +196,14 @@ impl<'a, 'v> Pass<'a, 'v> {
         true
     }
 
-    pub(super) fn existing(&self, key: &crate::model::run::CellKey) -> Option<&'v Cell> {
+    pub(super) fn existing(&self, key: &CellKey) -> Option<&'v Cell> {
         self.view.run.cells.get(key).map(AsRef::as_ref)
     }
 
     /// Ends a whole step, once.
     pub(super) fn conclude_unless(
         &mut self,
-        key: &crate::model::run::CellKey,
+        key: &CellKey,
         conclusion: Conclusion,
         reason: String,
     ) -> bool {
@@ -159,12 +221,7 @@ impl<'a, 'v> Pass<'a, 'v> {
     }
 
     /// A containment step whose condition cannot be evaluated never skips silently.
-    pub(super) fn broken(
-        &mut self,
-        step: &PlanStep,
-        key: &crate::model::run::CellKey,
-        problem: String,
-    ) -> bool {
+    pub(super) fn broken(&mut self, step: &PlanStep, key: &CellKey, problem: String) -> bool {
         let contains = match &step.does {
             Does::Use { name, .. } => name.starts_with("identity."),
             _ => false,
@@ -197,7 +254,7 @@ impl<'a, 'v> Pass<'a, 'v> {
         if cell.is_some_and(|c| is_concluded(&c.state)) {
             let failed = cell.and_then(Cell::conclusion).is_some_and(|c| c == Conclusion::Failed);
             if failed && step.on_error == OnError::Stop {
-                self.stopped_by.get_or_insert_with(|| step.id.clone());
+                self.stops.push((step.place.clone(), step.id.clone()));
             }
             return true;
         }
@@ -205,7 +262,7 @@ impl<'a, 'v> Pass<'a, 'v> {
             return true;
         }
         if cell.is_none()
-            && let Some(by) = self.stopped_by.clone()
+            && let Some(by) = self.stopped_by(step)
         {
             return self.conclude_unless(
                 &sketch.key,
@@ -223,20 +280,20 @@ impl<'a, 'v> Pass<'a, 'v> {
             Does::Use { name, connection, with } => {
                 // Only doubt and a retry look at the call as it would be built today.
                 if let Some(cell) = cell.filter(|c| is_settled_by_itself(&c.state)) {
-                    return self.go_on(&sketch, cell, None).unwrap_or(false);
+                    return self.go_on(step, &sketch, cell, None).unwrap_or(false);
                 }
                 if cell.is_none() && self.only_waits(step, name) {
                     return false;
                 }
                 let ready = self.ready(step, &sketch, name, connection.as_ref(), with);
-                self.use_step(sketch, cell, ready)
+                self.use_step(step, sketch, cell, ready)
             }
         }
     }
 
     /// A condition that cannot be evaluated for an item does not skip it: people are asked.
     fn holds_for(&self, step: &PlanStep, sketch: &Sketch) -> bool {
-        let context = self.context(Some(sketch));
+        let context = self.context(step, Some(sketch));
         step.when.as_ref().is_none_or(|when| template::holds(when, &context).unwrap_or(true))
     }
 
@@ -261,7 +318,7 @@ impl<'a, 'v> Pass<'a, 'v> {
                 false
             }
             _ => {
-                if step.after.iter().all(|id| self.is_done(id)) {
+                if self.may_follow(step) {
                     let until = self.view.now + span;
                     self.out.commands.push(Command::BeginWait { cell: sketch.key.clone(), until });
                 }
@@ -279,7 +336,7 @@ impl<'a, 'v> Pass<'a, 'v> {
         message: &str,
     ) -> bool {
         match cell.map(|c| &c.state) {
-            None if step.after.iter().all(|id| self.is_done(id)) => {
+            None if self.may_follow(step) => {
                 let item = Item {
                     cell: sketch.key.clone(),
                     capability: "approval.ask".into(),

@@ -1,13 +1,13 @@
 //! When an incident counts as contained, and how a run ended.
 
 use super::View;
-use crate::engine::context::Names;
+use crate::engine::context::Scopes;
 use crate::engine::ports::Catalogue;
 use crate::model::action::Effect;
 use crate::model::incident::IncidentStatus;
 use crate::model::plan::{Does, PlanStep};
 use crate::model::run::{Cell, Conclusion, Purpose, Run, RunStatus};
-use crate::template::{self, Context};
+use crate::template;
 use std::collections::BTreeMap;
 
 /// Every `contain` step whose `when` held, not-applicable aside, has its newest cell succeeded on every item.
@@ -78,9 +78,12 @@ pub(super) fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
 }
 
 fn is_over_nothing(view: &View<'_>, step: &PlanStep) -> bool {
+    if step.for_each.is_none() {
+        return false;
+    }
+    let scopes = Scopes::new(view.state, view.run, &view.plan);
     step.for_each.as_ref().is_some_and(|list| {
-        let names = Names::new(view.state, view.run, &view.plan);
-        template::evaluate(list, &Context::new(&names))
+        template::evaluate(list, &scopes.at(&step.place))
             .is_ok_and(|v| v.as_array().is_some_and(Vec::is_empty))
     })
 }

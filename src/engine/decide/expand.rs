@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{RoundView, View};
 use crate::engine::context::item_name;
 use crate::model::id::StepPath;
-use crate::model::plan::PlanStep;
-use crate::model::run::CellKey;
+use crate::model::plan::{Block, Form, PlanStep};
+use crate::model::run::{CellKey, CellState};
 use crate::template::{self, Context};
 
 /// One step for one item, before anything is known of it.
@@ -22,6 +22,8 @@ pub(super) enum Expansion {
     NeedsAccounts,
     /// Its `when` is false.
     Skipped(CellKey, String),
+    /// It could not be evaluated, and no person has said yet to go on.
+    Parked,
     /// Its `when` or `for_each` could not be evaluated.
     Broken(CellKey, String),
     Cells(Vec<Sketch>),
@@ -44,6 +46,12 @@ pub(super) fn expand(
         && view.run.cells.get(&whole).is_some_and(|c| super::is_concluded(&c.state))
     {
         return Expansion::Skipped(whole, String::new());
+    }
+    // Its items must not run while a person is asked about the whole of it.
+    if step.for_each.is_some()
+        && (view.run.cells.get(&whole)).is_some_and(|c| matches!(c.state, CellState::Parked { .. }))
+    {
+        return Expansion::Parked;
     }
     let entered = view.run.cells.keys().any(|key| key.step == path);
     if let Some(when) = step.when.as_ref().filter(|_| !entered && !is_per_item(step)) {
@@ -89,14 +97,23 @@ pub(super) fn is_true(value: &Value) -> bool {
 }
 
 fn needs_accounts(step: &PlanStep) -> bool {
-    let speaks = |text: &Option<String>| {
-        text.as_ref().is_some_and(|t| {
-            ["subject.accounts", "subject.privileged", "subject.protected", "hostile_factors"]
-                .iter()
-                .any(|name| t.contains(name))
-        })
+    step.for_each.iter().chain(&step.when).any(|text| speaks(text))
+}
+
+/// Whether what a block chooses by, or hands over, depends on the subject's accounts.
+pub(super) fn speaks_of_accounts(block: &Block) -> bool {
+    let by_form = match &block.form {
+        Form::Parallel { .. } => false,
+        Form::Switch { on, .. } => speaks(on),
+        Form::Call { inputs, .. } => inputs.values().any(|value| speaks(&value.to_string())),
     };
-    speaks(&step.for_each) || speaks(&step.when)
+    by_form || block.when.as_ref().is_some_and(|when| speaks(when))
+}
+
+fn speaks(text: &str) -> bool {
+    ["subject.accounts", "subject.privileged", "subject.protected", "hostile_factors"]
+        .iter()
+        .any(|name| text.contains(name))
 }
 
 /// Read since the run started, or recently enough before.

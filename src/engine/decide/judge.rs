@@ -1,6 +1,6 @@
 //! Cells that have not begun: resolved, judged by the doctrine, asked about or started.
 
-use super::cell::{Pass, Ready};
+use super::cell::{Held, Pass, Ready};
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::model::action::{Call, Effect, Reversal, Target, Unavailable};
 use crate::model::approval::Item;
 use crate::model::id::{ApprovalId, ConnectionId};
 use crate::model::incident::ApprovalSeen;
-use crate::model::plan::{Does, Mode, PlanStep};
+use crate::model::plan::{Does, Form, Mode, PlanStep};
 use crate::model::run::{Cell, CellState, Conclusion, Purpose, WaitingOn};
 use crate::model::subject::{Account, AccountKey};
 use crate::model::time::Time;
@@ -33,7 +33,7 @@ impl Pass<'_, '_> {
         connection: Option<&ConnectionId>,
         with: &BTreeMap<String, Value>,
     ) -> Result<Ready<'s>, (Conclusion, bool, String)> {
-        let context = self.context(Some(sketch));
+        let context = self.context(step, Some(sketch));
         let mut inputs = BTreeMap::new();
         for (input, value) in with {
             let value = template::render(value, &context)
@@ -98,22 +98,22 @@ impl Pass<'_, '_> {
 
     pub(super) fn use_step(
         &mut self,
+        step: &PlanStep,
         sketch: Sketch,
         cell: Option<&Cell>,
         ready: Result<Ready<'_>, (Conclusion, bool, String)>,
     ) -> bool {
         let item_account = sketch.item.as_ref().and_then(account_of);
         if let Some(cell) = cell
-            && let Some(done) = self.go_on(&sketch, cell, ready.as_ref().ok())
+            && let Some(done) = self.go_on(step, &sketch, cell, ready.as_ref().ok())
         {
             return done;
         }
         let ready = match ready {
             Ok(ready) => ready,
             Err((conclusion, not_applicable, reason)) => {
-                let capability = match self.view.plan.step(sketch.key.step.step()).map(|s| &s.does)
-                {
-                    Some(Does::Use { name, .. }) => self.view.catalogue.capability_of(name),
+                let capability = match &step.does {
+                    Does::Use { name, .. } => self.view.catalogue.capability_of(name),
                     _ => None,
                 };
                 self.out.commands.push(Command::Skip(Box::new(Skip {
@@ -131,10 +131,8 @@ impl Pass<'_, '_> {
         let done = self.not_begun(cell, ready);
         if !done && let Some(key) = key {
             let asked = self.to_ask.iter().any(|(item, _)| item.cell == sketch.key);
-            self.held.push((
-                key,
-                asked || cell.is_some_and(|c| matches!(c.state, CellState::Asked { .. })),
-            ));
+            let asked = asked || cell.is_some_and(|c| matches!(c.state, CellState::Asked { .. }));
+            self.held.push(Held { place: step.place.clone(), account: Some(key), asked });
         }
         done
     }
@@ -142,6 +140,7 @@ impl Pass<'_, '_> {
     /// What was begun goes on with what was begun, whatever the settings say since. `None`: not begun.
     pub(super) fn go_on(
         &mut self,
+        step: &PlanStep,
         sketch: &Sketch,
         cell: &Cell,
         ready: Option<&Ready<'_>>,
@@ -149,7 +148,7 @@ impl Pass<'_, '_> {
         let done = self.begun(cell, ready)?;
         if !done {
             let item_account = sketch.item.as_ref().and_then(account_of);
-            self.hold(cell.account.clone().or(item_account), &cell.state);
+            self.hold(&step.place, cell.account.clone().or(item_account), &cell.state);
         }
         Some(done)
     }
@@ -159,7 +158,7 @@ impl Pass<'_, '_> {
     pub(super) fn only_waits(&self, step: &PlanStep, name: &str) -> bool {
         step.approval.is_none()
             && self.view.run.mode != Mode::Observe
-            && step.after.iter().any(|id| !self.is_done(id))
+            && !self.may_follow(step)
             && self.view.catalogue.signature(name).is_some_and(|signature| {
                 matches!(signature.effect, Effect::Read | Effect::Record | Effect::Notify)
                     && signature.item_input().is_none()
@@ -305,7 +304,7 @@ impl Pass<'_, '_> {
             effect: ready.spec.effect,
             reversal: ready.spec.reversal,
             point_in_time: ready.spec.point_in_time,
-            mode: self.view.run.mode,
+            mode: self.mode(ready.step),
             stage: incident.map_or(crate::model::incident::Stage::Noted, |i| i.stage),
             approval: incident.map_or(ApprovalSeen::None, |i| i.approval),
             may_cause: incident.map(|i| i.may_cause).unwrap_or_default(),
@@ -317,6 +316,16 @@ impl Pass<'_, '_> {
                 && self.view.run.started_by.as_deref()
                     == Some(crate::engine::restore::CLEAN_EXPIRY),
         }
+    }
+
+    /// A called playbook's mode may be stricter than the run's, never looser.
+    fn mode(&self, step: &PlanStep) -> Mode {
+        let around = self.view.plan.around(&step.place);
+        let called = around.iter().filter_map(|(block, _)| match &block.form {
+            Form::Call { mode, .. } => *mode,
+            _ => None,
+        });
+        called.fold(self.view.run.mode, Mode::min)
     }
 
     pub(super) fn ask(&mut self, ready: Ready<'_>, reason: String) -> bool {
@@ -348,14 +357,11 @@ impl Pass<'_, '_> {
         grant: Option<ApprovalId>,
         ceiling: Option<String>,
     ) -> bool {
-        if !ready.step.after.iter().all(|id| self.is_done(id)) {
+        if !self.may_follow(ready.step) {
             return false;
         }
-        let behind = ready.key.as_ref().is_some_and(|key| {
-            self.held
-                .iter()
-                .any(|(held, asked)| held == key && !(*asked && ready.spec.point_in_time))
-        });
+        let behind = (ready.key.as_ref())
+            .is_some_and(|key| self.is_behind(ready.step, key, ready.spec.point_in_time));
         if behind
             || !self.may_start(
                 &ready.spec,

@@ -7,8 +7,8 @@
 use serde_json::Value;
 
 use super::expand::is_true;
-use super::{RoundView, View};
-use crate::engine::context::{Names, item_name};
+use super::{RoundView, View, flow};
+use crate::engine::context::{Scopes, item_name};
 use crate::engine::ports::Catalogue;
 use crate::engine::state::State;
 use crate::model::incident::Incident;
@@ -20,7 +20,8 @@ use crate::template::{self, Context};
 /// For a live run whose incident has risen since: the round to add.
 pub(super) fn due_round(view: &View<'_>) -> Option<Round> {
     let incident = view.state.incidents.get(&view.run.incident)?;
-    if view.run.purpose == Purpose::Restore || view.run.rises_seen >= incident.rises {
+    let over = view.run.purpose == Purpose::Restore || view.run.cancelled;
+    if over || view.run.rises_seen >= incident.rises {
         return None;
     }
     let steps = due_steps(view.state, view.catalogue, view.run, &view.plan);
@@ -39,18 +40,23 @@ pub(crate) fn due_steps(
     plan: &Plan,
 ) -> Vec<String> {
     let Some(incident) = state.incidents.get(&run.incident) else { return Vec::new() };
-    let names = Names::new(state, run, plan);
-    let context = Context::new(&names);
+    let scopes = Scopes::new(state, run, plan);
     let chain = Chain::of(state, run);
     let mut due: Vec<String> = Vec::new();
     for step in &plan.steps {
-        let own = chain.is_due(step, context, catalogue, incident);
+        if step.place.finally {
+            continue;
+        }
+        let own = chain.is_due((plan, step), &scopes, catalogue, incident);
         let behind = is_point_in_time(catalogue, step)
             && chain.ever_done(step)
-            && step.after.iter().any(|id| due.contains(id));
+            && plan.after(step).flat_map(|id| plan.members(id)).any(|s| due.contains(&s.id));
         if own || behind {
             due.push(step.id.clone());
         }
+    }
+    if !due.is_empty() {
+        due.extend(chain.last_steps(plan));
     }
     due
 }
@@ -65,7 +71,7 @@ pub(super) fn is_needed(
     if round.steps.is_none() {
         return true;
     }
-    if is_point_in_time(view.catalogue, step) {
+    if is_point_in_time(view.catalogue, step) || says_what_came_of_it(step) {
         return true;
     }
     let chain = Chain::of(view.state, view.run);
@@ -109,19 +115,35 @@ impl<'s> Chain<'s> {
         })
     }
 
+    /// The steps of `finally` that a continuation ends with, if an earlier end has begun: those that
+    /// did not run, and those that say what came of the others.
+    fn last_steps(&self, plan: &Plan) -> Vec<String> {
+        let last = || plan.steps.iter().filter(|step| step.place.finally);
+        if !last().any(|step| self.cells(step).next().is_some()) {
+            return Vec::new();
+        }
+        let again = |step: &&PlanStep| {
+            says_what_came_of_it(step) || !self.cells(step).any(|cell| !was_skipped(cell))
+        };
+        last().filter(again).map(|step| step.id.clone()).collect()
+    }
+
     fn is_due(
         &self,
-        step: &PlanStep,
-        context: Context<'_>,
+        (plan, step): (&Plan, &PlanStep),
+        scopes: &Scopes<'_>,
         catalogue: &dyn Catalogue,
         incident: &Incident,
     ) -> bool {
         let cells: Vec<&Cell> = self.cells(step).collect();
         let entered = cells.iter().any(|c| !was_skipped(c));
+        let context = scopes.at(&step.place);
         let when = || {
-            step.when
-                .as_ref()
-                .is_none_or(|w| template::evaluate(w, &context).is_ok_and(|v| is_true(&v)))
+            flow::would_pass(scopes, plan, step)
+                && step
+                    .when
+                    .as_ref()
+                    .is_none_or(|w| template::evaluate(w, &context).is_ok_and(|v| is_true(&v)))
         };
         if !entered {
             // Not reached yet is for the live round to do; only an answer that has become wrong is due.
@@ -181,6 +203,11 @@ fn risen_since(cells: &[&Cell], incident: &Incident) -> bool {
     incident.hostile_entry_at.is_some()
         && cells.iter().all(|c| c.began_at.is_none())
         && incident.approval == crate::model::incident::ApprovalSeen::Hostile
+}
+
+/// A step of `finally` that uses what others came to says something else after a rise.
+fn says_what_came_of_it(step: &PlanStep) -> bool {
+    step.place.finally && !step.reads.is_empty()
 }
 
 fn is_revocation(catalogue: &dyn Catalogue, capability: &str) -> bool {

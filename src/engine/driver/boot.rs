@@ -4,13 +4,11 @@ use chrono::TimeDelta;
 use std::cmp::Reverse;
 
 use super::{Engine, Tx};
+use crate::engine::decide::CRASHES_MAX;
 use crate::model::action::{Effect, Outcome};
 use crate::model::entry::{Entry, StepOutcome};
 use crate::model::id::RunId;
 use crate::model::run::{Cell, CellState, RunStatus, WaitingOn};
-
-/// A run that was under way at this many deaths of the process waits for a person.
-const CRASHES_MAX: u32 = 3;
 
 /// Brings every live run back to where it goes on. A restart is not a special case beyond this.
 pub(super) fn recover(engine: &Engine) {

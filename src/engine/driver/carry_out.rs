@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::{Effect, Inner, Tx};
 use crate::engine::decide::{
-    Busy, Command, Decided, Intend, Lane, Skip, View, decide, look_up_lane,
+    Busy, CRASHES_MAX, Command, Decided, Intend, Lane, Skip, Took, View, decide, look_up_lane,
 };
 use crate::model::action::Effect as Kind;
 use crate::model::approval::{Approval, ApprovalState, Asks, Item};
-use crate::model::entry::{Entry, StepIntent, StepSkipped};
+use crate::model::entry::{BlockDecided, Entry, StepIntent, StepSkipped};
 use crate::model::id::{ApprovalId, ConnectionId, IncidentId, RunId};
 use crate::model::incident::Severity;
 use crate::model::plan::{AskRule, OnTimeout};
@@ -115,6 +115,7 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
             tx.effects.push(Effect::LookUp { run });
         }
         Command::Skip(skip) => skip_cell(tx, run, incident, *skip),
+        Command::Decide { cell, took } => decided(tx, run, incident, cell, took),
         Command::Settle { cell, conclusion, reason } => {
             settle_cell(tx, run, cell, conclusion, reason);
         }
@@ -150,6 +151,16 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         }
     }
     true
+}
+
+fn decided(tx: &mut Tx<'_>, run: RunId, incident: IncidentId, cell: CellKey, took: Took) {
+    let (enters, case, reason) = match took {
+        Took::All => (true, None, String::new()),
+        Took::Case(case, reason) => (true, case, reason),
+        Took::Nothing(reason) => (false, None, reason),
+    };
+    let decided = BlockDecided { run, incident, cell, enters, case, reason };
+    tx.push(Entry::BlockDecided(Box::new(decided)));
 }
 
 fn skip_cell(tx: &mut Tx<'_>, run: RunId, incident: IncidentId, skip: Skip) {
@@ -455,8 +466,23 @@ pub(super) fn wake(inner: &Inner, tx: &mut Tx<'_>, mut runs: Vec<RunId>, but: Ru
     }
 }
 
+/// Nothing of the run begins any more but its last steps, where it has any and may act at all.
+pub(super) fn cancel(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
+    let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return };
+    let quarantined = tx.core.state.runs.get(&run).is_none_or(|r| r.crashes >= CRASHES_MAX);
+    let plan = tx.core.state.plan_of(run);
+    let has_last_steps = plan.is_some_and(|p| p.steps.iter().any(|step| step.place.finally));
+    if quarantined || !has_last_steps {
+        end_run(tx, run, RunStatus::Cancelled);
+        return;
+    }
+    tx.push(Entry::RunCancelled { run, incident });
+    cancel_questions(tx, run);
+    settle(inner, tx, run);
+}
+
 /// Ends a run; its open questions go with it.
-pub(super) fn end_run(tx: &mut Tx<'_>, run: RunId, status: RunStatus) {
+fn end_run(tx: &mut Tx<'_>, run: RunId, status: RunStatus) {
     let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return };
     tx.push(Entry::RunEnded { run, incident, status });
     tx.core.desk.leave(run);

@@ -12,7 +12,7 @@ use crate::model::action::{
 use crate::model::entry::{Entry, IncidentRisen, Rise, StepOutcome, StepSkipped, StepVerified};
 use crate::model::id::{ConnectionId, IncidentId, RunId, StepPath, SubjectId};
 use crate::model::incident::{Incident, IncidentStatus};
-use crate::model::run::{Cell, CellKey, CellState, Conclusion, RunStatus};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion};
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
 
@@ -460,7 +460,7 @@ fn join(engine: &Engine, tx: &mut Tx<'_>, a: &Incident, b: &Incident) {
     let live: Vec<RunId> =
         younger.runs.iter().copied().filter(|id| tx.core.state.live.contains(id)).collect();
     for id in live {
-        super::carry_out::end_run(tx, id, RunStatus::Cancelled);
+        super::carry_out::cancel(&engine.0, tx, id);
     }
     crate::engine::ingest::follow_up(engine, tx, older.id);
 }

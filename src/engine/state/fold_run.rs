@@ -6,7 +6,8 @@ use super::{RowKey, State};
 use crate::model::action::{Applied, Outcome, Strength};
 use crate::model::approval::{Approval, ApprovalState};
 use crate::model::entry::{
-    ApprovalDecided, Entry, RunStarted, StepIntent, StepOutcome, StepSkipped, StepVerified,
+    ApprovalDecided, BlockDecided, Entry, RunStarted, StepIntent, StepOutcome, StepSkipped,
+    StepVerified,
 };
 use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::model::incident::{Containment, ContainmentState};
@@ -33,6 +34,12 @@ impl State {
                 r.waiting_on = Some(*waiting_on);
             }),
             Entry::RunEnded { run, status, .. } => self.run_ended(at, *run, *status),
+            Entry::RunCancelled { run, .. } => self.with_run(*run, |r| {
+                r.cancelled = true;
+                r.status = RunStatus::Running;
+                r.waiting_on = None;
+            }),
+            Entry::BlockDecided(e) => self.block_decided(e),
             Entry::RunCrashed { run, .. } => self.with_run(*run, |r| r.crashes += 1),
             Entry::StepIntent(e) => self.step_intent(at, e),
             Entry::StepOutcome(e) => self.step_outcome(at, e),
@@ -95,6 +102,7 @@ impl State {
             rises_seen: e.rises_seen,
             rounds: e.round.clone().into_iter().collect(),
             crashes: 0,
+            cancelled: false,
             cells: std::collections::BTreeMap::new(),
         };
         if let Some(own) = &e.own_plan {
@@ -213,6 +221,15 @@ impl State {
         {
             self.show_cell(at, e.incident, &cell, None);
         }
+    }
+
+    fn block_decided(&mut self, e: &BlockDecided) {
+        self.with_cell(e.run, &e.cell, |c| {
+            let conclusion = if e.enters { Conclusion::Succeeded } else { Conclusion::Skipped };
+            c.state = CellState::Concluded { conclusion };
+            c.output = serde_json::json!({ "case": e.case });
+            c.problem = (!e.enters).then(|| e.reason.clone());
+        });
     }
 
     fn approval_opened(&mut self, at: Time, approval: &Approval) {

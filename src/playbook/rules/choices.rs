@@ -1,12 +1,13 @@
 //! P033: what an expression compares a word with must be one that the word can be. A misspelt stage
 //! would make a containment step that never runs.
 
-use super::scope::{Expression, Over, Scope, over};
+use super::scope::{Over, Scope, over};
 use crate::diagnostic::Diagnostic;
 use crate::model::alert::AlertKind;
 use crate::model::subject::Authority;
+use crate::playbook::draft::Step;
 use crate::playbook::fields::Field;
-use crate::template::{self, Compared};
+use crate::template::{self, Mention};
 
 const STAGES: &[&str] = &["noted", "suspected", "confirmed", "breached"];
 const SEVERITIES: &[&str] = &["low", "medium", "high", "critical"];
@@ -19,7 +20,7 @@ const CONCLUSIONS: &[&str] =
 pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
     for expression in scope.expressions.iter().filter(|e| e.error.is_none()) {
         for compared in template::compared(expression.text) {
-            let choices = choices(expression, &compared);
+            let choices = of(expression.step, &compared.path);
             if choices.is_empty() || choices.contains(&compared.text.as_str()) {
                 continue;
             }
@@ -32,8 +33,9 @@ pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
     }
 }
 
-fn choices(expression: &Expression<'_>, compared: &Compared) -> Vec<&'static str> {
-    let parts: Vec<&str> = compared.path.parts.iter().map(|(part, _)| part.as_str()).collect();
+/// The words that a path can be; none where they are not known.
+pub(super) fn of(step: &Step, path: &Mention) -> Vec<&'static str> {
+    let parts: Vec<&str> = path.parts.iter().map(|(part, _)| part.as_str()).collect();
     match parts.as_slice() {
         ["incident" | "alert", "stage"] => STAGES.to_vec(),
         ["incident", "severity"] => SEVERITIES.to_vec(),
@@ -42,8 +44,11 @@ fn choices(expression: &Expression<'_>, compared: &Compared) -> Vec<&'static str
         ["report", "proof"] => PROOFS.to_vec(),
         ["steps", _, "outcome"] => OUTCOMES.to_vec(),
         ["steps", _, "conclusion"] => CONCLUSIONS.to_vec(),
-        ["item", "authority"] if over(expression.step) == Over::Items(Field::Account) => {
+        ["item", "authority"] if over(step) == Over::Items(Field::Account) => {
             Authority::ALL.iter().map(|authority| authority.name()).collect()
+        }
+        ["incident", "password_exposed"] | ["subject", "privileged" | "protected"] => {
+            vec!["true", "false"]
         }
         _ => Vec::new(),
     }

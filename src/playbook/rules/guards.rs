@@ -3,9 +3,12 @@
 use super::scope::{Asked, Expression, Scope};
 use crate::diagnostic::Diagnostic;
 use crate::model::plan::Trigger;
+use crate::playbook::draft::Step;
 
 pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
-    if scope.draft.triggers_broken || scope.draft.triggers.is_empty() {
+    // One that is only called does not know what started its caller.
+    let only_called = scope.draft.triggers.is_empty() && scope.draft.inputs_at.is_some();
+    if scope.draft.triggers_broken || (scope.draft.triggers.is_empty() && !only_called) {
         return;
     }
     for expression in &scope.expressions {
@@ -16,14 +19,16 @@ pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
                 continue;
             }
             let at = scope.place(expression, &mention.parts[0].1);
-            if !scope.draft.triggers.iter().any(|trigger| gives(trigger.value, root)) {
+            if !only_called
+                && !scope.draft.triggers.iter().any(|trigger| gives(trigger.value, root))
+            {
                 let message = format!("`{root}` is never there");
                 let article = if root == "alert" { "an alert" } else { "a report" };
                 let label = format!("no trigger of this playbook is {article}");
                 problems.push(scope.draft.error("P020", at, message, label));
-            } else if scope.draft.triggers.len() > 1 && !guarded(scope, expression, root) {
-                let message =
-                    format!("`{root}` may not be there: this playbook has several triggers");
+            } else if scope.draft.triggers.len() != 1 && !guarded(scope, expression, root) {
+                let why = if only_called { "is only called" } else { "has several triggers" };
+                let message = format!("`{root}` may not be there: this playbook {why}");
                 let problem = scope.draft.error("P020", at, message, "not always there");
                 let help = format!("add `{root} is defined` to the step's `when`");
                 problems.push(problem.help(help));
@@ -40,13 +45,19 @@ fn gives(trigger: Trigger, root: &str) -> bool {
     }
 }
 
-/// Whether the same expression or the step's `when` literally asks `ROOT is defined`.
+fn is_around(scope: &Scope<'_>, head: &Step, step: &Step) -> bool {
+    step.within
+        .iter()
+        .any(|within| std::ptr::eq(&raw const scope.draft.blocks[within.block].head, head))
+}
+
+/// Whether the same expression, the step's `when` or that of a block around it literally asks `ROOT is defined`.
 fn guarded(scope: &Scope<'_>, used_in: &Expression<'_>, root: &str) -> bool {
     scope
         .expressions
         .iter()
-        .filter(|e| e.order == used_in.order)
         .filter(|e| e.key == Some("when") || std::ptr::eq(*e, used_in))
+        .filter(|e| std::ptr::eq(e.step, used_in.step) || is_around(scope, e.step, used_in.step))
         .any(|e| {
             e.values().any(|(n, mention)| {
                 mention.parts.len() == 1

@@ -18,10 +18,19 @@ pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
         let problem = draft.error("P006", word.at(), message, "not a technique");
         problems.push(problem.help("write it as `T1621` or `T1556.006`"));
     }
-    for (n, step) in draft.steps.iter().enumerate() {
-        if let Some(id) = &step.id {
-            problems.extend(bad(scope, id).or_else(|| repeated(scope, &draft.steps[..n], id)));
+    let lines: Vec<&Step> = draft.lines().into_iter().map(|(_, line)| line).collect();
+    for (n, line) in lines.iter().enumerate() {
+        if let Some(id) = &line.id {
+            problems.extend(bad(scope, id).or_else(|| repeated(scope, &lines[..n], id)));
         }
+    }
+    for block in draft.blocks.iter().filter(|block| block.head.switch.is_none()) {
+        let unfit = block.branches.iter().filter(|branch| !spelled(&branch.name, '_'));
+        problems.extend(unfit.map(|branch| {
+            let message = format!("`{}` is no name for a branch", branch.name);
+            let problem = draft.error("P007", branch.at.clone(), message, "must be snake_case");
+            problem.help("write it as `tell_people`")
+        }));
     }
 }
 
@@ -35,7 +44,7 @@ fn bad(scope: &Scope<'_>, id: &Word) -> Option<Diagnostic> {
     })
 }
 
-fn repeated(scope: &Scope<'_>, earlier: &[Step], id: &Word) -> Option<Diagnostic> {
+fn repeated(scope: &Scope<'_>, earlier: &[&Step], id: &Word) -> Option<Diagnostic> {
     let first = earlier.iter().find_map(|step| step.id.as_ref().filter(|o| o.text == id.text))?;
     let message = format!("two steps have the id `{}`", id.text);
     Some(scope.draft.error("P008", id.at(), message, "used again").note(first.at(), "used here"))

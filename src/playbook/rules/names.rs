@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scope::{Expression, Over, Scope, follow, over};
+use super::scope::{Expression, INPUTS, Over, Scope, follow, over};
 use super::secrets;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::fields::{self, Field};
@@ -24,6 +24,7 @@ fn value(scope: &Scope<'_>, expression: &Expression<'_>, mention: &Mention) -> O
     let field = match root {
         // `outputs` sees to these.
         "steps" => return None,
+        INPUTS if scope.draft.inputs_at.is_some() => return no_input(scope, expression, mention),
         "item" => match over(expression.step) {
             Over::Nothing => return Some(no_item(scope, expression, mention)),
             // `for_each` itself is what makes items.
@@ -43,6 +44,21 @@ fn value(scope: &Scope<'_>, expression: &Expression<'_>, mention: &Mention) -> O
     Some(unknown_field(scope, expression, mention, found, field))
 }
 
+fn no_input(
+    scope: &Scope<'_>,
+    expression: &Expression<'_>,
+    mention: &Mention,
+) -> Option<Diagnostic> {
+    let (name, part) = mention.parts.get(1)?;
+    if scope.input(mention).is_some() {
+        return None;
+    }
+    let at = scope.place(expression, part);
+    let message = format!("this playbook has no input `{name}`");
+    let known = scope.draft.inputs.iter().map(|input| input.name.text.as_str());
+    Some(scope.draft.error("P017", at, message, "unknown").suggest(name, known))
+}
+
 fn no_item(scope: &Scope<'_>, expression: &Expression<'_>, mention: &Mention) -> Diagnostic {
     let message = "`item` is only there in a step with `for_each`";
     let at = scope.place(expression, &mention.parts[0].1);
@@ -55,10 +71,13 @@ fn unknown_root(scope: &Scope<'_>, expression: &Expression<'_>, mention: &Mentio
     let problem = scope.draft.error("P017", at, format!("unknown name `{name}`"), "unknown");
     let mut known: Vec<&str> = fields::ROOTS.iter().map(|(root, _)| *root).collect();
     known.push("steps");
+    if scope.draft.inputs_at.is_some() {
+        known.push(INPUTS);
+    }
     if expression.step.for_each.is_some() {
         known.push("item");
     }
-    let bare = scope.draft.step(name).is_some();
+    let bare = scope.draft.named(name).is_some();
     if bare {
         return problem.help(format!("a step's result is `steps.{name}`"));
     }

@@ -1,9 +1,10 @@
 //! P019: `steps.X` must be an earlier step. P014: it must have the output that is asked of it.
 
+use super::after::in_finally;
 use super::scope::{Expression, Scope};
 use crate::diagnostic::{Diagnostic, listed};
 use crate::model::action::{Signature, ValueType};
-use crate::playbook::draft::Step;
+use crate::playbook::draft::{Block, Named, Step};
 use crate::playbook::fields;
 use crate::template::Mention;
 
@@ -29,24 +30,49 @@ fn bad_step(
         return Some(problem.help("write `steps.ID.output.NAME`"));
     };
     let at = scope.place(expression, part);
-    let earlier = scope.draft.steps[..expression.order].iter().filter_map(Step::name);
-    let Some((order, other)) = scope.draft.step(id) else {
+    let Some(named) = scope.draft.named(id) else {
         let message = format!("there is no step `{id}`");
-        return Some(scope.draft.error("P019", at, message, "no such step").suggest(id, earlier));
+        let problem = scope.draft.error("P019", at, message, "no such step");
+        let lines = scope.draft.lines();
+        let earlier = lines.iter().filter(|(_, l)| l.at.start < expression.step.at.start);
+        return Some(problem.suggest(id, earlier.filter_map(|(_, line)| line.name())));
     };
-    if order < expression.order {
-        return None;
+    let (other, done) = match named {
+        Named::Step(order, step) => (step, order < expression.order),
+        Named::Block(block) => (&block.head, block.steps.end <= expression.order),
+    };
+    let own = std::ptr::eq(other, expression.step);
+    if other.finally && !expression.step.finally {
+        return Some(in_finally(scope, other, at));
     }
-    let (message, label) = if order == expression.order {
-        (format!("step `{id}` uses its own result"), "this very step")
-    } else {
-        (format!("step `{id}` comes later"), "has not run yet")
+    let around = |block: &Block| expression.step.within.iter().any(|w| scope.is(block, w.block));
+    let (message, label) = match named {
+        _ if own => (format!("step `{id}` uses its own result"), "this very step"),
+        Named::Block(block) if around(block) => {
+            (format!("this is a part of block `{id}`"), "has not concluded yet")
+        }
+        _ if done => return None,
+        _ => (format!("step `{id}` comes later"), "has not run yet"),
     };
     let problem = scope.draft.error("P019", at, message, label);
-    Some(match (&other.id, order == expression.order) {
+    Some(match (&other.id, own) {
         (Some(word), false) => problem.note(word.at(), "is done here"),
         _ => problem,
     })
+}
+
+/// A block has a conclusion, and nothing else.
+fn bad_part(
+    scope: &Scope<'_>,
+    expression: &Expression<'_>,
+    mention: &Mention,
+    id: &str,
+) -> Option<Diagnostic> {
+    let (name, range) = mention.parts.get(2).filter(|(name, _)| name != "conclusion")?;
+    let message = format!("block `{id}` has no `{name}`");
+    let at = scope.place(expression, range);
+    let problem = scope.draft.error("P014", at, message, "a block only concludes");
+    Some(problem.help(format!("use `steps.{id}.conclusion`, or name one of its steps")))
 }
 
 fn bad_output(
@@ -55,7 +81,10 @@ fn bad_output(
     mention: &Mention,
 ) -> Option<Diagnostic> {
     let (id, part) = (mention.part(1)?, mention.parts.get(2)?);
-    let (_, step) = scope.draft.step(id)?;
+    let step = match scope.draft.named(id)? {
+        Named::Step(_, step) if step.call.is_none() => step,
+        _ => return bad_part(scope, expression, mention, id),
+    };
     let signature = scope.signature(step);
     // An unknown action has its own problem; nothing can be said of what it returns.
     if step.action.is_some() && signature.is_none() {
@@ -107,7 +136,9 @@ fn no_output(
 
 /// The type of `steps.X…`, as far as signatures tell.
 pub(super) fn path_type(scope: &Scope<'_>, mention: &Mention) -> Option<ValueType> {
-    let (_, step) = scope.draft.step(mention.part(1)?)?;
+    let Named::Step(_, step) = scope.draft.named(mention.part(1)?)? else {
+        return (mention.part(2)? == "conclusion").then_some(ValueType::String);
+    };
     let signature: Option<&Signature> = scope.signature(step);
     match (mention.part(2)?, mention.part(3), mention.part(4)) {
         ("outcome" | "conclusion", None, _) => Some(ValueType::String),

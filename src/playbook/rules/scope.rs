@@ -1,27 +1,33 @@
 //! What every rule looks at: the draft, the signatures, and all expressions with their places.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::action::{Signature, Signatures, ValueType};
+use crate::model::action::{Input, Signature, Signatures, ValueType};
 use crate::playbook::document::{Node, Yaml};
-use crate::playbook::draft::{Draft, Step, Word};
+use crate::playbook::draft::{Block, Draft, Step, Word};
 use crate::playbook::fields::{self, Field};
+use crate::playbook::library::Called;
 use crate::template::{self, Mention, Piece, Role, TemplateError};
+
+/// The name under which a playbook's own inputs are found.
+pub(super) const INPUTS: &str = "inputs";
 
 pub(super) struct Scope<'d> {
     pub(super) draft: &'d Draft,
     pub(super) signatures: &'d Signatures,
+    pub(super) called: &'d Called,
     pub(super) expressions: Vec<Expression<'d>>,
     /// Templates that cannot be cut into pieces.
     pub(super) broken: Vec<(&'d Node, TemplateError)>,
 }
 
-/// One expression, in `when`, in `for_each` or between braces.
+/// One expression, in `when`, `for_each` or `switch`, or between braces.
 pub(super) struct Expression<'d> {
     /// The step's place in the order.
     pub(super) order: usize,
     pub(super) step: &'d Step,
-    /// `when` or `for_each`; nothing for one between braces.
+    /// `when`, `for_each` or `switch`; nothing for one between braces.
     pub(super) key: Option<&'static str>,
     pub(super) text: &'d str,
     node: &'d Node,
@@ -32,9 +38,10 @@ pub(super) struct Expression<'d> {
 }
 
 impl<'d> Scope<'d> {
-    pub(super) fn new(draft: &'d Draft, signatures: &'d Signatures) -> Self {
-        let mut scope = Self { draft, signatures, expressions: Vec::new(), broken: Vec::new() };
-        for (order, step) in draft.steps.iter().enumerate() {
+    pub(super) fn new(draft: &'d Draft, signatures: &'d Signatures, called: &'d Called) -> Self {
+        let (expressions, broken) = (Vec::new(), Vec::new());
+        let mut scope = Self { draft, signatures, called, expressions, broken };
+        for (order, step) in draft.lines() {
             for (key, word) in step.expressions() {
                 scope.add(order, step, Some(key), (&word.text, &word.node, 0));
             }
@@ -82,6 +89,30 @@ impl<'d> Scope<'d> {
             let action = step.action.as_ref()?;
             Some((step, action, self.signatures.get(&action.text)?))
         })
+    }
+
+    /// Every step that hands something over, with what the other side takes.
+    pub(super) fn takers(
+        &self,
+    ) -> impl Iterator<Item = (&'d Step, &'d Word, &'d BTreeMap<String, Input>)> {
+        self.draft.steps.iter().filter_map(|step| {
+            let action = step.action.as_ref().and_then(|action| {
+                Some((step, action, &self.signatures.get(&action.text)?.inputs))
+            });
+            let call = || Some((step, step.call.as_ref()?, &self.called.found(step)?.plan.inputs));
+            action.or_else(call)
+        })
+    }
+
+    /// The declared input that a path begins with: `inputs.NAME`.
+    pub(super) fn input(&self, mention: &Mention) -> Option<&'d Input> {
+        let name = mention.part(1).filter(|_| mention.part(0) == Some(INPUTS))?;
+        self.draft.inputs.iter().find(|input| input.name.text == name).map(|input| &input.input)
+    }
+
+    /// Whether the block is the one at that place among the blocks.
+    pub(super) fn is(&self, block: &Block, index: usize) -> bool {
+        self.draft.blocks.get(index).is_some_and(|other| std::ptr::eq(other, block))
     }
 
     /// The source bytes of a part of an expression.

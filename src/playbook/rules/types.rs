@@ -2,7 +2,7 @@
 //! Other expressions are checked when they have a value, before the intent.
 
 use super::outputs;
-use super::scope::{Over, Scope, follow, over};
+use super::scope::{INPUTS, Over, Scope, follow, over};
 use crate::diagnostic::Diagnostic;
 use crate::model::action::{Input, ValueType};
 use crate::playbook::document::{Node, Yaml};
@@ -11,9 +11,9 @@ use crate::playbook::fields;
 use crate::template::{self, Piece, Role};
 
 pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
-    for (step, action, signature) in scope.calls() {
+    for (step, action, inputs) in scope.takers() {
         for entry in &step.with {
-            if let Some(input) = signature.inputs.get(&entry.key) {
+            if let Some(input) = inputs.get(&entry.key) {
                 let name = entry.key.as_str();
                 problems.extend(
                     wrong_type(scope, step, (action, name, input), &entry.value)
@@ -72,6 +72,7 @@ fn path_type(scope: &Scope<'_>, step: &Step, expression: &str) -> Option<ValueTy
             _ => return None,
         },
         "steps" => return outputs::path_type(scope, mention),
+        INPUTS => return scope.input(mention).filter(|_| mention.parts.len() == 2).map(|i| i.kind),
         name => fields::root(name)?,
     };
     follow(root, mention).ok().map(fields::Field::value_type)
@@ -100,7 +101,7 @@ fn text_fits(expected: ValueType, text: &str) -> bool {
     }
 }
 
-fn literal_fits(expected: ValueType, value: &Yaml) -> bool {
+pub(super) fn literal_fits(expected: ValueType, value: &Yaml) -> bool {
     matches!(
         (expected, value),
         (ValueType::Any, _)

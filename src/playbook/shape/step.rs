@@ -8,29 +8,32 @@ use crate::playbook::draft::{Approval, Placed, Step};
 use crate::playbook::keys;
 
 impl Reader<'_> {
-    pub(super) fn steps(&mut self, node: &Node) -> Vec<Step> {
+    /// Reads a list of steps, which may not be empty.
+    pub(super) fn list(&mut self, node: &Node, key: &str, nothing: &str) {
         match &node.value {
             Yaml::List(items) if !items.is_empty() => {
-                items.iter().filter_map(|item| self.step(item)).collect()
+                for item in items {
+                    self.step(item);
+                }
             }
             Yaml::List(_) | Yaml::Null => {
                 let line = first_line_end(&self.source.text, node.at.start);
                 let at = node.at.start..line.max(node.at.end);
-                let message = "the playbook has no steps";
-                self.push(Diagnostic::error("P025", self.source, at, message, "no steps"));
-                Vec::new()
+                self.push(Diagnostic::error("P025", self.source, at, nothing, "no steps"));
             }
-            _ => {
-                self.wrong(node, "`steps`", "a list");
-                Vec::new()
-            }
+            _ => self.wrong(node, &format!("`{key}`"), "a list"),
         }
     }
 
-    fn step(&mut self, item: &Node) -> Option<Step> {
-        let entries = self.map(item, "a step")?;
+    fn step(&mut self, item: &Node) {
+        let Some(entries) = self.map(item, "a step") else { return };
         let begin = entries.first().map_or_else(|| item.at.clone(), |entry| entry.key_at.clone());
-        let mut step = Step { at: begin.clone(), ..Step::default() };
+        let mut step = Step {
+            at: begin.clone(),
+            within: self.around.clone(),
+            finally: self.finally,
+            ..Step::default()
+        };
         for entry in entries {
             self.step_key(entry, &mut step);
         }
@@ -42,10 +45,12 @@ impl Reader<'_> {
         if !later {
             self.one_thing(&step);
         }
-        if !has("use") && !step.does.is_empty() {
-            self.only_with_use(entries, &step);
+        self.meaningless(entries, &step);
+        if step.is_block() {
+            self.block(entries, step);
+        } else {
+            self.steps.push(step);
         }
-        Some(step)
     }
 
     fn step_key(&mut self, entry: &Entry, step: &mut Step) {
@@ -64,6 +69,17 @@ impl Reader<'_> {
                 step.does.push(placed("ask"));
                 step.ask = self.word(entry);
             }
+            "call" => {
+                step.does.push(placed("call"));
+                step.call = self.word(entry);
+            }
+            "parallel" => step.does.push(placed("parallel")),
+            "switch" => {
+                step.does.push(placed("switch"));
+                step.switch = self.expression(entry);
+            }
+            // Read with their block.
+            "cases" | "default" => {}
             "connection" => step.connection = self.word(entry),
             "with" => self.with(entry, step),
             "for_each" => step.for_each = self.expression(entry),
@@ -117,7 +133,7 @@ impl Reader<'_> {
                 format!("{} does nothing", step.called()),
                 "this step",
             )
-            .help("give it one of `use`, `wait` and `ask`"),
+            .help("give it one of `use`, `wait`, `ask`, `call`, `parallel` and `switch`"),
             [first, second, ..] => Diagnostic::error(
                 "P009",
                 self.source,
@@ -131,13 +147,15 @@ impl Reader<'_> {
         self.push(problem);
     }
 
-    fn only_with_use(&mut self, entries: &[Entry], step: &Step) {
-        let does = step.does.first().map_or("wait", |does| does.value);
-        for entry in entries.iter().filter(|e| keys::ONLY_WITH_USE.contains(&e.key.as_str())) {
-            let message = format!("`{}` means nothing beside `{does}`", entry.key);
-            let at = entry.key_at.clone();
-            let problem = Diagnostic::error("P009", self.source, at, message, "belongs to `use`");
-            self.push(problem);
+    fn meaningless(&mut self, entries: &[Entry], step: &Step) {
+        let [does] = step.does.as_slice() else { return };
+        let wrong = keys::MEANINGLESS.iter().filter(|(beside, ..)| beside.contains(&does.value));
+        for (_, names, belongs) in wrong {
+            for entry in entries.iter().filter(|e| names.contains(&e.key.as_str())) {
+                let message = format!("`{}` means nothing beside `{}`", entry.key, does.value);
+                let at = entry.key_at.clone();
+                self.push(Diagnostic::error("P009", self.source, at, message, *belongs));
+            }
         }
     }
 }
