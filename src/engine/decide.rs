@@ -163,6 +163,10 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
     if view.run.status.ended() {
         return decided;
     }
+    if view.state.is_joined(view.run.incident) {
+        wind_down(view, &mut decided);
+        return decided;
+    }
     if let Some(round) = rise::due_round(view) {
         decided.commands.push(Command::Continue { round });
         return decided;
@@ -173,6 +177,7 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
     for round in rounds(view.run) {
         all_concluded &= pass.round(&round);
     }
+    all_concluded &= pass.what_is_left();
     let to_ask = std::mem::take(&mut pass.to_ask);
     let waiting = pass.waiting;
     let contain_open = pass.contain_open;
@@ -191,6 +196,22 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
         decided.commands.push(Command::WaitOn(on));
     }
     decided
+}
+
+/// A run whose incident was joined to an older one begins nothing; it ends once nothing is under way.
+fn wind_down(view: &View<'_>, decided: &mut Decided) {
+    let mut pass = cell::Pass::new(view, decided);
+    let mut under_way = false;
+    for cell in view.run.cells.values() {
+        let open = matches!(
+            cell.state,
+            CellState::Intended | CellState::InDoubt { .. } | CellState::Applied { .. }
+        );
+        under_way |= open && pass.begun(cell, None) != Some(true);
+    }
+    if !under_way && decided.commands.is_empty() {
+        decided.commands.push(Command::End { status: RunStatus::Cancelled });
+    }
 }
 
 /// The rounds of a run, oldest first. A continuation has no round of its own but those listed.

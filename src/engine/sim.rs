@@ -6,6 +6,7 @@
 
 mod crash;
 mod faults;
+mod holds;
 mod rules;
 mod store;
 mod world;

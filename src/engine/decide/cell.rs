@@ -1,6 +1,6 @@
 //! One pass over a run's cells: what each can do now, in written order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::model::action::{ActionSpec, Call};
 use crate::model::approval::{ApprovalState, Item};
 use crate::model::id::ApprovalId;
 use crate::model::plan::{AskRule, Does, OnError, PlanStep};
-use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion, WaitingOn};
 use crate::model::subject::{Account, AccountKey};
 use crate::template;
 
@@ -30,6 +30,8 @@ pub(super) struct Pass<'a, 'v> {
     /// Accounts that an earlier, unconcluded cell of this run is about; `true` = it only waits for people.
     pub(super) held: Vec<(AccountKey, bool)>,
     pub(super) stopped_by: Option<String>,
+    /// Cells that some round came to.
+    seen: BTreeSet<CellKey>,
 }
 
 /// A cell with all that is needed to judge and start it.
@@ -55,6 +57,7 @@ impl<'a, 'v> Pass<'a, 'v> {
             concluded: BTreeMap::new(),
             held: Vec::new(),
             stopped_by: None,
+            seen: BTreeSet::new(),
         }
     }
 
@@ -70,6 +73,30 @@ impl<'a, 'v> Pass<'a, 'v> {
             self.contain_open |= !done && contained::contains(self.view.catalogue, step);
             self.concluded.insert(step.id.clone(), done);
             all &= done;
+        }
+        all
+    }
+
+    /// Cells under way whose item is in no list any more are brought to their end all the same.
+    fn is_left(&self, cell: &Cell) -> bool {
+        let under_way = matches!(
+            cell.state,
+            CellState::Intended
+                | CellState::InDoubt { .. }
+                | CellState::Applied { .. }
+                | CellState::Retrying { .. }
+                | CellState::Asked { .. }
+        );
+        under_way && !self.seen.contains(&cell.key)
+    }
+
+    /// True when nothing was left.
+    pub(super) fn what_is_left(&mut self) -> bool {
+        let run = self.view.run;
+        let left: Vec<&Cell> = run.cells.values().filter(|c| self.is_left(c)).collect();
+        let mut all = true;
+        for cell in left {
+            all &= self.begun(cell, None).unwrap_or(true);
         }
         all
     }
@@ -108,14 +135,14 @@ impl<'a, 'v> Pass<'a, 'v> {
         false
     }
 
-    pub(super) fn existing(&self, key: &crate::model::run::CellKey) -> Option<&'v Cell> {
+    pub(super) fn existing(&self, key: &CellKey) -> Option<&'v Cell> {
         self.view.run.cells.get(key)
     }
 
     /// Ends a whole step, once.
     pub(super) fn conclude_unless(
         &mut self,
-        key: &crate::model::run::CellKey,
+        key: &CellKey,
         conclusion: Conclusion,
         reason: String,
     ) -> bool {
@@ -133,12 +160,7 @@ impl<'a, 'v> Pass<'a, 'v> {
     }
 
     /// A containment step whose condition cannot be evaluated never skips silently.
-    pub(super) fn broken(
-        &mut self,
-        step: &PlanStep,
-        key: &crate::model::run::CellKey,
-        problem: String,
-    ) -> bool {
+    pub(super) fn broken(&mut self, step: &PlanStep, key: &CellKey, problem: String) -> bool {
         let contains = match &step.does {
             Does::Use { name, .. } => name.starts_with("identity."),
             _ => false,
@@ -168,6 +190,7 @@ impl<'a, 'v> Pass<'a, 'v> {
 
     pub(super) fn sketch(&mut self, round: &RoundView, step: &PlanStep, sketch: Sketch) -> bool {
         let cell = self.existing(&sketch.key);
+        self.seen.insert(sketch.key.clone());
         if cell.is_some_and(|c| is_concluded(&c.state)) {
             let failed = cell.and_then(Cell::conclusion).is_some_and(|c| c == Conclusion::Failed);
             if failed && step.on_error == OnError::Stop {

@@ -17,6 +17,10 @@ pub(super) fn now(view: &View<'_>) -> bool {
     if incident.status != IncidentStatus::Open || view.run.purpose == Purpose::Restore {
         return false;
     }
+    // Accounts that a source named since are not read yet.
+    if view.state.subject(incident.subject).is_none_or(|s| s.resolved_at.is_none()) {
+        return false;
+    }
     let mut newest: BTreeMap<(String, String), &Cell> = BTreeMap::new();
     let mut runs: Vec<&Run> =
         view.state.runs_of(incident.id).filter(|r| r.purpose != Purpose::Restore).collect();
@@ -34,8 +38,12 @@ pub(super) fn now(view: &View<'_>) -> bool {
     let answered = steps.iter().all(|step| {
         let cells = of_step(step);
         // A step without cells is one that was not reached, unless it is over an empty list.
-        let reached = !cells.is_empty() || (step.for_each.is_some() && is_over_nothing(view, step));
-        reached && cells.into_iter().all(is_fine)
+        let reached = match &step.for_each {
+            Some(list) => is_over_all_of(view, list, &cells),
+            None => !cells.is_empty(),
+        };
+        let undone = |c: &&Cell| view.state.is_undone(incident.id, c);
+        reached && cells.iter().all(|c| is_fine(c)) && !cells.iter().any(undone)
     });
     // What could not be looked up could not be contained.
     let unread =
@@ -75,10 +83,19 @@ pub(super) fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
     }
 }
 
-fn is_over_nothing(view: &View<'_>, step: &PlanStep) -> bool {
+/// Every item that there is has a cell, or the step was skipped as a whole.
+fn is_over_all_of(view: &View<'_>, list: &str, cells: &[&Cell]) -> bool {
+    if cells.iter().any(|c| c.key.item.is_empty() && is_fine(c)) {
+        return true;
+    }
     let context = crate::engine::context::context(view.state, view.run, &view.plan);
-    step.for_each.as_ref().is_some_and(|list| {
-        crate::template::evaluate(list, &(&context).into())
-            .is_ok_and(|v| v.as_array().is_some_and(Vec::is_empty))
+    let items = crate::template::evaluate(list, &(&context).into());
+    items.is_ok_and(|items| {
+        items.as_array().is_some_and(|items| {
+            items
+                .iter()
+                .map(crate::engine::context::item_name)
+                .all(|name| cells.iter().any(|c| c.key.item == name))
+        })
     })
 }

@@ -11,6 +11,9 @@ use crate::model::run::{Cell, CellState, RunStatus, WaitingOn};
 /// A run that was under way at this many deaths of the process waits for a person.
 const CRASHES_MAX: u32 = 3;
 
+/// Why a step is in doubt whose intent was on disk when the process died.
+pub(super) const DIED: &str = "the process ended before an answer came";
+
 /// Brings every live run back to where it goes on. A restart is not a special case beyond this.
 pub(super) fn recover(engine: &Engine) {
     let live: Vec<RunId> = engine.read(|core| core.state.live.iter().copied().collect());
@@ -82,7 +85,7 @@ fn in_doubt(engine: &Engine, tx: &mut Tx<'_>, run: RunId, cell: &Cell) {
         outcome: Outcome::Unknown,
         status: None,
         output: serde_json::Value::Null,
-        problem: Some("the process ended before an answer came".to_owned()),
+        problem: Some(DIED.to_owned()),
         residual: None,
         next,
         sent_at: applied.sent_at,

@@ -91,7 +91,7 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         }
         Command::Skip(skip) => skip_cell(tx, run, incident, *skip),
         Command::Settle { cell, conclusion, reason } => {
-            settle_cell(tx, run, cell, conclusion, reason);
+            settle_cell(inner, tx, run, cell, conclusion, reason);
         }
         Command::Refuse { skip, guardrail, until } => {
             refuse(tx, run, incident, *skip, guardrail, until);
@@ -181,14 +181,20 @@ fn park(
 }
 
 /// A cell ends with what it has: keeps its outcome, unlike a skip.
-fn settle_cell(tx: &mut Tx<'_>, run: RunId, cell: CellKey, conclusion: Conclusion, reason: String) {
+fn settle_cell(
+    inner: &Inner,
+    tx: &mut Tx<'_>,
+    run: RunId,
+    cell: CellKey,
+    conclusion: Conclusion,
+    reason: String,
+) {
     let Some((incident, known)) =
         tx.core.state.runs.get(&run).map(|r| (r.incident, r.cells.get(&cell).cloned()))
     else {
         return;
     };
-    // Whoever waits for the account looks again by its own timer or the next result.
-    tx.core.desk.unlock(run, &cell);
+    let woken = tx.core.desk.unlock(run, &cell);
     let known = known.unwrap_or_else(|| crate::model::run::Cell::new(cell.clone()));
     tx.push(Entry::StepSkipped(Box::new(StepSkipped {
         run,
@@ -200,6 +206,7 @@ fn settle_cell(tx: &mut Tx<'_>, run: RunId, cell: CellKey, conclusion: Conclusio
         not_applicable: false,
         reason,
     })));
+    wake(inner, tx, woken, run);
 }
 
 fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> bool {
@@ -382,6 +389,7 @@ fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: ApprovalId) -> b
             .map(|c| c.state.clone());
         if asked == Some(CellState::Asked { approval }) {
             settle_cell(
+                inner,
                 tx,
                 run,
                 item.cell,

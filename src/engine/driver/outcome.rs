@@ -3,15 +3,16 @@
 use chrono::TimeDelta;
 
 use super::carry_out::{backoff, settle, wake};
+use super::effects::Made;
 use super::{Engine, Inner, LOOK_UP, Tx};
 use crate::engine::ports::Found;
 use crate::model::action::{
     ActionSpec, CallResult, Effect, Outcome, Proof, ReadBack, Repeat, Reversal,
 };
 use crate::model::entry::{Entry, IncidentRisen, Rise, StepOutcome, StepSkipped, StepVerified};
-use crate::model::id::{ConnectionId, RunId, StepPath, SubjectId};
+use crate::model::id::{ConnectionId, IncidentId, RunId, StepPath, SubjectId};
 use crate::model::incident::{Incident, IncidentStatus};
-use crate::model::run::{Cell, CellKey, CellState, Conclusion, RunStatus};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion};
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
 
@@ -19,6 +20,9 @@ use crate::model::time::Time;
 const LOOK_UPS_MAX: u32 = 3;
 /// How often an action in doubt is looked for before it counts as not done: directories are eventually consistent.
 const DOUBT_READS: u32 = 3;
+
+/// Why a change in doubt is not Quell's own to take back: it was not seen what was so before.
+const UNSEEN: &str = "what was so before could not be read";
 
 /// How a look-up says that an account was read but its roles were not.
 const ROLES: &str = "roles:";
@@ -31,8 +35,9 @@ pub(super) fn of_call(
     spec: &ActionSpec,
     attempt: u32,
     sent_at: Time,
-    result: CallResult,
+    made: Made,
 ) {
+    let Made { result, looked, held_back } = made;
     let fraction = engine.ports().entropy.fraction();
     let ((), _written) = engine.transact(|tx| {
         let Some(known) = tx.core.state.runs.get(&run).and_then(|r| r.cells.get(cell)).cloned()
@@ -43,8 +48,11 @@ pub(super) fn of_call(
             return;
         };
         let at = tx.at;
-        tx.core.desk.learn(&connection, &result, at);
-        tally(tx, spec, &result);
+        // What was held back says nothing about the connection.
+        if !held_back {
+            tx.core.desk.learn(&connection, &result, at);
+            tally(tx, spec, &result);
+        }
         let mut woken = tx.core.desk.end(run, cell, &connection);
         let next = next_state(spec, &result, attempt, sent_at, at, fraction);
         // In doubt, the old call may still land: the account stays locked.
@@ -64,18 +72,27 @@ pub(super) fn of_call(
             outcome: result.outcome,
             status: result.status,
             output: result.output,
-            problem: result.problem,
+            problem: if looked || result.outcome != Outcome::Unknown || !is_reversible(spec) {
+                result.problem
+            } else {
+                Some(format!("{UNSEEN}; {}", result.problem.unwrap_or_default()))
+            },
             residual: spec.residual.clone().or(unproved),
             next,
             sent_at,
         })));
         if matches!(result.outcome, Outcome::Done | Outcome::Unchanged) {
-            let ours = result.outcome == Outcome::Done;
-            hold(tx, run, cell, spec, known.account.as_ref(), ours);
+            let ours = result.outcome == Outcome::Done && looked;
+            hold(&engine.0, tx, run, cell, spec, known.account.as_ref(), ours);
+            engine.0.timers_changed.notify_one();
         }
         settle(&engine.0, tx, run);
         wake(&engine.0, tx, woken, run);
     });
+}
+
+fn is_reversible(spec: &ActionSpec) -> bool {
+    spec.effect == Effect::Contain && spec.reversal == Reversal::Undo
 }
 
 fn tally(tx: &mut Tx<'_>, spec: &ActionSpec, result: &CallResult) {
@@ -121,6 +138,7 @@ fn next_state(
 
 /// A block that holds is a hold of its incident; an opened account releases it.
 fn hold(
+    inner: &Inner,
     tx: &mut Tx<'_>,
     run: RunId,
     cell: &CellKey,
@@ -154,7 +172,16 @@ fn hold(
             tx.push(placed);
         }
         (Effect::Restore, _) => {
-            let held = tx.core.state.holds_of(incident).find(|(h, _)| h.account == *account);
+            let undone = |placed: &crate::model::id::ActionId| {
+                let catalogue = &inner.ports.catalogue;
+                let placed = catalogue.resolve(placed.as_str(), &account.connection, None);
+                placed.is_ok_and(|placed| placed.undo.as_ref() == Some(&spec.id))
+            };
+            let held = tx
+                .core
+                .state
+                .holds_of(incident)
+                .find(|(h, hold)| h.account == *account && undone(&hold.action));
             if let Some(capability) = held.map(|(h, _)| h.capability.clone()) {
                 tx.push(Entry::HoldReleased {
                     incident,
@@ -191,6 +218,10 @@ pub(super) fn of_read_back(
             return;
         };
         let read = judge(&engine.0, tx.at, &known, in_doubt, found, fraction);
+        // Only what was looked at before it was sent is known to be Quell's own.
+        let unseen = [super::boot::DIED, UNSEEN]
+            .into_iter()
+            .find(|why| in_doubt && known.problem.as_deref().is_some_and(|p| p.starts_with(why)));
         let settled = !matches!(read.next, CellState::InDoubt { .. });
         let verified = read.strength.is_some();
         tx.push(Entry::StepVerified(Box::new(StepVerified {
@@ -199,7 +230,10 @@ pub(super) fn of_read_back(
             cell: cell.clone(),
             strength: read.strength,
             output: read.output,
-            problem: read.problem,
+            problem: read.problem.map(|p| match unseen {
+                Some(why) => format!("{why}; {p}"),
+                None => p,
+            }),
             next: read.next,
         })));
         if settled {
@@ -209,9 +243,10 @@ pub(super) fn of_read_back(
             let spec = known.applied.as_ref().and_then(|a| {
                 engine.ports().catalogue.resolve(a.call.action.as_str(), connection, None).ok()
             });
-            // An effect in doubt was looked for before it was sent, so it is Quell's own.
+            let ours = unseen.is_none();
             if let Some(spec) = spec {
-                hold(tx, run, cell, &spec, known.account.as_ref(), true);
+                hold(&engine.0, tx, run, cell, &spec, known.account.as_ref(), ours);
+                engine.0.timers_changed.notify_one();
             }
         }
         settle(&engine.0, tx, run);
@@ -254,7 +289,10 @@ fn judge(
             next: CellState::Concluded { conclusion: Conclusion::Succeeded },
         },
         ReadBack::Unread { problem, retry_after } => {
-            let at = retry_after.map_or(later, |s| now + s.delta());
+            // A silent connection is asked less and less often; each time costs a commit.
+            let since = cell.applied.as_ref().map(|a| now - a.sent_at).unwrap_or_default();
+            let pause = (since / 4).min(TimeDelta::seconds(60));
+            let at = retry_after.map_or_else(|| later.max(now + pause), |s| now + s.delta());
             let late = cell.began_at.is_some_and(|b| now > b + inner.policy.step_deadline.delta());
             let next = match (late, in_doubt) {
                 (true, _) => CellState::Parked { problem: problem.clone() },
@@ -287,7 +325,7 @@ fn needed(inner: &Inner, cell: &Cell) -> u32 {
 }
 
 /// A subject's accounts were read.
-pub(super) fn of_look_up(engine: &Engine, run: RunId, found: Found) {
+pub(super) fn of_look_up(engine: &Engine, run: RunId, asked: &[ConnectionId], found: Found) {
     let fraction = engine.ports().entropy.fraction();
     let ((), _written) = engine.transact(|tx| {
         let Some((incident, subject)) = tx
@@ -324,6 +362,7 @@ pub(super) fn of_look_up(engine: &Engine, run: RunId, found: Found) {
         }
         let subject = merge_known(engine, tx, subject, &found);
         let mut accounts = found.accounts;
+        let known = tx.core.state.subject(subject).map(|s| s.accounts.clone()).unwrap_or_default();
         for account in &mut accounts {
             account.protected = engine.policy().protects(account);
             account.roles_unread = found
@@ -332,10 +371,44 @@ pub(super) fn of_look_up(engine: &Engine, run: RunId, found: Found) {
                 .any(|(c, why)| *c == account.connection && why.starts_with(ROLES));
             account.read_at = tx.at;
         }
+        // What a connection said last stands, with its age, while it is silent or was not asked:
+        // its steps must not vanish.
+        accounts.extend(known.into_iter().filter(|account| {
+            let silent = |(c, why): &(ConnectionId, String)| {
+                *c == account.connection && !why.starts_with(ROLES)
+            };
+            !asked.contains(&account.connection) || found.unread.iter().any(silent)
+        }));
         let name = found.name.unwrap_or_default();
         tx.push(Entry::SubjectResolved { subject, name, accounts, aliases: found.aliases });
+        leave_unread(tx, incident, subject, asked, &found.unread);
+        // Accounts that came to light may be due for steps of runs that have ended.
+        if let Some(incident) = tx.core.state.newest.get(&subject).copied() {
+            crate::engine::ingest::follow_up(engine, tx, incident);
+        }
         settle(&engine.0, tx, run);
     });
+}
+
+/// A connection that a source named meanwhile, or that came with a merge, is still to be read.
+/// So is one that was silent for an incident which has been joined: its failure is shown nowhere else.
+fn leave_unread(
+    tx: &mut Tx<'_>,
+    incident: IncidentId,
+    subject: SubjectId,
+    asked: &[ConnectionId],
+    silent: &[(ConnectionId, String)],
+) {
+    let joined = tx.core.state.is_joined(incident);
+    let was_read = |c: &ConnectionId| {
+        asked.contains(c) && !(joined && silent.iter().any(|(silent, _)| silent == c))
+    };
+    let known = tx.core.state.subject(subject);
+    let unread = known.filter(|s| s.connections.iter().any(|c| !was_read(c)));
+    if let Some(mut subject) = unread.cloned() {
+        subject.resolved_at = None;
+        tx.push(Entry::SubjectCreated { subject: Box::new(subject) });
+    }
 }
 
 /// An account that another subject has already means that both are one person: the older survives.
@@ -392,8 +465,8 @@ fn join(engine: &Engine, tx: &mut Tx<'_>, a: &Incident, b: &Incident) {
     }
     let live: Vec<RunId> =
         younger.runs.iter().copied().filter(|id| tx.core.state.live.contains(id)).collect();
+    // They end what is under way, begin nothing, and are cancelled then.
     for id in live {
-        super::carry_out::end_run(tx, id, RunStatus::Cancelled);
+        settle(&engine.0, tx, id);
     }
-    crate::engine::ingest::follow_up(engine, tx, older.id);
 }
