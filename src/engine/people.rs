@@ -179,6 +179,7 @@ impl Engine {
                 accounts: Vec::new(),
                 resolved_at: None,
                 merged_into: None,
+                silent: Vec::new(),
                 connections: self.ports().catalogue.connections_for("identity.revoke_sessions"),
             };
             tx.push(Entry::SubjectCreated { subject: Box::new(subject) });

@@ -18,7 +18,12 @@ pub(super) fn now(view: &View<'_>) -> bool {
         return false;
     }
     // Accounts that a source named since are not read yet.
-    if view.state.subject(incident.subject).is_none_or(|s| s.resolved_at.is_none()) {
+    if view.state.subject(incident.subject).is_none_or(is_unread) {
+        return false;
+    }
+    // An undo that is under way may have opened what is still held.
+    let opening = |r: &Run| r.purpose == Purpose::Restore && !r.status.ended();
+    if view.state.runs_of(incident.id).any(opening) {
         return false;
     }
     let mut newest: BTreeMap<(String, String), &Cell> = BTreeMap::new();
@@ -52,6 +57,10 @@ pub(super) fn now(view: &View<'_>) -> bool {
         .iter()
         .any(|s| of_step(s).iter().any(|c| c.conclusion() == Some(Conclusion::Succeeded)));
     answered && something && !unread
+}
+
+fn is_unread(subject: &crate::model::subject::Subject) -> bool {
+    subject.resolved_at.is_none() || !subject.silent.is_empty()
 }
 
 /// The run's own status at its end.

@@ -404,9 +404,13 @@ fn leave_unread(
         asked.contains(c) && !(joined && silent.iter().any(|(silent, _)| silent == c))
     };
     let known = tx.core.state.subject(subject);
-    let unread = known.filter(|s| s.connections.iter().any(|c| !was_read(c)));
+    let unread = known.filter(|s| !silent.is_empty() || s.connections.iter().any(|c| !was_read(c)));
     if let Some(mut subject) = unread.cloned() {
-        subject.resolved_at = None;
+        if !subject.connections.iter().all(was_read) {
+            subject.resolved_at = None;
+        }
+        let no_answer = silent.iter().filter(|(_, why)| !why.starts_with(ROLES));
+        subject.silent = no_answer.map(|(connection, _)| connection.clone()).collect();
         tx.push(Entry::SubjectCreated { subject: Box::new(subject) });
     }
 }

@@ -165,6 +165,7 @@ impl State {
         let gained = accounts.iter().any(|account| subject.account(&account.key()).is_none());
         subject.accounts = accounts.to_vec();
         subject.resolved_at = Some(at);
+        subject.silent.clear();
         for alias in aliases {
             if !subject.aliases.contains(alias) {
                 subject.aliases.push(alias.clone());

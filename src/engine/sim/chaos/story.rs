@@ -255,6 +255,13 @@ fn answers(draw: &Draw, people: usize, minutes: u64, acts: &mut Vec<(u64, Act)>)
             Act::Decide { which: draw.below(8), who: draw.index(ON_CALL.len() + people), how };
         acts.push((draw.below(minutes * 60_000), act));
     }
+    // A yes that cannot be used at once, and perhaps not in time.
+    if draw.chance(15) {
+        let at = draw.below(minutes * 60_000);
+        acts.push((at, Act::Pause(true)));
+        acts.push((at + 10, Act::Decide { which: 0, who: 0, how: How::Yes }));
+        acts.push((at + draw.between(30_000, 900_000), Act::Pause(false)));
+    }
     for _ in 0..draw.below(4) {
         let (which, by) = (draw.below(4), draw.index(ON_CALL.len()));
         acts.push((draw.below(minutes * 60_000), Act::Restore { which, by }));
