@@ -184,6 +184,7 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
     let mut all_concluded = pass.rounds();
     let reading = pass.reads_accounts();
     all_concluded &= !reading;
+    all_concluded &= pass.what_is_left();
     let to_ask = std::mem::take(&mut pass.to_ask);
     let waiting = pass.waiting;
     let contain_open = pass.contain_open || reading;

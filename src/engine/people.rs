@@ -9,18 +9,23 @@ use super::ingest::follow_up;
 use super::ports::StoreError;
 use super::restore::{self, RESTORE};
 use crate::approval::statement::{canonical, sha256_hex};
+use crate::model::action::{Effect, Outcome, Proof, Repeat};
 use crate::model::approval::{ApprovalState, Decision, Signed, StatementItem};
 use crate::model::entry::{
     ApprovalDecided, Entry, IncidentRisen, PersonEnrolled, PlanPublished, Rise, RunStarted,
-    StepSkipped, TokenChanged,
+    StepSkipped, StepVerified, TokenChanged,
 };
 use crate::model::id::{
     ApprovalId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SubjectId,
 };
 use crate::model::incident::{Incident, MayCause, Stage};
 use crate::model::plan::{Plan, Trigger};
-use crate::model::run::{CellKey, CellState, Conclusion, Purpose, StepIs};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose, StepIs};
 use crate::model::subject::{AccountKey, Alias, Subject};
+use crate::model::time::Time;
+
+/// How long a hold that runs out during another restore of its incident waits for that to end.
+const RESTORE_AGAIN: TimeDelta = TimeDelta::minutes(5);
 
 /// Why something that a person asked for was not done.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -174,6 +179,7 @@ impl Engine {
                 accounts: Vec::new(),
                 resolved_at: None,
                 merged_into: None,
+                silent: Vec::new(),
                 connections: self.ports().catalogue.connections_for("identity.revoke_sessions"),
             };
             tx.push(Entry::SubjectCreated { subject: Box::new(subject) });
@@ -197,6 +203,12 @@ impl Engine {
     pub(super) fn hold_expired(&self, incident: IncidentId, account: &AccountKey) {
         let ((), _written) = self.transact(|tx| {
             let Some(case) = tx.core.state.incidents.get(&incident).cloned() else { return };
+            // One way back at a time: the hold's turn comes when the other has ended.
+            let busy = tx
+                .core
+                .state
+                .runs_of(incident)
+                .any(|r| r.purpose == Purpose::Restore && !r.status.ended());
             let clean = restore::is_clean(&tx.core.state, &case);
             let by = if clean { restore::CLEAN_EXPIRY } else { restore::EXPIRY };
             // Its time is over either way; a hold that people decide about has none.
@@ -215,8 +227,11 @@ impl Engine {
                     capability,
                     action: hold.action,
                     ours,
-                    expires_at: None,
+                    expires_at: busy.then(|| tx.at + RESTORE_AGAIN),
                 });
+            }
+            if busy {
+                return;
             }
             if let Err(refusal) = self.start_restore(tx, incident, by, Some(account)) {
                 tracing::warn!(incident.id = %incident, "A hold ran out and nothing was to be undone: {refusal}");
@@ -297,14 +312,13 @@ impl Engine {
                 .filter(|r| !r.status.ended())
                 .ok_or(Refusal::Missing("live run"))?;
             let incident = live.incident;
-            let parked: Vec<CellKey> = live
-                .cells
-                .values()
+            let parked: Vec<Cell> = live
+                .cells()
                 .filter(|c| matches!(c.state, CellState::Parked { .. }))
-                .map(|c| c.key.clone())
+                .cloned()
                 .collect();
-            for cell in &parked {
-                let (cell, until) = (cell.clone(), Some(tx.at));
+            for known in &parked {
+                let (cell, until) = (known.key.clone(), Some(tx.at));
                 tx.push(Entry::StepParked {
                     run,
                     incident,
@@ -312,12 +326,37 @@ impl Engine {
                     until,
                     problem: format!("resumed by {by}"),
                 });
+                if let Some(next) = self.to_be_looked_for(known, tx.at) {
+                    tx.push(Entry::StepVerified(Box::new(StepVerified {
+                        run,
+                        incident,
+                        cell: known.key.clone(),
+                        strength: None,
+                        output: serde_json::Value::Null,
+                        problem: known.problem.clone(),
+                        next,
+                    })));
+                }
             }
             self.settle(tx, run);
             Ok(parked.len())
         });
         written.await?;
         result
+    }
+
+    /// A step that may have been done, and can be looked for, is looked for before it is done again.
+    fn to_be_looked_for(&self, cell: &Cell, at: Time) -> Option<CellState> {
+        let (sent, catalogue) = (&cell.applied.as_ref()?.call, &self.ports().catalogue);
+        let action = catalogue.resolve(sent.action.as_str(), &sent.connection, None).ok()?;
+        let can = action.repeat != Repeat::Once
+            && action.effect != Effect::Read
+            && matches!(action.proof, Proof::ReadBack(_));
+        match cell.outcome.filter(|_| can)? {
+            Outcome::Unknown => Some(CellState::InDoubt { at, reads: 0 }),
+            Outcome::Done | Outcome::Unchanged => Some(CellState::Applied { at, reads: 0 }),
+            Outcome::NotSent | Outcome::Refused | Outcome::Throttled => None,
+        }
     }
 
     /// Stops all effects at once, or lets them go on.

@@ -4,9 +4,11 @@
 //! directory are replaced. A world outlives the engine's deaths and counts what was
 //! really done to it, so that a test can say what must never have happened.
 
+mod chaos;
 mod crash;
 mod faults;
 mod flow;
+mod holds;
 mod load;
 mod rules;
 mod store;

@@ -20,9 +20,9 @@ use crate::model::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
     RunId, SubjectId, TokenId,
 };
-use crate::model::incident::{Incident, IncidentStatus, Severity};
+use crate::model::incident::{ContainmentState, Incident, IncidentStatus, Severity};
 use crate::model::plan::Plan;
-use crate::model::run::Run;
+use crate::model::run::{Cell, Run};
 use crate::model::subject::{AccountKey, Alias, Subject};
 use crate::model::time::Time;
 
@@ -138,6 +138,27 @@ impl State {
         let incident = self.incidents.get(self.newest.get(&subject)?)?;
         (incident.status != IncidentStatus::Closed && now <= incident.watch_until)
             .then_some(incident)
+    }
+
+    /// Whether an incident was closed because an older one of the same person goes on.
+    pub(crate) fn is_joined(&self, incident: IncidentId) -> bool {
+        self.incidents.get(&incident).is_some_and(|i| {
+            let newest = self.newest.get(&i.subject);
+            i.status == IncidentStatus::Closed && newest.is_some_and(|newest| *newest < i.id)
+        })
+    }
+
+    /// Whether what a cell did was taken back since.
+    pub(crate) fn is_undone(&self, incident: IncidentId, cell: &Cell) -> bool {
+        self.undone_at(incident, cell).is_some()
+    }
+
+    /// When what a cell did was taken back.
+    pub(crate) fn undone_at(&self, incident: IncidentId, cell: &Cell) -> Option<Time> {
+        let (account, capability) = (cell.account.as_ref()?.to_string(), cell.capability.as_ref()?);
+        let lines = &self.incidents.get(&incident)?.containment;
+        let line = lines.iter().find(|l| l.account == account && l.capability == *capability)?;
+        (line.state == ContainmentState::Undone).then_some(line.at)
     }
 
     pub(crate) fn plan(&self, digest: &PlanDigest) -> Option<&Arc<Plan>> {

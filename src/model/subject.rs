@@ -135,6 +135,9 @@ pub(crate) struct Subject {
     /// Connections that the sources naming this subject may cause actions on.
     #[serde(default)]
     pub(crate) connections: Vec<ConnectionId>,
+    /// Those of them that gave no answer when the accounts were last read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) silent: Vec<ConnectionId>,
 }
 
 impl Subject {

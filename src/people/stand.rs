@@ -162,6 +162,7 @@ impl Stand {
                         accounts,
                         resolved_at: Some(at),
                         merged_into: None,
+                        silent: Vec::new(),
                         connections: Vec::new(),
                     }),
                 });

@@ -1,6 +1,6 @@
 //! One pass over a run's cells: what each can do now, in written order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::contained;
 use super::expand::{Expansion, Sketch, expand, is_per_item};
@@ -30,6 +30,8 @@ pub(super) struct Pass<'a, 'v> {
     pub(super) held: Vec<Held>,
     /// Failed steps that say `on_error: stop`.
     pub(super) stops: Vec<(Place, String)>,
+    /// Cells that some round came to.
+    pub(super) seen: BTreeSet<CellKey>,
 }
 
 /// An unconcluded cell that what follows on the same account waits for.
@@ -64,6 +66,7 @@ impl<'a, 'v> Pass<'a, 'v> {
             concluded: BTreeMap::new(),
             held: Vec::new(),
             stops: Vec::new(),
+            seen: BTreeSet::new(),
         }
     }
 
@@ -79,6 +82,30 @@ impl<'a, 'v> Pass<'a, 'v> {
             self.contain_open |= !done && contained::contains(self.view.catalogue, step);
             self.concluded.insert(step.id.clone(), done);
             all &= done;
+        }
+        all
+    }
+
+    /// Cells under way whose item is in no list any more are brought to their end all the same.
+    fn is_left(&self, cell: &Cell) -> bool {
+        let under_way = matches!(
+            cell.state,
+            CellState::Intended
+                | CellState::InDoubt { .. }
+                | CellState::Applied { .. }
+                | CellState::Retrying { .. }
+                | CellState::Asked { .. }
+        );
+        under_way && !self.seen.contains(&cell.key)
+    }
+
+    /// True when nothing was left.
+    pub(super) fn what_is_left(&mut self) -> bool {
+        let run = self.view.run;
+        let left: Vec<&Cell> = run.cells().filter(|c| self.is_left(c)).collect();
+        let mut all = true;
+        for cell in left {
+            all &= self.begun(cell, None).unwrap_or(true);
         }
         all
     }
@@ -251,6 +278,9 @@ impl<'a, 'v> Pass<'a, 'v> {
 
     pub(super) fn sketch(&mut self, round: &RoundView, step: &PlanStep, sketch: Sketch) -> bool {
         let cell = self.existing(&sketch.key);
+        if cell.is_some() {
+            self.seen.insert(sketch.key.clone());
+        }
         if cell.is_some_and(|c| is_concluded(&c.state)) {
             let failed = cell.and_then(Cell::conclusion).is_some_and(|c| c == Conclusion::Failed);
             if failed && step.on_error == OnError::Stop {

@@ -1,7 +1,7 @@
 //! When an incident counts as contained, and how a run ended.
 
 use super::View;
-use crate::engine::context::Scopes;
+use crate::engine::context::{Scopes, item_name};
 use crate::engine::ports::Catalogue;
 use crate::model::action::Effect;
 use crate::model::incident::IncidentStatus;
@@ -17,6 +17,15 @@ use std::collections::BTreeMap;
 pub(super) fn now(view: &View<'_>) -> bool {
     let Some(incident) = view.state.incidents.get(&view.run.incident) else { return false };
     if incident.status != IncidentStatus::Open || view.run.purpose == Purpose::Restore {
+        return false;
+    }
+    // Accounts that a source named since are not read yet.
+    if view.state.subject(incident.subject).is_none_or(is_unread) {
+        return false;
+    }
+    // An undo that is under way may have opened what is still held.
+    let opening = |r: &Run| r.purpose == Purpose::Restore && !r.status.ended();
+    if view.state.runs_of(incident.id).any(opening) {
         return false;
     }
     let mut newest: BTreeMap<(String, String), &Cell> = BTreeMap::new();
@@ -36,8 +45,12 @@ pub(super) fn now(view: &View<'_>) -> bool {
     let answered = steps.iter().all(|step| {
         let cells = of_step(step);
         // A step without cells is one that was not reached, unless it is over an empty list.
-        let reached = !cells.is_empty() || (step.for_each.is_some() && is_over_nothing(view, step));
-        reached && cells.into_iter().all(is_fine)
+        let reached = match &step.for_each {
+            Some(list) => is_over_all_of(view, step, list, &cells),
+            None => !cells.is_empty(),
+        };
+        let undone = |c: &&Cell| view.state.is_undone(incident.id, c);
+        reached && cells.iter().all(|c| is_fine(c)) && !cells.iter().any(undone)
     });
     // What could not be looked up could not be contained.
     let unread =
@@ -46,6 +59,10 @@ pub(super) fn now(view: &View<'_>) -> bool {
         .iter()
         .any(|s| of_step(s).iter().any(|c| c.conclusion() == Some(Conclusion::Succeeded)));
     answered && something && !unread
+}
+
+fn is_unread(subject: &crate::model::subject::Subject) -> bool {
+    subject.resolved_at.is_none() || !subject.silent.is_empty()
 }
 
 /// The run's own status at its end.
@@ -77,13 +94,16 @@ pub(super) fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
     }
 }
 
-fn is_over_nothing(view: &View<'_>, step: &PlanStep) -> bool {
-    if step.for_each.is_none() {
-        return false;
+/// Every item that there is has a cell, or the step was skipped as a whole.
+fn is_over_all_of(view: &View<'_>, step: &PlanStep, list: &str, cells: &[&Cell]) -> bool {
+    if cells.iter().any(|c| c.key.item.is_empty() && is_fine(c)) {
+        return true;
     }
     let scopes = Scopes::new(view.state, view.run, &view.plan);
-    step.for_each.as_ref().is_some_and(|list| {
-        template::evaluate(list, &scopes.at(&step.place))
-            .is_ok_and(|v| v.as_array().is_some_and(Vec::is_empty))
+    let items = template::evaluate(list, &scopes.at(&step.place));
+    items.is_ok_and(|items| {
+        items.as_array().is_some_and(|items| {
+            items.iter().map(item_name).all(|name| cells.iter().any(|c| c.key.item == name))
+        })
     })
 }

@@ -119,8 +119,12 @@ fn speaks(text: &str) -> bool {
 /// Read since the run started, or recently enough before.
 pub(super) fn accounts_are_read(view: &View<'_>) -> bool {
     let Some(incident) = view.state.incidents.get(&view.run.incident) else { return false };
-    view.state
-        .subject(incident.subject)
-        .and_then(|s| s.resolved_at)
-        .is_some_and(|at| at >= view.run.started_at - view.policy.directory_age.delta())
+    let Some(subject) = view.state.subject(incident.subject) else { return false };
+    // What an earlier run could not read, this one tries for itself.
+    let age = if subject.silent.is_empty() {
+        view.policy.directory_age.delta()
+    } else {
+        chrono::TimeDelta::zero()
+    };
+    subject.resolved_at.is_some_and(|at| at >= view.run.started_at - age)
 }

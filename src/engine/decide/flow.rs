@@ -243,6 +243,7 @@ impl Pass<'_, '_> {
             return self.conclude_unless(whole, Conclusion::Skipped, reason.to_owned());
         }
         let mut all = true;
+        self.seen.extend(cells.iter().map(|cell| cell.key.clone()));
         for cell in cells.iter().filter(|cell| !is_concluded(&cell.state)) {
             all &= match cell.state {
                 CellState::Intended | CellState::InDoubt { .. } | CellState::Applied { .. } => {

@@ -44,10 +44,12 @@ pub(crate) fn due_steps(
     let chain = Chain::of(state, run);
     let mut due: Vec<String> = Vec::new();
     for step in &plan.steps {
-        if step.place.finally {
+        // A round that has not come to it yet will look at what is known by then.
+        if step.place.finally || is_ahead(run, step) {
             continue;
         }
-        let own = chain.is_due((plan, step), &scopes, catalogue, incident);
+        let own = chain.is_due(run, (plan, step), &scopes, catalogue, incident)
+            || chain.is_let_in_since(state, (plan, step), &scopes, incident);
         let behind = is_point_in_time(catalogue, step)
             && chain.ever_done(step)
             && plan.after(step).flat_map(|id| plan.members(id)).any(|s| due.contains(&s.id));
@@ -59,6 +61,15 @@ pub(crate) fn due_steps(
         due.extend(chain.last_steps(plan));
     }
     due
+}
+
+/// Whether a live run has a round with this step that has not reached it.
+fn is_ahead(run: &Run, step: &PlanStep) -> bool {
+    !run.status.ended()
+        && super::rounds(run).iter().filter(|round| round.has(&step.id)).any(|round| {
+            let path = format!("{}{}", round.prefix, step.id);
+            !run.cells.keys().any(|key| key.step.as_str() == path)
+        })
 }
 
 /// Whether a cell of a round is to be made at all: in a continuation, not for what is already so.
@@ -76,7 +87,10 @@ pub(super) fn is_needed(
     }
     let chain = Chain::of(view.state, view.run);
     // A continuing run names its cells as the run before it did: only the item tells.
-    !chain.cells(step).any(|c| c.key.item == key.item && holds(c))
+    let state = view.state;
+    !chain
+        .cells(step)
+        .any(|c| c.key.item == key.item && holds(c) && !state.is_undone(view.run.incident, c))
 }
 
 /// The cells of all runs of one incident that ran one plan.
@@ -130,6 +144,7 @@ impl<'s> Chain<'s> {
 
     fn is_due(
         &self,
+        run: &Run,
         (plan, step): (&Plan, &PlanStep),
         scopes: &Scopes<'_>,
         catalogue: &dyn Catalogue,
@@ -138,27 +153,35 @@ impl<'s> Chain<'s> {
         let cells: Vec<&Cell> = self.cells(step).collect();
         let entered = cells.iter().any(|c| !was_skipped(c));
         let context = scopes.at(&step.place);
-        let when = || {
-            flow::would_pass(scopes, plan, step)
-                && step
-                    .when
-                    .as_ref()
-                    .is_none_or(|w| template::evaluate(w, &context).is_ok_and(|v| is_true(&v)))
-        };
+        let when = || asks_for(scopes, plan, step);
         if !entered {
             // Not reached yet is for the live round to do; only an answer that has become wrong is due.
             let answered = cells.iter().any(|c| was_skipped(c)) || self.has_ended(step, &cells);
             return answered && when();
         }
-        if is_point_in_time(catalogue, step) {
+        let new = when() && Self::new_items(run, step, context, &cells);
+        if is_point_in_time(catalogue, step) && cells.iter().any(|c| c.done_at.is_some()) {
             let newest = cells.iter().filter_map(|c| c.done_at).max();
             let stale = self.stale_before(catalogue, incident);
-            return newest.zip(stale).is_some_and(|(done, stale)| done < stale);
+            return new || newest.zip(stale).is_some_and(|(done, stale)| done < stale);
         }
         let unanswered_anew =
             cells.iter().any(|c| was_refused_by_people(c)) && !cells.iter().any(|c| holds(c));
-        (unanswered_anew && risen_since(&cells, incident) && when())
-            || (when() && self.new_items(step, context, &cells))
+        new || (unanswered_anew && risen_since(&cells, incident) && when())
+    }
+
+    /// What was taken back is due again once the attacker came in after that.
+    fn is_let_in_since(
+        &self,
+        state: &State,
+        (plan, step): (&Plan, &PlanStep),
+        scopes: &Scopes<'_>,
+        incident: &Incident,
+    ) -> bool {
+        let since = |c: &Cell| {
+            state.undone_at(incident.id, c).is_some_and(|at| incident.hostile_entry_at > Some(at))
+        };
+        self.cells(step).any(since) && asks_for(scopes, plan, step)
     }
 
     /// A `for_each` over nothing leaves no cell behind.
@@ -166,9 +189,10 @@ impl<'s> Chain<'s> {
         cells.is_empty() && step.for_each.is_some() && self.runs.iter().all(|r| r.status.ended())
     }
 
-    fn new_items(&self, step: &PlanStep, context: Context<'_>, cells: &[&Cell]) -> bool {
+    fn new_items(run: &Run, step: &PlanStep, context: Context<'_>, cells: &[&Cell]) -> bool {
         let Some(for_each) = &step.for_each else { return false };
-        if !self.runs.iter().all(|r| r.status.ended()) {
+        // A live round with this step takes up what its list gains.
+        if !run.status.ended() && super::rounds(run).iter().any(|round| round.has(&step.id)) {
             return false;
         }
         let Ok(Value::Array(items)) = template::evaluate(for_each, &context) else {
@@ -179,6 +203,16 @@ impl<'s> Chain<'s> {
             !cells.iter().any(|c| c.key.item == name)
         })
     }
+}
+
+/// Whether the blocks around a step and its own condition let it through as things are.
+fn asks_for(scopes: &Scopes<'_>, plan: &Plan, step: &PlanStep) -> bool {
+    let context = scopes.at(&step.place);
+    flow::would_pass(scopes, plan, step)
+        && step
+            .when
+            .as_ref()
+            .is_none_or(|w| template::evaluate(w, &context).is_ok_and(|v| is_true(&v)))
 }
 
 /// Its `when` was false: a marker without an item and without a capability.

@@ -10,6 +10,9 @@ use crate::model::entry::{Entry, StepOutcome};
 use crate::model::id::RunId;
 use crate::model::run::{Cell, CellState, RunStatus, WaitingOn};
 
+/// Why a step is in doubt whose intent was on disk when the process died.
+pub(super) const DIED: &str = "the process ended before an answer came";
+
 /// Brings every live run back to where it goes on. A restart is not a special case beyond this.
 pub(super) fn recover(engine: &Engine) {
     let mut live: Vec<RunId> = engine.read(|core| core.state.live.iter().copied().collect());
@@ -77,7 +80,7 @@ fn in_doubt(engine: &Engine, tx: &mut Tx<'_>, run: RunId, cell: &Cell) {
         outcome: Outcome::Unknown,
         status: None,
         output: serde_json::Value::Null,
-        problem: Some("the process ended before an answer came".to_owned()),
+        problem: Some(DIED.to_owned()),
         residual: None,
         next,
         sent_at: applied.sent_at,

@@ -117,7 +117,7 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         Command::Skip(skip) => skip_cell(tx, run, incident, *skip),
         Command::Decide { cell, took } => decided(tx, run, incident, cell, took),
         Command::Settle { cell, conclusion, reason } => {
-            settle_cell(tx, run, cell, conclusion, reason);
+            settle_cell(inner, tx, run, cell, conclusion, reason);
         }
         Command::Refuse { skip, guardrail, until } => {
             refuse(tx, run, incident, *skip, guardrail, until);
@@ -217,14 +217,20 @@ fn park(
 }
 
 /// A cell ends with what it has: keeps its outcome, unlike a skip.
-fn settle_cell(tx: &mut Tx<'_>, run: RunId, cell: CellKey, conclusion: Conclusion, reason: String) {
+fn settle_cell(
+    inner: &Inner,
+    tx: &mut Tx<'_>,
+    run: RunId,
+    cell: CellKey,
+    conclusion: Conclusion,
+    reason: String,
+) {
     let Some((incident, known)) =
         tx.core.state.runs.get(&run).map(|r| (r.incident, r.cells.get(&cell).cloned()))
     else {
         return;
     };
-    // Whoever waits for the account looks again by its own timer or the next result.
-    tx.core.desk.unlock(run, &cell);
+    let woken = tx.core.desk.unlock(run, &cell);
     let known = known.unwrap_or_else(|| Box::new(Cell::new(cell.clone())));
     tx.push(Entry::StepSkipped(Box::new(StepSkipped {
         run,
@@ -236,6 +242,7 @@ fn settle_cell(tx: &mut Tx<'_>, run: RunId, cell: CellKey, conclusion: Conclusio
         not_applicable: false,
         reason,
     })));
+    wake(inner, tx, woken, run);
 }
 
 fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> bool {
@@ -413,6 +420,7 @@ fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: ApprovalId) -> b
             .map(|c| c.state.clone());
         if asked == Some(CellState::Asked { approval }) {
             settle_cell(
+                inner,
                 tx,
                 run,
                 item.cell,
@@ -466,13 +474,11 @@ pub(super) fn wake(inner: &Inner, tx: &mut Tx<'_>, mut runs: Vec<RunId>, but: Ru
     }
 }
 
-/// Nothing of the run begins any more but its last steps, where it has any and may act at all.
+/// Nothing of the run begins any more but its last steps. What is under way is brought to its end.
 pub(super) fn cancel(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
     let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return };
     let quarantined = tx.core.state.runs.get(&run).is_none_or(|r| r.crashes >= CRASHES_MAX);
-    let plan = tx.core.state.plan_of(run);
-    let has_last_steps = plan.is_some_and(|p| p.steps.iter().any(|step| step.place.finally));
-    if quarantined || !has_last_steps {
+    if quarantined {
         end_run(tx, run, RunStatus::Cancelled);
         return;
     }

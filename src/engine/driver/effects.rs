@@ -13,37 +13,47 @@ pub(super) async fn perform(engine: &Engine, effect: Effect) {
     match effect {
         Effect::Call { run, cell, spec, call, attempt } => {
             let sent_at = engine.now();
-            let result = make(engine, run, &spec, &call, attempt).await;
-            outcome::of_call(engine, run, &cell, &spec, attempt, sent_at, result);
+            let made = make(engine, run, &spec, &call).await;
+            outcome::of_call(engine, run, &cell, &spec, attempt, sent_at, made);
         }
         Effect::ReadBack { run, cell, in_doubt } => read_back(engine, run, cell, in_doubt).await,
         Effect::LookUp { run } => look_up(engine, run).await,
     }
 }
 
-async fn make(
-    engine: &Engine,
-    run: RunId,
-    spec: &ActionSpec,
-    call: &Call,
-    attempt: u32,
-) -> CallResult {
+/// What came of an intent.
+pub(super) struct Made {
+    pub(super) result: CallResult,
+    /// It is known that it was not so before: what the call changed is Quell's own.
+    pub(super) looked: bool,
+    /// The kill switch was pulled between intent and call: nothing was sent.
+    pub(super) held_back: bool,
+}
+
+async fn make(engine: &Engine, run: RunId, spec: &ActionSpec, call: &Call) -> Made {
     let actions = &engine.ports().actions;
     // Only what Quell itself changed may ever be undone, so it looks before it changes.
     let reversible = spec.effect == Kind::Restore
         || (spec.effect == Kind::Contain && spec.reversal == Reversal::Undo);
-    if reversible && attempt == 1 && actions.already_so(call).await == Some(true) {
-        return CallResult {
+    let before = if reversible { actions.already_so(call).await } else { None };
+    let looked = before == Some(false);
+    let made = |result| Made { result, looked, held_back: false };
+    if before == Some(true) {
+        return made(CallResult {
             outcome: Outcome::Unchanged,
             ..CallResult::done(serde_json::Value::Null)
-        };
+        });
     }
     if spec.capability.as_str() == "identity.remove_factor"
         && let Some(refused) = last_factor(engine, run, call).await
     {
-        return refused;
+        return made(refused);
     }
-    actions.call(call).await
+    if spec.effect != Kind::Read && engine.read(|core| core.state.paused.is_some()) {
+        let result = CallResult::failed(Outcome::NotSent, "all effects are paused");
+        return Made { result, looked, held_back: true };
+    }
+    made(actions.call(call).await)
 }
 
 /// The last factor is never removed unless sign-in is blocked or the password already reset: whoever
@@ -51,7 +61,9 @@ async fn make(
 async fn last_factor(engine: &Engine, run: RunId, call: &Call) -> Option<CallResult> {
     let item = call.inputs.values().find_map(crate::engine::context::account_of)?;
     let safe = engine.read(|core| {
-        let blocked = core.state.holds.keys().any(|(account, _)| *account == item);
+        let blocked = core.state.holds.keys().any(|(account, capability)| {
+            *account == item && capability.as_str() == "identity.block_sign_in"
+        });
         let reset = core.state.runs.get(&run).is_some_and(|r| {
             core.state.runs_of(r.incident).flat_map(Run::cells).any(|c| {
                 c.account.as_ref() == Some(&item)
@@ -115,11 +127,11 @@ async fn look_up(engine: &Engine, run: RunId) {
     let found: Found = match soon {
         Some(answering) => {
             let mut found = directory.look_up_soon(&aliases, &answering).await;
-            let dead = connections.into_iter().filter(|c| !answering.contains(c));
-            found.unread.extend(dead.map(|c| (c, "its breaker is open".to_owned())));
+            let dead = connections.iter().filter(|c| !answering.contains(c));
+            found.unread.extend(dead.map(|c| (c.clone(), "its breaker is open".to_owned())));
             found
         }
         None => directory.look_up(&aliases, &connections).await,
     };
-    outcome::of_look_up(engine, run, found);
+    outcome::of_look_up(engine, run, &connections, found);
 }

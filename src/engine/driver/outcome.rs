@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::carry_out::{backoff, serve, settle, wake};
+use super::effects::Made;
 use super::{Engine, Inner, LOOK_UP, Tx};
 use crate::engine::decide::{is_look_up, look_up_lane};
 use crate::engine::ports::Found;
@@ -13,11 +14,14 @@ use crate::model::entry::{Entry, IncidentRisen, Rise, StepOutcome, StepSkipped, 
 use crate::model::id::{ConnectionId, IncidentId, RunId, StepPath, SubjectId};
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::run::{Cell, CellKey, CellState, Conclusion};
-use crate::model::subject::AccountKey;
+use crate::model::subject::{Account, AccountKey};
 use crate::model::time::Time;
 
 /// How often an action in doubt is looked for before it counts as not done: directories are eventually consistent.
 const DOUBT_READS: u32 = 3;
+
+/// Why a change in doubt is not Quell's own to take back: it was not seen what was so before.
+const UNSEEN: &str = "what was so before could not be read";
 
 /// How a look-up says that an account was read but its roles were not.
 const ROLES: &str = "roles:";
@@ -30,8 +34,9 @@ pub(super) fn of_call(
     spec: &ActionSpec,
     attempt: u32,
     sent_at: Time,
-    result: CallResult,
+    made: Made,
 ) {
+    let Made { result, looked, held_back } = made;
     let fraction = engine.ports().entropy.fraction();
     let ((), _written) = engine.transact(|tx| {
         let Some(known) = tx.core.state.runs.get(&run).and_then(|r| r.cells.get(cell)).cloned()
@@ -42,8 +47,11 @@ pub(super) fn of_call(
             return;
         };
         let at = tx.at;
-        tx.core.desk.learn(&connection, &result, at);
-        tally(tx, spec, &result);
+        // What was held back says nothing about the connection.
+        if !held_back {
+            tx.core.desk.learn(&connection, &result, at);
+            tally(tx, spec, &result);
+        }
         tx.core.desk.end(run, cell, &connection);
         let mut woken = Vec::new();
         let next = next_state(spec, &result, attempt, sent_at, at, fraction);
@@ -64,19 +72,28 @@ pub(super) fn of_call(
             outcome: result.outcome,
             status: result.status,
             output: result.output,
-            problem: result.problem,
+            problem: if looked || result.outcome != Outcome::Unknown || !is_reversible(spec) {
+                result.problem
+            } else {
+                Some(format!("{UNSEEN}; {}", result.problem.unwrap_or_default()))
+            },
             residual: spec.residual.clone().or(unproved),
             next,
             sent_at,
         })));
         if matches!(result.outcome, Outcome::Done | Outcome::Unchanged) {
-            let ours = result.outcome == Outcome::Done;
-            hold(tx, run, cell, spec, known.account.as_ref(), ours);
+            let ours = result.outcome == Outcome::Done && looked;
+            hold(&engine.0, tx, run, cell, spec, known.account.as_ref(), ours);
+            engine.0.timers_changed.notify_one();
         }
         settle(&engine.0, tx, run);
         serve(&engine.0, tx, &connection);
         wake(&engine.0, tx, woken, run);
     });
+}
+
+fn is_reversible(spec: &ActionSpec) -> bool {
+    spec.effect == Effect::Contain && spec.reversal == Reversal::Undo
 }
 
 fn tally(tx: &mut Tx<'_>, spec: &ActionSpec, result: &CallResult) {
@@ -122,6 +139,7 @@ fn next_state(
 
 /// A block that holds is a hold of its incident; an opened account releases it.
 fn hold(
+    inner: &Inner,
     tx: &mut Tx<'_>,
     run: RunId,
     cell: &CellKey,
@@ -155,7 +173,16 @@ fn hold(
             tx.push(placed);
         }
         (Effect::Restore, _) => {
-            let held = tx.core.state.holds_of(incident).find(|(h, _)| h.account == *account);
+            let undone = |placed: &crate::model::id::ActionId| {
+                let catalogue = &inner.ports.catalogue;
+                let placed = catalogue.resolve(placed.as_str(), &account.connection, None);
+                placed.is_ok_and(|placed| placed.undo.as_ref() == Some(&spec.id))
+            };
+            let held = tx
+                .core
+                .state
+                .holds_of(incident)
+                .find(|(h, hold)| h.account == *account && undone(&hold.action));
             if let Some(capability) = held.map(|(h, _)| h.capability.clone()) {
                 tx.push(Entry::HoldReleased {
                     incident,
@@ -199,6 +226,10 @@ pub(super) fn of_read_back(
             return;
         };
         let read = judge(&engine.0, tx.at, &known, in_doubt, found, fraction);
+        // Only what was looked at before it was sent is known to be Quell's own.
+        let unseen = [super::boot::DIED, UNSEEN]
+            .into_iter()
+            .find(|why| in_doubt && known.problem.as_deref().is_some_and(|p| p.starts_with(why)));
         let settled = !matches!(read.next, CellState::InDoubt { .. });
         let verified = read.strength.is_some();
         tx.push(Entry::StepVerified(Box::new(StepVerified {
@@ -207,7 +238,10 @@ pub(super) fn of_read_back(
             cell: cell.clone(),
             strength: read.strength,
             output: read.output,
-            problem: read.problem,
+            problem: read.problem.map(|p| match unseen {
+                Some(why) => format!("{why}; {p}"),
+                None => p,
+            }),
             next: read.next,
         })));
         if settled {
@@ -217,26 +251,16 @@ pub(super) fn of_read_back(
             let spec = known.applied.as_ref().and_then(|a| {
                 engine.ports().catalogue.resolve(a.call.action.as_str(), connection, None).ok()
             });
+            let ours = unseen.is_none();
             if let Some(spec) = spec {
-                let ours = is_ours(tx, run, known.account.as_ref());
-                hold(tx, run, cell, &spec, known.account.as_ref(), ours);
+                hold(&engine.0, tx, run, cell, &spec, known.account.as_ref(), ours);
+                engine.0.timers_changed.notify_one();
             }
         }
         settle(&engine.0, tx, run);
         serve(&engine.0, tx, connection);
         wake(&engine.0, tx, woken, run);
     });
-}
-
-/// Whether what is so after a doubt is Quell's own doing. A call is sent only after a look, but a
-/// process may have died before that look; then only what was last read of the account tells.
-fn is_ours(tx: &Tx<'_>, run: RunId, account: Option<&AccountKey>) -> bool {
-    let state = &tx.core.state;
-    let Some(r) = state.runs.get(&run).filter(|r| r.crashes > 0) else { return true };
-    let incident = state.incidents.get(&r.incident);
-    let subject = incident.and_then(|i| state.subject(i.subject));
-    let read = account.and_then(|key| subject.and_then(|s| s.account(key)));
-    read.is_some_and(|a| a.status == "active")
 }
 
 struct Judged {
@@ -274,7 +298,10 @@ fn judge(
             next: CellState::Concluded { conclusion: Conclusion::Succeeded },
         },
         ReadBack::Unread { problem, retry_after } => {
-            let at = retry_after.map_or(later, |s| now + s.delta());
+            // A silent connection is asked less and less often; each time costs a commit.
+            let since = cell.applied.as_ref().map(|a| now - a.sent_at).unwrap_or_default();
+            let pause = (since / 4).min(TimeDelta::seconds(60));
+            let at = retry_after.map_or_else(|| later.max(now + pause), |s| now + s.delta());
             let late = cell.began_at.is_some_and(|b| now > b + inner.policy.step_deadline.delta());
             let next = match (late, in_doubt) {
                 (true, _) => CellState::Parked { problem: problem.clone() },
@@ -307,11 +334,11 @@ fn needed(inner: &Inner, cell: &Cell) -> u32 {
 }
 
 /// A subject's accounts were read.
-pub(super) fn of_look_up(engine: &Engine, run: RunId, found: Found) {
+pub(super) fn of_look_up(engine: &Engine, run: RunId, asked: &[ConnectionId], found: Found) {
     let fraction = engine.ports().entropy.fraction();
     let ((), _written) = engine.transact(|tx| {
         let tries = tx.core.desk.end_look_up(run);
-        looked_up(engine, tx, run, found, tries, fraction);
+        looked_up(engine, tx, run, (asked, found), tries, fraction);
         serve(&engine.0, tx, &look_up_lane());
     });
 }
@@ -320,7 +347,7 @@ fn looked_up(
     engine: &Engine,
     tx: &mut Tx<'_>,
     run: RunId,
-    found: Found,
+    (asked, found): (&[ConnectionId], Found),
     tries: u32,
     fraction: f64,
 ) {
@@ -350,16 +377,22 @@ fn looked_up(
             found.unread.iter().any(|(c, why)| *c == account.connection && why.starts_with(ROLES));
         account.read_at = tx.at;
     }
-    // What was read of a connection before stands while it does not answer.
+    // What a connection said last stands, with its age, while it is silent or was not asked: its
+    // steps must not vanish.
     let known = tx.core.state.subject(subject).map(|s| s.accounts.clone()).unwrap_or_default();
-    let kept = known.into_iter().filter(|k| {
-        found.unread.iter().any(|(c, _)| *c == k.connection)
-            && !accounts.iter().any(|a| a.key() == k.key())
-    });
-    let kept: Vec<_> = kept.collect();
+    let stands = |k: &Account| {
+        let silent = found.unread.iter().any(|(c, _)| *c == k.connection);
+        (silent || !asked.contains(&k.connection)) && !accounts.iter().any(|a| a.key() == k.key())
+    };
+    let kept: Vec<Account> = known.into_iter().filter(stands).collect();
     accounts.extend(kept);
     let name = found.name.unwrap_or_default();
     tx.push(Entry::SubjectResolved { subject, name, accounts, aliases: found.aliases });
+    leave_unread(tx, incident, subject, asked, &found.unread);
+    // Accounts that came to light may be due for steps of runs that have ended.
+    if let Some(incident) = tx.core.state.newest.get(&subject).copied() {
+        crate::engine::ingest::follow_up(engine, tx, incident);
+    }
     settle(&engine.0, tx, run);
 }
 
@@ -386,7 +419,7 @@ fn note_unread(
         }))
     };
     let waited_for: Vec<CellKey> = tx.core.state.runs.get(&run).map_or_else(Vec::new, |r| {
-        let open = r.cells.values().filter(|c| is_look_up(c) && c.conclusion().is_none());
+        let open = r.cells().filter(|c| is_look_up(c) && c.conclusion().is_none());
         open.map(|c| c.key.clone()).collect()
     });
     for cell in waited_for {
@@ -402,6 +435,31 @@ fn note_unread(
             Some(_) => Entry::StepParked { run, incident, cell, until: again, problem },
             None => concluded(cell, Conclusion::Failed, problem),
         });
+    }
+}
+
+/// A connection that a source named meanwhile, or that came with a merge, is still to be read.
+/// So is one that was silent for an incident which has been joined: its failure is shown nowhere else.
+fn leave_unread(
+    tx: &mut Tx<'_>,
+    incident: IncidentId,
+    subject: SubjectId,
+    asked: &[ConnectionId],
+    silent: &[(ConnectionId, String)],
+) {
+    let joined = tx.core.state.is_joined(incident);
+    let was_read = |c: &ConnectionId| {
+        asked.contains(c) && !(joined && silent.iter().any(|(silent, _)| silent == c))
+    };
+    let known = tx.core.state.subject(subject);
+    let unread = known.filter(|s| !silent.is_empty() || s.connections.iter().any(|c| !was_read(c)));
+    if let Some(mut subject) = unread.cloned() {
+        if !subject.connections.iter().all(was_read) {
+            subject.resolved_at = None;
+        }
+        let no_answer = silent.iter().filter(|(_, why)| !why.starts_with(ROLES));
+        subject.silent = no_answer.map(|(connection, _)| connection.clone()).collect();
+        tx.push(Entry::SubjectCreated { subject: Box::new(subject) });
     }
 }
 
@@ -459,8 +517,8 @@ fn join(engine: &Engine, tx: &mut Tx<'_>, a: &Incident, b: &Incident) {
     }
     let live: Vec<RunId> =
         younger.runs.iter().copied().filter(|id| tx.core.state.live.contains(id)).collect();
+    // They end what is under way, begin nothing, and are cancelled then.
     for id in live {
         super::carry_out::cancel(&engine.0, tx, id);
     }
-    crate::engine::ingest::follow_up(engine, tx, older.id);
 }

@@ -77,6 +77,7 @@ pub(super) fn subject_of(
         accounts: Vec::new(),
         resolved_at: None,
         merged_into: None,
+        silent: Vec::new(),
         connections: incoming.source.connections.clone(),
     };
     let id = subject.id;

@@ -52,7 +52,7 @@ impl State {
             Entry::SubjectResolved { subject, name, accounts, aliases } => {
                 self.subject_resolved(at, *subject, name, accounts, aliases);
             }
-            Entry::SubjectMerged { from, into } => self.subject_merged(*from, *into),
+            Entry::SubjectMerged { from, into } => self.subject_merged(at, *from, *into),
             Entry::IncidentOpened(e) => self.incident_opened(at, e),
             Entry::IncidentJoined(e) => self.incident_risen(e, false),
             Entry::IncidentStaged(e) => self.incident_risen(e, true),
@@ -171,8 +171,11 @@ impl State {
         if !name.is_empty() {
             name.clone_into(&mut subject.name);
         }
+        let known = !subject.accounts.is_empty();
+        let gained = accounts.iter().any(|account| subject.account(&account.key()).is_none());
         subject.accounts = accounts.to_vec();
         subject.resolved_at = Some(at);
+        subject.silent.clear();
         for alias in aliases {
             if !subject.aliases.contains(alias) {
                 subject.aliases.push(alias.clone());
@@ -181,16 +184,20 @@ impl State {
         let privileged = subject.privileged();
         self.touch(RowKey::Subject(id));
         if let Some(incident) = self.newest.get(&id).copied() {
+            let gained = gained && (known || self.runs_of(incident).any(|r| r.status.ended()));
             self.with_incident(incident, |i| {
                 i.severity = i.severity.max(Severity::of(i.stage, privileged));
+                // What was answered for fewer accounts is due for the others.
+                i.rises += u32::from(gained);
             });
         }
     }
 
-    fn subject_merged(&mut self, from: SubjectId, into: SubjectId) {
+    fn subject_merged(&mut self, at: Time, from: SubjectId, into: SubjectId) {
         let Some(gone) = self.subjects.get_mut(&from) else { return };
         gone.merged_into = Some(into);
-        let aliases = gone.aliases.clone();
+        let (aliases, accounts, connections) =
+            (gone.aliases.clone(), gone.accounts.clone(), gone.connections.clone());
         self.touch(RowKey::Subject(from));
         if let Some(kept) = self.subjects.get_mut(&into) {
             for alias in aliases {
@@ -199,12 +206,34 @@ impl State {
                     kept.aliases.push(alias);
                 }
             }
+            for account in accounts {
+                if kept.account(&account.key()).is_none() {
+                    kept.accounts.push(account);
+                }
+            }
+            for connection in connections {
+                if !kept.connections.contains(&connection) {
+                    kept.connections.push(connection);
+                }
+            }
             self.touch(RowKey::Subject(into));
         }
         if let Some(incident) = self.newest.remove(&from) {
             self.with_incident(incident, |i| i.subject = into);
-            let newest = self.newest.entry(into).or_insert(incident);
-            *newest = (*newest).max(incident);
+            let other = self.newest.get(&into).copied().unwrap_or(incident);
+            let open = |id: IncidentId| {
+                self.incidents
+                    .get(&id)
+                    .is_some_and(|i| i.status != IncidentStatus::Closed && at <= i.watch_until)
+            };
+            // Of two open ones the older goes on; otherwise evidence joins whichever still can.
+            let goes_on = match (open(other), open(incident)) {
+                (true, true) => other.min(incident),
+                (true, false) => other,
+                (false, true) => incident,
+                (false, false) => other.max(incident),
+            };
+            self.newest.insert(into, goes_on);
         }
     }
 
@@ -386,8 +415,7 @@ pub(crate) fn is_stronger(incident: &Incident, rise: &Rise) -> bool {
         || rise.may_cause > incident.may_cause
         || (incident.stale && !rise.stale)
         || rise.trigger.is_some_and(|t| !incident.triggers.contains(&t))
-        || rise
-            .hostile_factors
-            .iter()
-            .any(|f| !incident.hostile_factors.iter().any(|g| g.id == f.id))
+        || rise.hostile_factors.iter().any(|f| {
+            !incident.hostile_factors.iter().any(|g| g.id == f.id && g.account == f.account)
+        })
 }

@@ -47,6 +47,10 @@ impl State {
             Entry::StepSkipped(e) => self.step_skipped(at, e),
             Entry::StepParked { run, cell, until, problem, .. } => {
                 self.with_cell(*run, cell, |c| {
+                    // A person lets it try again: its time begins anew.
+                    if until.is_some() && matches!(c.state, CellState::Parked { .. }) {
+                        c.began_at = None;
+                    }
                     c.state = match until {
                         Some(until) => CellState::Waiting { until: *until },
                         None => CellState::Parked { problem: problem.clone() },

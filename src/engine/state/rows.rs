@@ -12,7 +12,7 @@ use crate::model::id::{
     ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SubjectId,
     TokenId,
 };
-use crate::model::incident::Incident;
+use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::run::{Cell, CellKey, Run};
 use crate::model::subject::AccountKey;
 
@@ -234,8 +234,12 @@ impl State {
     }
 
     fn load_incident(&mut self, incident: Incident) {
-        let newest = self.newest.entry(incident.subject).or_insert(incident.id);
-        *newest = (*newest).max(incident.id);
+        // After a merge the older incident goes on, and the younger one is closed.
+        let rank = |i: &Incident| (i.status != IncidentStatus::Closed, i.watch_until, i.id);
+        let known = self.newest.get(&incident.subject).and_then(|id| self.incidents.get(id));
+        if known.is_none_or(|known| rank(known) < rank(&incident)) {
+            self.newest.insert(incident.subject, incident.id);
+        }
         self.incidents.insert(incident.id, Box::new(incident));
     }
 

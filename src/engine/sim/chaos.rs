@@ -1,0 +1,97 @@
+//! Whole stories from seeds: evidence, people, faults, deaths and clocks in random order, and what must be true of every one.
+//!
+//! `QUELL_SIM_SEED=N` replays one story and prints all that happened in it; `QUELL_SIM_SEEDS`
+//! says how many are played. A seed tells everything: the same one gives the same story.
+
+mod catalogue;
+mod check;
+mod clock;
+mod disk;
+mod draw;
+mod facts;
+mod life;
+mod link;
+mod people;
+mod plans;
+mod play;
+mod shrink;
+mod soak;
+mod story;
+mod tenant;
+mod tests;
+mod trace;
+mod weather;
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+
+use play::Play;
+use story::Story;
+use weather::Fault;
+
+/// What came of one story.
+#[derive(Default)]
+struct Told {
+    wrong: Vec<String>,
+    trace: String,
+    deaths: u64,
+    faults: BTreeMap<Fault, u64>,
+    approvals: u64,
+    effects: u64,
+    commits: u64,
+}
+
+/// Stands for threads and networks that go on while a process dies.
+#[expect(clippy::disallowed_methods, reason = "what runs outside the engine is no task of its")]
+fn spawn(work: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(work);
+}
+
+/// Runs where time passes only when nothing else is left to do.
+fn on_paused_time<T>(what: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(what)
+}
+
+/// Plays a story from beginning to end. A panic in the engine is a wrong like any other.
+fn tell(story: &Story, traced: bool) -> Told {
+    let played = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        on_paused_time(async {
+            let mut play = Play::begin(story, traced).await;
+            play.all().await;
+            told(&play)
+        })
+    }));
+    played.unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        let text = text.unwrap_or_else(|| "of unknown cause".to_owned());
+        Told { wrong: vec![format!("the_engine_does_not_panic: {text}")], ..Told::default() }
+    })
+}
+
+fn told(play: &Play<'_>) -> Told {
+    let decided = |c: &crate::model::entry::Commit| {
+        let is = |e: &&crate::model::entry::Entry| {
+            matches!(e, crate::model::entry::Entry::ApprovalDecided(_))
+        };
+        c.entries.iter().filter(is).count() as u64
+    };
+    let journal = play.outside.disk.journal();
+    Told {
+        wrong: check::all(play),
+        trace: play.outside.trace.text(),
+        deaths: play.deaths,
+        faults: play.outside.weather.counts.lock().unwrap().clone(),
+        approvals: journal.iter().map(decided).sum(),
+        effects: play.outside.effects.load(Ordering::Relaxed),
+        commits: journal.len() as u64,
+    }
+}

@@ -1,0 +1,53 @@
+//! What must be true of every story, whatever happened in it. Each promise is a function of its own name.
+//!
+//! The oracle is the world's own list of effects, held against the journal, which is walked
+//! entry by entry with the state as it stood before. Effects carry the journal's durable head
+//! at the time they left, so that order needs no clock.
+
+mod effects;
+mod end;
+mod gates;
+mod walk;
+
+use super::play::{Play, folded, unlike};
+use crate::model::entry::Commit;
+
+pub(super) use walk::Walk;
+
+/// Everything that is wrong with a story that has ended.
+pub(super) fn all(play: &Play<'_>) -> Vec<String> {
+    let mut wrong = play.wrong.clone();
+    let seen = play.outside.seen.lock().unwrap().clone();
+    wrong.extend(seen.into_iter().map(|s| format!("a_connection_takes_what_it_can: {s}")));
+    let journal: Vec<Commit> = play.outside.disk.journal();
+    let mut walk = Walk::new(play, &journal);
+    walk.go();
+    wrong.append(&mut walk.wrong);
+    for (name, found) in [
+        ("acknowledged_is_never_lost", end::acknowledged_is_never_lost(play)),
+        ("every_effect_has_a_durable_intent", effects::every_effect_has_a_durable_intent(&walk)),
+        ("nothing_happens_twice", effects::nothing_happens_twice(&walk)),
+        ("no_effect_starts_while_paused", effects::no_effect_starts_while_paused(&walk)),
+        ("the_last_factor_stays", effects::the_last_factor_stays(&walk)),
+        ("restore_opens_only_what_quell_shut", effects::restore_opens_only_what_quell_shut(&walk)),
+        ("every_run_ends_or_waits_for_something_named", end::every_run_ends_or_waits(&walk)),
+        ("no_hostile_approval_is_absorbed", end::no_hostile_approval_is_absorbed(&walk)),
+        ("rising_evidence_is_answered", end::rising_evidence_is_answered(&walk)),
+    ] {
+        wrong.extend(found.into_iter().map(|text| format!("{name}: {text}")));
+    }
+    wrong
+}
+
+/// Rows behind the journal are what the journal says.
+pub(super) async fn the_fold_is_the_projection(play: &mut Play<'_>) {
+    let stopped = tokio::time::timeout(std::time::Duration::from_mins(1), play.engine.stop());
+    if stopped.await.is_err() {
+        play.wrong.push("a_stop_ends: it waits for ever".into());
+        return;
+    }
+    let rows = play.outside.disk.rows.lock().unwrap().1.clone();
+    if let Some(row) = unlike(&rows, &folded(&play.outside.disk).all_rows()) {
+        play.wrong.push(format!("the_fold_is_the_projection: the index has {row}"));
+    }
+}
