@@ -10,9 +10,9 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 /// Stories that are played against each bug.
-const SEEDS: &str = "2000";
+const SEEDS: &str = "4000";
 /// A bug that makes a test hang is caught as well.
-const PATIENCE: Duration = Duration::from_mins(15);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 #[derive(Deserialize)]
 struct List {
