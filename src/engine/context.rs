@@ -126,7 +126,7 @@ impl<'s> Scopes<'s> {
 
     /// [`Scopes::of`], for a place whose blocks have let it through.
     pub(crate) fn at(&self, place: &Place) -> Context<'_> {
-        self.of(place).unwrap_or(Context::new(&Value::Null))
+        self.of(place).unwrap_or_else(|_| Context::new(&Value::Null))
     }
 
     /// Whether a block's inputs could be evaluated, if it is a call.

@@ -5,11 +5,13 @@
 //! the process before its commit is on disk. Calls run outside the lock, as many
 //! at once as their connection allows.
 
+mod accounts;
 pub(crate) mod boot;
 mod carry_out;
 mod desk;
 mod effects;
 mod outcome;
+mod questions;
 mod timers;
 
 use futures::FutureExt;

@@ -46,7 +46,8 @@ pub(crate) fn read(text: &str, keys: &[String]) -> Result<Vec<Anchor>, BadAnchor
         };
         for entry in entries {
             let Entry::Checkpoint { head, seq, key: by, signature } = entry else { continue };
-            let trusted = keys.iter().find(|key| **key == by).or(keys.first()).unwrap_or(&by);
+            let trusted =
+                keys.iter().find(|key| **key == by).or_else(|| keys.first()).unwrap_or(&by);
             checkpoint::verify(trusted, &by, seq, &head, &signature)
                 .map_err(|why| BadAnchor::Signature { line, seq, why })?;
             anchors.push(Anchor { seq, head });

@@ -4,17 +4,16 @@ use chrono::TimeDelta;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::questions::{cancel_questions, expire, open_question};
 use super::{Effect, Inner, Tx};
 use crate::engine::decide::{
     Busy, CRASHES_MAX, Command, Decided, Intend, Lane, Skip, Took, View, decide, look_up_lane,
 };
 use crate::model::action::Effect as Kind;
-use crate::model::approval::{Approval, ApprovalState, Asks, Item};
 use crate::model::entry::{BlockDecided, Entry, StepIntent, StepSkipped};
-use crate::model::id::{ApprovalId, ConnectionId, IncidentId, RunId};
+use crate::model::id::{ConnectionId, IncidentId, RunId};
 use crate::model::incident::Severity;
-use crate::model::plan::{AskRule, OnTimeout};
-use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose, RunStatus};
+use crate::model::run::{Cell, CellKey, Conclusion, RunStatus};
 use crate::model::time::Time;
 
 /// More rounds than any plan needs; a rule that never settles is a bug, and must not hang the process.
@@ -217,7 +216,7 @@ fn park(
 }
 
 /// A cell ends with what it has: keeps its outcome, unlike a skip.
-fn settle_cell(
+pub(super) fn settle_cell(
     inner: &Inner,
     tx: &mut Tx<'_>,
     run: RunId,
@@ -340,128 +339,6 @@ fn begin_read(inner: &Inner, tx: &mut Tx<'_>, run: RunId, cell: CellKey, in_doub
     tx.core.desk.begin(run, &cell, &connection, None, limit);
     tx.effects.push(Effect::ReadBack { run, cell, in_doubt });
     true
-}
-
-fn open_question(
-    inner: &Inner,
-    tx: &mut Tx<'_>,
-    run: RunId,
-    items: Vec<Item>,
-    rule: &AskRule,
-) -> bool {
-    let Some(r) = tx.core.state.runs.get(&run) else { return false };
-    let (incident, plan) = (r.incident, r.plan.clone());
-    let asks = if r.purpose == Purpose::Restore { Asks::Restore } else { Asks::Contain };
-    let mut barred: Vec<String> = r.started_by.clone().into_iter().collect();
-    if let Some(i) = tx.core.state.incidents.get(&incident)
-        && let Some(subject) = tx.core.state.subject(i.subject)
-    {
-        barred.push(subject.name.clone());
-        barred.extend(subject.accounts.iter().map(|a| a.login.clone()));
-        barred.extend(
-            subject
-                .aliases
-                .iter()
-                .filter_map(|a| a.0.strip_prefix("login:").map(ToOwned::to_owned)),
-        );
-    }
-    let approval = Approval {
-        id: ApprovalId::mint(tx.at, inner.ports.entropy.id()),
-        incident,
-        run,
-        plan,
-        asks,
-        items,
-        opened_at: tx.at,
-        expires_at: tx.at + rule.timeout.delta(),
-        on_timeout: rule.on_timeout,
-        state: ApprovalState::Pending,
-        quorum: 1,
-        decided_at: None,
-        decided_by: None,
-        granted: Vec::new(),
-        barred,
-    };
-    tracing::info!(approval.id = %approval.id, incident.id = %incident, "Asked people about {} actions", approval.items.len());
-    tx.push(Entry::ApprovalOpened { approval: Box::new(approval) });
-    true
-}
-
-/// Silence. It grants only what the playbook says it grants, and never what locks a person out.
-fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: ApprovalId) -> bool {
-    let Some(question) = tx.core.state.approvals.get(&approval).cloned() else { return false };
-    if question.state != ApprovalState::Pending {
-        return false;
-    }
-    let granted: Vec<CellKey> = question
-        .items
-        .iter()
-        .filter(|item| is_granted_by_silence(inner, tx, run, item))
-        .map(|item| item.cell.clone())
-        .collect();
-    let begin_until = (!granted.is_empty()).then(|| tx.at + inner.policy.grant.delta());
-    let state = ApprovalState::Expired;
-    let incident = question.incident;
-    tracing::error!(approval.id = %approval, incident.id = %incident, "Nobody answered question `{approval}` in time");
-    tx.push(Entry::ApprovalExpired {
-        approval,
-        incident,
-        state,
-        granted: granted.clone(),
-        begin_until,
-    });
-    for item in question.items.into_iter().filter(|item| !granted.contains(&item.cell)) {
-        let asked = tx
-            .core
-            .state
-            .runs
-            .get(&run)
-            .and_then(|r| r.cells.get(&item.cell))
-            .map(|c| c.state.clone());
-        if asked == Some(CellState::Asked { approval }) {
-            settle_cell(
-                inner,
-                tx,
-                run,
-                item.cell,
-                Conclusion::Expired,
-                "nobody answered in time".to_owned(),
-            );
-        }
-    }
-    true
-}
-
-fn is_granted_by_silence(inner: &Inner, tx: &Tx<'_>, run: RunId, item: &Item) -> bool {
-    let Some(plan) = tx.core.state.plan_of(run) else { return false };
-    let step = plan.step(item.cell.step.step());
-    let wanted = step
-        .and_then(|s| s.approval.as_ref())
-        .is_some_and(|rule| rule.on_timeout == OnTimeout::Approve);
-    let harmless = inner.ports.catalogue.signature(item.capability.as_str()).is_some_and(|s| {
-        s.point_in_time || matches!(s.effect, Kind::Record | Kind::Notify | Kind::Read)
-    });
-    wanted && harmless
-}
-
-fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {
-    let open: Vec<_> = tx
-        .core
-        .state
-        .approvals
-        .values()
-        .filter(|a| a.run == run && a.state == ApprovalState::Pending)
-        .map(|a| (a.id, a.incident))
-        .collect();
-    for (approval, incident) in open {
-        tx.push(Entry::ApprovalExpired {
-            approval,
-            incident,
-            state: ApprovalState::Cancelled,
-            granted: Vec::new(),
-            begin_until: None,
-        });
-    }
 }
 
 /// Asks runs again that waited for an account, most urgent first.

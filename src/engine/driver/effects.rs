@@ -1,6 +1,6 @@
 //! Makes calls and read-backs, outside the lock, and hands in what came back.
 
-use super::{Effect, Engine, outcome};
+use super::{Effect, Engine, accounts, outcome};
 use crate::engine::ports::Found;
 use crate::model::action::{
     ActionSpec, Call, CallResult, Effect as Kind, Outcome, ReadBack, Reversal,
@@ -133,5 +133,5 @@ async fn look_up(engine: &Engine, run: RunId) {
         }
         None => directory.look_up(&aliases, &connections).await,
     };
-    outcome::of_look_up(engine, run, &connections, found);
+    accounts::of_look_up(engine, run, &connections, found);
 }
