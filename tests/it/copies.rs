@@ -47,8 +47,9 @@ fn serve_instead(world: &mut World, data: &str) {
     world.stop();
     let file = world.folder.path().join("quell.toml");
     let config = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, config.replace("path = \"data\"", &format!("path = \"{data}\"")))
-        .unwrap();
+    let served = format!("path = \"{}\"", world.data().display());
+    assert!(config.contains(&served), "{config}");
+    std::fs::write(&file, config.replace(&served, &format!("path = \"{data}\""))).unwrap();
     world.start();
 }
 
