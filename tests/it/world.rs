@@ -275,7 +275,7 @@ fn base(port: u16, data: &Path) -> String {
     };
     format!(
         "[server]\nlab = true\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\nlog = \"info,quell::server::layers=warn\"\n\
-         [store]\npath = \"{data}\"\n{}{}",
+         [store]\npath = \"{data}\"\nreserve_mib = 0\n{}{}",
         source("siem", "alerts"),
         source("mfa", "events"),
     )

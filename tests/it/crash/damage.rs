@@ -181,7 +181,7 @@ fn last_line_changed(crime: &mut Crime, data: &Path, all: &[Line]) {
     say("the very last line changed", "said as a torn tail: a power cut leaves the same");
 }
 
-/// `audit verify`, `store verify` and, if asked, a start name this line.
+/// `audit verify` names this line, and if asked `store verify` and a start, too.
 fn named(crime: &mut Crime, copy: &Copy, line: &Line, start: bool) {
     let segment = line.segment.file_name().unwrap().to_str().unwrap();
     let (code, report) = crime.audit(&copy.data(), &[]);
@@ -193,6 +193,12 @@ fn named(crime: &mut Crime, copy: &Copy, line: &Line, start: bool) {
         let (code, report) = crime.store_verify(&copy.data());
         assert_eq!((code, &report["journal"]["first_bad"]["place"]), (1, place));
         let (ended, log) = crime.serve(&copy.data());
+        let newest = files(&copy.data().join("journal")).pop().unwrap();
+        if ended.is_none() && line.segment.file_name() != newest.file_name() {
+            // Of older segments the start reads the two ends; the rest is proved while it serves,
+            // and found damage stops the next start (`store::journal::proof_tests`).
+            return;
+        }
         assert_eq!(ended, Some(2), "{log}");
         assert!(log.contains(&format!("sequence {}", line.seq)) && log.contains(segment), "{log}");
     }
@@ -214,7 +220,9 @@ async fn rewritten_history_is_caught_by_signatures_or_by_an_anchor_kept_elsewher
     copy.rewrite(&forge(&without, None));
     let (code, report) = crime.audit(&copy.data(), &["--key", &key]);
     let why = report["first_bad"]["why"].as_str().unwrap_or_default();
-    assert!(code == 1 && why.contains("another hash than was signed"), "{code} {report}");
+    // Where the signing line itself moved up to the place that it signs, it is not behind it any more.
+    let caught = ["another hash than was signed", "the line is not before it"];
+    assert!(code == 1 && caught.iter().any(|c| why.contains(c)), "{code} {report}");
     say("a line removed, chain made anew without the key", "caught by a signed checkpoint");
 
     let copy = Copy::of(&data);
