@@ -59,6 +59,14 @@ pub(crate) fn rebatch(kind: Kind, bytes: &[u8], cap: usize) -> Result<Vec<String
     let mut open = String::new();
     for row in split(kind, bytes)?.into_iter().flatten() {
         let row = row.to_string();
+        // One level more is one too many for the whole batch: such a record goes alone.
+        if body::depth(&row) >= body::DEPTH_MAX {
+            if !open.is_empty() {
+                batches.push(std::mem::take(&mut open) + "]");
+            }
+            batches.push(row);
+            continue;
+        }
         if !open.is_empty() && open.len() + row.len() + 2 > cap {
             batches.push(std::mem::take(&mut open) + "]");
         }
@@ -69,6 +77,12 @@ pub(crate) fn rebatch(kind: Kind, bytes: &[u8], cap: usize) -> Result<Vec<String
         batches.push(open + "]");
     }
     Ok(batches)
+}
+
+/// How many records a body is cut into, readable or not.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn count(kind: Kind, bytes: &[u8]) -> Result<usize, Problem> {
+    split(kind, bytes).map(|rows| rows.len())
 }
 
 fn split(kind: Kind, bytes: &[u8]) -> Result<Vec<Result<Value, Problem>>, Problem> {
@@ -146,7 +160,7 @@ mod tests {
         #[test]
         fn every_record_is_accounted_for(text in any_json()) {
             for kind in Kind::ALL {
-                let rows = split(kind, text.as_bytes()).map_or(0, |rows| rows.len());
+                let rows = count(kind, text.as_bytes()).unwrap_or_default();
                 if let Ok(parsed) = parse(kind, text.as_bytes(), now()) {
                     let told = parsed.understood + parsed.irrelevant.len() + parsed.problems.len();
                     prop_assert_eq!(told, rows);
@@ -162,5 +176,17 @@ mod tests {
         let batches = rebatch(Kind::Entra, body, 18).unwrap();
 
         assert_eq!(batches, [r#"[{"a":1},{"a":2}]"#, r#"[{"a":3}]"#]);
+    }
+
+    #[test]
+    fn a_record_as_deep_as_may_be_does_not_cost_its_batch() {
+        let depth = body::DEPTH_MAX - 1;
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let body = format!("{{\"a\":1}}\n{deep}\n{{\"a\":2}}");
+
+        let batches = rebatch(Kind::Events, body.as_bytes(), 9_999).unwrap();
+
+        let records = |batch: &String| count(Kind::Events, batch.as_bytes()).unwrap();
+        assert_eq!(batches.iter().map(records).collect::<Vec<_>>(), [1, 1, 1]);
     }
 }

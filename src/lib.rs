@@ -9,6 +9,9 @@ pub(crate) mod console;
 pub(crate) mod detect;
 pub(crate) mod diagnostic;
 pub(crate) mod engine;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub(crate) mod intake;
 pub(crate) mod lab;
 pub(crate) mod model;

@@ -107,7 +107,7 @@ fn unwrap(value: Value, wrappers: &[&[&str]]) -> Vec<Value> {
 }
 
 /// Deepest nesting of brackets outside strings. Needs no valid JSON.
-fn depth(text: &str) -> usize {
+pub(super) fn depth(text: &str) -> usize {
     let (mut now, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
         match byte {

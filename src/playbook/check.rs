@@ -44,7 +44,10 @@ const CALLED: &str = "# called: ";
 
 /// The playbook's own part of [`Checked::whole_text`].
 pub(crate) fn own_text(whole: &str) -> String {
-    let behind = whole.find(&format!("\n\n{CALLED}"));
+    let marked = format!("\n\n{CALLED}");
+    // What is behind is comments and nothing else; an author's own comment may look like its beginning.
+    let comments = |at: &usize| whole[*at..].lines().all(|l| l.is_empty() || l.starts_with('#'));
+    let behind = whole.match_indices(&marked).map(|(at, _)| at).find(comments);
     behind.map_or_else(|| whole.to_owned(), |at| whole[..=at].to_owned())
 }
 

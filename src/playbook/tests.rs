@@ -113,6 +113,17 @@ fn a_bomb_of_aliases_is_refused() {
     assert!(!codes(&text).is_empty());
 }
 
+/// What a caller gets is cut out of what was published: an author's comment must not cut it short.
+#[test]
+fn a_comment_that_looks_like_a_called_text_cuts_nothing_off() {
+    let (_, shipped) = SHIPPED[0];
+    let text = shipped.replacen("\nsteps:", "\n\n# called: nobody\n\nsteps:", 1);
+    assert_ne!(text, shipped);
+    let whole = check("t.yaml", &text, &fixture::signatures()).unwrap().whole_text();
+
+    assert_eq!(super::own_text(&whole), text);
+}
+
 /// An error of the engine's at run time would come too late: nothing that checks may fail to compile.
 #[test]
 fn what_checks_clean_compiles() {

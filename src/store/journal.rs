@@ -7,7 +7,7 @@
 //!
 //! Durable means that the line and all lines before it survive a power cut.
 
-mod line;
+pub(crate) mod line;
 mod lines;
 pub(crate) mod medium;
 mod open;
@@ -19,7 +19,8 @@ mod segment;
 mod shared;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests pull the plug"))]
 pub(crate) mod torn;
 mod writer;
 

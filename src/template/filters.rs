@@ -4,7 +4,8 @@
 
 use chrono::DateTime;
 use minijinja::value::{Kwargs, Value as Native};
-use minijinja::{Environment, Error, ErrorKind, filters as given, tests};
+use minijinja::{Environment, Error, ErrorKind, State, filters as given, tests};
+use std::io::{self, Write};
 
 use crate::model::time::{Span, Time};
 
@@ -59,8 +60,9 @@ pub(crate) const TESTS: &[&str] = &[
 
 pub(crate) const FUNCTIONS: &[&str] = &["at_least"];
 
-/// Longest text that `join` makes, in bytes.
-const JOINED_MAX: usize = 64 * 1024;
+/// Longest text that a filter writes, in bytes. Fuel counts steps: of `tojson`, each doubles what the
+/// one before had to escape, so that forty of them would fill any memory.
+const TEXT_MAX: usize = 64 * 1024;
 
 pub(super) fn install(engine: &mut Environment<'static>) {
     install_filters(engine);
@@ -86,7 +88,7 @@ fn install_filters(engine: &mut Environment<'static>) {
     engine.add_filter("selectattr", given::selectattr);
     engine.add_filter("sort", given::sort);
     engine.add_filter("split", given::split);
-    engine.add_filter("string", given::string);
+    engine.add_filter("string", string);
     engine.add_filter("tojson", to_json);
     engine.add_filter("trim", given::trim);
     engine.add_filter("unique", given::unique);
@@ -117,28 +119,67 @@ fn install_tests(engine: &mut Environment<'static>) {
     engine.add_test("undefined", tests::is_undefined);
 }
 
+/// Text that ends: what does not fit is an error.
+#[derive(Default)]
+struct Bounded(Vec<u8>);
+
+impl Bounded {
+    fn text(self) -> Result<String, Error> {
+        String::from_utf8(self.0).map_err(|_| Error::from(ErrorKind::BadSerialization))
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > TEXT_MAX {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("the text is longer than {TEXT_MAX} bytes"))
+}
+
 /// Jinja's `join`, with an end.
 #[expect(clippy::needless_pass_by_value, reason = "the engine hands arguments over")]
 fn join(items: Native, by: Option<String>) -> Result<String, Error> {
     let by = by.unwrap_or_default();
-    let mut out = String::new();
+    let mut out = Bounded::default();
     for (n, item) in items.try_iter()?.enumerate() {
-        if n > 0 {
-            out.push_str(&by);
-        }
-        out.push_str(&item.to_string());
-        if out.len() > JOINED_MAX {
-            return Err(Error::new(ErrorKind::InvalidOperation, "the joined text is too long"));
-        }
+        let by = if n > 0 { by.as_str() } else { "" };
+        write!(out, "{by}{item}").map_err(|_| too_long())?;
     }
-    Ok(out)
+    out.text()
+}
+
+/// Jinja's `string`, with an end; what is a text already stays as it is.
+fn string(state: &State, value: &Native) -> Result<Native, Error> {
+    if value.is_undefined() || value.as_str().is_some() {
+        return given::string(state, value);
+    }
+    let mut out = Bounded::default();
+    write!(out, "{value}").map_err(|_| too_long())?;
+    out.text().map(Native::from)
 }
 
 /// Compact JSON as plain text. The engine's own filter escapes for HTML, which is not done here.
 #[expect(clippy::needless_pass_by_value, reason = "the engine hands arguments over")]
 fn to_json(value: Native) -> Result<String, Error> {
-    serde_json::to_string(&value)
-        .map_err(|_| Error::new(ErrorKind::BadSerialization, "cannot be written as JSON"))
+    let mut out = Bounded::default();
+    serde_json::to_writer(&mut out, &value).map_err(|error| {
+        if error.is_io() {
+            return too_long();
+        }
+        Error::new(ErrorKind::BadSerialization, "cannot be written as JSON")
+    })?;
+    out.text()
 }
 
 /// Whether instant `a` is `b` or later, give or take `slack` (2m): two systems' clocks differ.
@@ -189,6 +230,23 @@ mod tests_here {
         assert_eq!(holds("at_least(never, sent)", &context), Ok(false));
         assert!(holds("at_least('yesterday', sent)", &context).is_err());
         assert!(holds("at_least(stamp, never)", &context).is_err());
+    }
+
+    /// Each filter doubles the backslashes of the one before.
+    #[test]
+    fn text_that_is_escaped_again_and_again_has_an_end() {
+        let fields = json!({"text": "\\", "long": "x".repeat(TEXT_MAX + 1)});
+        let context = Context::from(&fields);
+        let escaped = |times: usize| format!("text{}", " | tojson".repeat(times));
+        let listed =
+            |times: usize| format!("{}text{}", "[".repeat(times), "] | string".repeat(times));
+
+        for made in [escaped(100), listed(100)] {
+            let error = evaluate(&made, &context).unwrap_err();
+            assert!(error.message.contains("longer than 65536 bytes"), "{}", error.message);
+        }
+        assert_eq!(evaluate(&escaped(2), &context), Ok(json!(r#""\"\\\\\"""#)));
+        assert_eq!(evaluate("long | string", &context), Ok(fields["long"].clone()));
     }
 
     #[test]

@@ -26,6 +26,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("telemetry", 4),
     ("app", 4),
     ("cli", 4),
+    ("fuzz", 4),
 ];
 
 /// Neighbours that must not know each other although the layers would allow it.

@@ -52,6 +52,12 @@ impl Body {
         })
     }
 
+    /// A body whose entries are any text at all.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn raw(seq: u64, entries: &str) -> Self {
+        Self { seq, at: "\"2026-05-05T10:15:30Z\"".to_owned(), entries: entries.to_owned() }
+    }
+
     pub(crate) fn size(&self) -> usize {
         self.entries.len()
     }

@@ -1,0 +1,4 @@
+//! Runs `quell::fuzz::anchor`, which says what must hold.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| quell::fuzz::anchor(data));
