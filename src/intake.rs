@@ -24,6 +24,8 @@ use serde_json::Value;
 use crate::model::time::Time;
 
 pub(crate) use auth::Auth;
+#[cfg(any(test, fuzzing))]
+pub(crate) use auth::Encoding;
 pub(crate) use kind::Kind;
 pub(crate) use okta::challenge as okta_challenge;
 pub(crate) use parsed::{Parsed, Record};

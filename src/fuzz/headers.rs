@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use super::{NOW, led, now};
-use crate::intake::{Auth, Kind, Verified, Verifier};
+use crate::intake::{Auth, Encoding, Kind, Verified, Verifier};
 use crate::model::time::Span;
 
 /// Set in the first byte: the delivery is signed here as its source would sign it.
@@ -85,7 +85,7 @@ impl<'s> Source<'s> {
         let hmac = |header: &str, prefix: &str, stamped: bool| Auth::Hmac {
             header: header.to_owned(),
             prefix: prefix.to_owned(),
-            encoding: Default::default(),
+            encoding: Encoding::default(),
             timestamp_header: stamped.then(|| "x-time".to_owned()),
             id_header: stamped.then(|| "x-id".to_owned()),
             signed: stamped.then(|| "v0:{id}:{timestamp}:{body}".to_owned()),

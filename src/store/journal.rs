@@ -21,6 +21,7 @@ mod shared;
 mod tests;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(not(test), expect(dead_code, reason = "only tests pull the plug"))]
+#[expect(clippy::unwrap_used, reason = "a disk that only tests have")]
 pub(crate) mod torn;
 mod writer;
 
