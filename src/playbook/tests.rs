@@ -121,7 +121,7 @@ fn a_comment_that_looks_like_a_called_text_cuts_nothing_off() {
     assert_ne!(text, shipped);
     let whole = check("t.yaml", &text, &fixture::signatures()).unwrap().whole_text();
 
-    assert_eq!(super::own_text(&whole), text);
+    assert_eq!(own_text(&whole), text);
 }
 
 /// An error of the engine's at run time would come too late: nothing that checks may fail to compile.
