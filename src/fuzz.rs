@@ -77,7 +77,7 @@ pub fn intake(data: &[u8]) {
 
 fn assert_tame(value: &Value) {
     match value {
-        Value::String(text) => assert_eq!(&tame(text, usize::MAX), text, "kept untamed"),
+        Value::String(text) => assert_eq!(&tame(text, text.len()), text, "kept untamed"),
         Value::Array(items) => items.iter().for_each(assert_tame),
         Value::Object(fields) => fields.values().for_each(assert_tame),
         _ => {}

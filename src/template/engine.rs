@@ -83,8 +83,10 @@ pub(crate) fn holds(expression: &str, context: &Context<'_>) -> Result<bool, Tem
 /// Compiles an expression without evaluating it; nothing needs to be defined.
 pub(crate) fn check(expression: &str) -> Result<(), TemplateError> {
     refuse_early(expression)?;
-    ENGINE.compile_expression(expression)?;
-    Ok(())
+    ENGINE
+        .compile_expression(expression)
+        .map(drop)
+        .map_err(|error| TemplateError::from(error).within(expression))
 }
 
 /// The filters, tests or functions that expressions may use.
@@ -105,7 +107,9 @@ pub(super) fn native(expression: &str, context: &Context<'_>) -> Result<Native, 
 }
 
 fn came(expression: &str, context: &Context<'_>) -> Result<Came, TemplateError> {
-    let came = EXPRESSIONS.evaluate(expression, context, refuse_early)?;
+    let came = EXPRESSIONS
+        .evaluate(expression, context, refuse_early)
+        .map_err(|error| error.within(expression))?;
     if let Came::Computed(value) = &came
         && value.is_undefined()
     {

@@ -37,6 +37,12 @@ impl TemplateError {
         self
     }
 
+    /// The same error, its place inside `text`: the engine points behind the end where a quote is missing.
+    pub(crate) fn within(mut self, text: &str) -> Self {
+        self.at = self.at.map(|at| at.start.min(text.len())..at.end.min(text.len()));
+        self
+    }
+
     /// The same error about a part that begins at `offset` of a longer text.
     pub(crate) fn moved(mut self, offset: usize) -> Self {
         self.at = self.at.map(|at| at.start + offset..at.end + offset);

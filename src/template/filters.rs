@@ -241,7 +241,7 @@ mod tests_here {
         let listed =
             |times: usize| format!("{}text{}", "[".repeat(times), "] | string".repeat(times));
 
-        for made in [escaped(100), listed(100)] {
+        for made in [escaped(18), listed(18)] {
             let error = evaluate(&made, &context).unwrap_err();
             assert!(error.message.contains("longer than 65536 bytes"), "{}", error.message);
         }
