@@ -19,7 +19,7 @@ use crate::model::alert::AlertKind;
 use crate::model::entry::Entry;
 use crate::model::id::ConnectionId;
 use crate::model::incident::Stage;
-use crate::model::plan::{Does, OnError, Place, Plan, PlanStep, Trigger};
+use crate::model::plan::{Does, Plan, PlanStep, Trigger};
 use crate::model::run::{Cell, CellState, Run, RunStatus, WaitingOn};
 use crate::model::subject::{Account, Alias};
 use crate::model::time::Span;
@@ -149,17 +149,8 @@ impl Subject<'_> {
         }
         let connection = Some(self.connection.clone());
         let step = PlanStep {
-            id: "act".into(),
-            does: Does::Use { name: self.name.clone(), connection, with },
             for_each: is_about_an_account(self.action).then(|| "subject.accounts".to_owned()),
-            when: None,
-            after: Vec::new(),
-            reads: Vec::new(),
-            on_error: OnError::Continue,
-            expires: None,
-            approval: None,
-            deadline: None,
-            place: Place::default(),
+            ..PlanStep::new("act", Does::Use { name: self.name.clone(), connection, with })
         };
         Plan {
             name: "doubt".into(),

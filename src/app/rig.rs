@@ -1,12 +1,12 @@
 //! An engine over the lab that can lose an answer, or die inside a call and come back.
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::app::ports::{Reach, SystemEntropy, VirtualClock};
-use crate::approval::statement;
+use crate::approval::statement::unsigned;
 use crate::connector::catalogue::Catalogue;
 use crate::connector::connections::{self, Connections};
 use crate::detect::Detector;
@@ -19,7 +19,7 @@ use crate::lab::Lab;
 use crate::lab::tenant::Tenant;
 use crate::model::action::{Applied, Call, CallResult, ReadBack};
 use crate::model::alert::{Alert, AlertKind};
-use crate::model::approval::{ApprovalState, Decision, Signed, Statement, StatementItem};
+use crate::model::approval::{ApprovalState, Decision, StatementItem};
 use crate::model::entry::{Commit, DeploymentCreated, Entry, PersonEnrolled, PlanPublished};
 use crate::model::event::AccountName;
 use crate::model::id::{AlertId, ConnectionId, DeploymentId, PersonId, PlanDigest};
@@ -221,29 +221,7 @@ impl Rig {
         });
         let Some(question) = open else { return };
         let items: Vec<StatementItem> = question.items.iter().map(StatementItem::from).collect();
-        let statement = Statement {
-            rp: "rig".to_owned(),
-            deployment: DeploymentId(uuid::Uuid::nil()),
-            approval: question.id,
-            incident: question.incident,
-            run: question.run,
-            plan: question.plan.clone(),
-            root: statement::root(&items),
-            items,
-            decision: Decision::Approve,
-            justification: String::new(),
-            approver: on_call(),
-            nonce: String::new(),
-            issued_at: question.opened_at,
-            expires_at: question.expires_at,
-        };
-        let signed = Signed {
-            statement,
-            justification: String::new(),
-            by_name: "on-call".to_owned(),
-            assertion: json!(null),
-            credential: json!(null),
-        };
+        let signed = unsigned(&question, items, Decision::Approve, on_call(), "on-call");
         self.engine.decide_approval(question.id, on_call(), signed).await.unwrap();
     }
 }

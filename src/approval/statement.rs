@@ -6,7 +6,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-use crate::model::approval::{Statement, StatementItem};
+use crate::model::approval::{Approval, Decision, Signed, Statement, StatementItem};
+use crate::model::id::{DeploymentId, PersonId};
 
 /// Keeps these signatures from meaning anything elsewhere.
 const DOMAIN: &[u8] = b"quell/approval/v1\0";
@@ -51,6 +52,39 @@ pub(crate) fn root(items: &[StatementItem]) -> String {
         hash.update(Sha256::digest(canonical(item)));
     }
     hex::encode(hash.finalize())
+}
+
+/// An answer that nobody signed, for trials and simulations: offline it proves nothing.
+pub(crate) fn unsigned(
+    question: &Approval,
+    items: Vec<StatementItem>,
+    decision: Decision,
+    approver: PersonId,
+    name: &str,
+) -> Signed {
+    let statement = Statement {
+        rp: "trial".to_owned(),
+        deployment: DeploymentId(uuid::Uuid::nil()),
+        approval: question.id,
+        incident: question.incident,
+        run: question.run,
+        plan: question.plan.clone(),
+        root: root(&items),
+        items,
+        decision,
+        justification: String::new(),
+        approver,
+        nonce: String::new(),
+        issued_at: question.opened_at,
+        expires_at: question.expires_at,
+    };
+    Signed {
+        statement,
+        justification: String::new(),
+        by_name: name.to_owned(),
+        assertion: Value::Null,
+        credential: Value::Null,
+    }
 }
 
 /// The challenge that the passkey signs.

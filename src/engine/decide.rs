@@ -17,6 +17,7 @@ pub(crate) use flow::{CRASHES_MAX, Took};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::context::Scopes;
 use super::policy::Policy;
 use super::ports::Catalogue;
 use super::state::State;
@@ -180,7 +181,8 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
         decided.commands.push(Command::Continue { round });
         return decided;
     }
-    let mut pass = cell::Pass::new(view, &mut decided);
+    let scopes = Scopes::new(view.state, view.run, &view.plan);
+    let mut pass = cell::Pass::new(view, &scopes, &mut decided);
     let mut all_concluded = pass.rounds();
     let reading = pass.reads_accounts();
     all_concluded &= !reading;
@@ -192,7 +194,7 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
         decided.commands.push(ask(view, to_ask));
     }
     // Only once all that was to be said of this pass has been: what is about to begin is not done.
-    if !contain_open && decided.commands.is_empty() && contained::now(view) {
+    if !contain_open && decided.commands.is_empty() && contained::now(view, &scopes) {
         decided.commands.push(Command::Contained);
     }
     if all_concluded && decided.commands.iter().all(|c| matches!(c, Command::Contained)) {

@@ -9,7 +9,7 @@ use super::state::State;
 use crate::model::action::{Effect, Reversal};
 use crate::model::id::{IncidentId, PlaybookName};
 use crate::model::incident::{ApprovalSeen, Incident};
-use crate::model::plan::{Does, OnError, Place, Plan, PlanStep};
+use crate::model::plan::{Does, Plan, PlanStep};
 use crate::model::run::{Cell, Conclusion, Purpose};
 use crate::model::subject::AccountKey;
 
@@ -53,23 +53,12 @@ pub(crate) fn way_back(
             account_value,
         );
         let input = catalogue.item_input(undo.as_str()).unwrap_or_else(|| "account".to_owned());
-        steps.push(PlanStep {
-            id: format!("undo_{}", steps.len() + 1),
-            does: Does::Use {
-                name: undo.0,
-                connection: Some(connection.clone()),
-                with: BTreeMap::from([(input, account)]),
-            },
-            for_each: None,
-            when: None,
-            after: Vec::new(),
-            reads: Vec::new(),
-            on_error: OnError::Continue,
-            expires: None,
-            approval: None,
-            deadline: None,
-            place: Place::default(),
-        });
+        let does = Does::Use {
+            name: undo.0,
+            connection: Some(connection.clone()),
+            with: BTreeMap::from([(input, account)]),
+        };
+        steps.push(PlanStep::new(format!("undo_{}", steps.len() + 1), does));
     }
     let plan = Plan {
         name: PlaybookName::new(RESTORE),

@@ -25,13 +25,14 @@ use super::ingest::{Answer, Fact, Incoming};
 use super::policy::{Policy, SourceView};
 use super::ports::{Clock, Entropy, StoreError};
 use super::state::State;
+use crate::approval::statement::unsigned;
 use crate::model::alert::{Alert, AlertKind};
-use crate::model::approval::{Decision, Signed, Statement, StatementItem};
+use crate::model::approval::{Decision, Signed, StatementItem};
 use crate::model::entry::{DeploymentCreated, Entry, PersonEnrolled, PlanPublished};
 use crate::model::event::AccountName;
 use crate::model::id::{AlertId, DeploymentId, PersonId, PlanDigest};
 use crate::model::incident::{Incident, MayCause, Stage};
-use crate::model::plan::{Does, Mode, OnError, Plan, PlanStep, Trigger};
+use crate::model::plan::{Does, Mode, Plan, PlanStep, Trigger};
 use crate::model::run::{Run, RunStatus};
 use crate::model::time::{Span, Time};
 pub(super) use store::MemStore;
@@ -285,29 +286,7 @@ pub(super) fn signed(
     items: Vec<StatementItem>,
     decision: Decision,
 ) -> Signed {
-    let statement = Statement {
-        rp: "localhost".into(),
-        deployment: DeploymentId(uuid::Uuid::nil()),
-        approval: question.id,
-        incident: question.incident,
-        run: question.run,
-        plan: question.plan.clone(),
-        root: crate::approval::statement::root(&items),
-        items,
-        decision,
-        justification: String::new(),
-        approver: person(),
-        nonce: String::new(),
-        issued_at: question.opened_at,
-        expires_at: question.expires_at,
-    };
-    Signed {
-        statement,
-        justification: String::new(),
-        by_name: "olga.oncall".into(),
-        assertion: serde_json::Value::Null,
-        credential: serde_json::Value::Null,
-    }
+    unsigned(question, items, decision, person(), "olga.oncall")
 }
 
 fn boot(
@@ -338,20 +317,21 @@ fn boot(
     engine
 }
 
+/// Runs where time passes only when nothing else is left to do.
+pub(super) fn in_virtual_time<T>(story: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(story)
+}
+
 /// The shape of `contain-push-bombing`.
 pub(super) fn playbook() -> Plan {
     let step = |id: &str, name: &str| PlanStep {
-        id: id.into(),
-        does: Does::Use { name: name.into(), connection: None, with: BTreeMap::new() },
         for_each: Some("subject.accounts".into()),
-        when: None,
-        after: Vec::new(),
-        reads: Vec::new(),
-        on_error: OnError::Continue,
-        expires: None,
-        approval: None,
-        deadline: None,
-        place: crate::model::plan::Place::default(),
+        ..PlanStep::new(id, Does::action(name))
     };
     let confirmed = Some(r#"incident.stage in ["confirmed", "breached"]"#.to_owned());
     Plan {

@@ -110,6 +110,25 @@ pub(crate) struct PlanStep {
     pub(crate) deadline: Option<Span>,
 }
 
+impl PlanStep {
+    /// A step that says nothing but what it does.
+    pub(crate) fn new(id: impl Into<String>, does: Does) -> Self {
+        Self {
+            id: id.into(),
+            place: Place::default(),
+            does,
+            for_each: None,
+            when: None,
+            after: Vec::new(),
+            reads: Vec::new(),
+            on_error: OnError::Continue,
+            expires: None,
+            approval: None,
+            deadline: None,
+        }
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,6 +149,14 @@ pub(crate) enum Does {
     Ask {
         message: String,
     },
+}
+
+#[cfg(test)]
+impl Does {
+    /// Calls an action with nothing given, wherever it is offered.
+    pub(crate) fn action(name: &str) -> Self {
+        Self::Use { name: name.to_owned(), connection: None, with: BTreeMap::new() }
+    }
 }
 
 /// What a failed step means for those after it.

@@ -27,7 +27,8 @@ trait Bench {
     fn reopen_without_rows(self) -> Self;
 }
 
-struct StillClock;
+/// A clock that stands at the beginning of time.
+pub(super) struct StillClock;
 
 #[async_trait]
 impl Clock for StillClock {

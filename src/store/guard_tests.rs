@@ -1,26 +1,16 @@
 //! What breaks or hangs in the index stays there, and a disk that is nearly full is left alone.
 
-use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::conformance::StillClock;
 use super::disk::DiskStore;
 use super::folder::{Folder, OpenReport, Options};
 use super::index::IndexState;
-use crate::engine::ports::{Clock, RowChange, Store as _, StoreError};
+use crate::engine::ports::{RowChange, Store as _, StoreError};
 use crate::model::entry::{Commit, Entry};
 use crate::model::id::IncidentId;
 use crate::model::time::Time;
-
-struct StillClock;
-
-#[async_trait]
-impl Clock for StillClock {
-    fn now(&self) -> Time {
-        Time::UNIX_EPOCH
-    }
-    async fn sleep_until(&self, _at: Time) {}
-}
 
 fn open(path: &std::path::Path) -> (DiskStore, OpenReport) {
     let options = Options {

@@ -68,16 +68,29 @@ impl Rate {
 
 /// So many alerts under way at once, each replaced when its fourth call has come.
 pub(crate) async fn in_flight(side: &Side, vendor: &Vendor, width: u64, runs: u64) -> Rate {
-    let each = runs / width;
     let (cpu, began) = (gauge::cpu(side.pid()), Instant::now());
+    in_turn(side, vendor, "mfa_fatigue", (width, runs), 4).await;
+    let took = began.elapsed();
+    Rate { runs: runs / width * width, took, cpu: gauge::cpu(side.pid()).saturating_sub(cpu) }
+}
+
+/// Posts so many alerts, so many of them under way at once, each replaced when its `last` call has come.
+pub(crate) async fn in_turn(
+    side: &Side,
+    vendor: &Vendor,
+    kind: &'static str,
+    (width, runs): (u64, u64),
+    last: u8,
+) {
+    let each = runs / width;
     let workers: Vec<_> = (0..width)
         .map(|_| {
             let (port, vendor) = (side.port, vendor.clone());
             tokio::spawn(async move {
                 let mut poster = Poster::new(port).await;
                 for person in people(each) {
-                    let done = vendor.called(person, 4);
-                    let status = poster.post("/v1/hooks/siem", &alert(person, "mfa_fatigue")).await;
+                    let done = vendor.called(person, last);
+                    let status = poster.post("/v1/hooks/siem", &alert(person, kind)).await;
                     assert_eq!(status, 202);
                     tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap();
                 }
@@ -87,8 +100,6 @@ pub(crate) async fn in_flight(side: &Side, vendor: &Vendor, width: u64, runs: u6
     for worker in workers {
         worker.await.unwrap();
     }
-    let took = began.elapsed();
-    Rate { runs: each * width, took, cpu: gauge::cpu(side.pid()).saturating_sub(cpu) }
 }
 
 /// All alerts as fast as they are taken; from the first byte to the last fourth call.
@@ -122,34 +133,6 @@ pub(crate) async fn burst(side: &Side, vendor: &Vendor, alerts: u64) -> (Duratio
     let took = began.elapsed();
     let lost = everybody.filter(|person| vendor.count(*person) < 4).count();
     (took, u64::try_from(lost).unwrap())
-}
-
-/// Posts alerts that lead to one call, and returns when all of those have come.
-pub(crate) async fn post_all(
-    side: &Side,
-    vendor: &Vendor,
-    kind: &'static str,
-    runs: u64,
-    last: u8,
-) {
-    let each = runs / 64;
-    let workers: Vec<_> = (0..64)
-        .map(|_| {
-            let (port, vendor) = (side.port, vendor.clone());
-            tokio::spawn(async move {
-                let mut poster = Poster::new(port).await;
-                for person in people(each) {
-                    let done = vendor.called(person, last);
-                    let status = poster.post("/v1/hooks/siem", &alert(person, kind)).await;
-                    assert_eq!(status, 202);
-                    tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap();
-                }
-            })
-        })
-        .collect();
-    for worker in workers {
-        worker.await.unwrap();
-    }
 }
 
 /// Batches of raw events: quiet sign-ins, each person's own. Returns what it cost.

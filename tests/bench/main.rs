@@ -187,9 +187,9 @@ async fn size(amounts: &Amounts, vendor: &Vendor, port: u16, table: &mut Table) 
     let mut quell = Side::quell(port);
     tokio::time::sleep(Duration::from_secs(2)).await;
     table.count("memory at rest (MB)", gauge::resident(quell.pid()), 40.0);
-    load::post_all(&quell, vendor, "mfa_fraud_reported", amounts.waiting, 1).await;
+    load::in_turn(&quell, vendor, "mfa_fraud_reported", (64, amounts.waiting), 1).await;
     for _ in 0..10 {
-        load::post_all(&quell, vendor, "mfa_fatigue", amounts.finished / 10, 4).await;
+        load::in_turn(&quell, vendor, "mfa_fatigue", (64, amounts.finished / 10), 4).await;
         vendor.forget();
     }
     tokio::time::sleep(Duration::from_secs(5)).await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::script::{Act, AlertAct, Answer, Burst, Expect, Trial};
 use crate::app::ports::{Reach, SystemEntropy, VirtualClock};
+use crate::approval::statement::unsigned;
 use crate::connector::catalogue::Catalogue;
 use crate::connector::connections::{self, Connections};
 use crate::detect::Detector;
@@ -18,7 +19,7 @@ use crate::lab::Lab;
 use crate::lab::tenant::Tenant;
 use crate::lab::world::System;
 use crate::model::alert::{Alert, Report};
-use crate::model::approval::{ApprovalState, Decision, Signed, Statement, StatementItem};
+use crate::model::approval::{ApprovalState, Decision, StatementItem};
 use crate::model::entry::{DeploymentCreated, Entry, PersonEnrolled, PlanPublished};
 use crate::model::event::{AccountName, ChangedBy, Event, EventKind, EventOutcome, Factor, Origin};
 use crate::model::id::{AlertId, ConnectionId, DeploymentId, EventId, PersonId, ReportId};
@@ -229,30 +230,7 @@ impl<'t> Stage<'t> {
             Answer::Approve => Decision::Approve,
             Answer::Deny => Decision::Deny,
         };
-        let statement = Statement {
-            rp: "trial".to_owned(),
-            deployment: DeploymentId(uuid::Uuid::nil()),
-            approval: question.id,
-            incident: question.incident,
-            run: question.run,
-            plan: question.plan.clone(),
-            root: crate::approval::statement::root(&items),
-            items,
-            decision,
-            justification: String::new(),
-            approver: on_call(),
-            nonce: String::new(),
-            issued_at: question.opened_at,
-            expires_at: question.expires_at,
-        };
-        let nothing = serde_json::Value::Null;
-        let signed = Signed {
-            statement,
-            justification: String::new(),
-            by_name: "on-call".to_owned(),
-            assertion: nothing.clone(),
-            credential: nothing,
-        };
+        let signed = unsigned(&question, items, decision, on_call(), "on-call");
         let decided = self.engine.decide_approval(question.id, on_call(), signed).await;
         decided.err().map(|e| e.to_string()).into_iter().collect()
     }

@@ -19,7 +19,7 @@ use crate::template::{self, Context};
 pub(super) struct Pass<'a, 'v> {
     pub(super) view: &'a View<'v>,
     pub(super) out: &'a mut Decided,
-    pub(super) scopes: Scopes<'a>,
+    pub(super) scopes: &'a Scopes<'a>,
     pub(super) to_ask: Vec<(Item, Option<AskRule>)>,
     pub(super) waiting: Option<WaitingOn>,
     /// Some containment step of some round has not concluded.
@@ -54,8 +54,7 @@ pub(super) struct Ready<'s> {
 }
 
 impl<'a, 'v> Pass<'a, 'v> {
-    pub(super) fn new(view: &'a View<'v>, out: &'a mut Decided) -> Self {
-        let scopes = Scopes::new(view.state, view.run, &view.plan);
+    pub(super) fn new(view: &'a View<'v>, scopes: &'a Scopes<'a>, out: &'a mut Decided) -> Self {
         Self {
             view,
             out,

@@ -1,6 +1,6 @@
 //! When an incident counts as contained, and how a run ended.
 
-use super::View;
+use super::{View, is_look_up};
 use crate::engine::context::{Scopes, item_name};
 use crate::engine::ports::Catalogue;
 use crate::model::action::Effect;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 ///
 /// A success without read-back (`verify: none`) counts; its residual is named in the
 /// containment table. Denied, expired, refused, unsupported and failed ones keep the incident open.
-pub(super) fn now(view: &View<'_>) -> bool {
+pub(super) fn now(view: &View<'_>, scopes: &Scopes<'_>) -> bool {
     let Some(incident) = view.state.incidents.get(&view.run.incident) else { return false };
     if incident.status != IncidentStatus::Open || view.run.purpose == Purpose::Restore {
         return false;
@@ -46,15 +46,14 @@ pub(super) fn now(view: &View<'_>) -> bool {
         let cells = of_step(step);
         // A step without cells is one that was not reached, unless it is over an empty list.
         let reached = match &step.for_each {
-            Some(list) => is_over_all_of(view, step, list, &cells),
+            Some(list) => is_over_all_of(scopes, step, list, &cells),
             None => !cells.is_empty(),
         };
         let undone = |c: &&Cell| view.state.is_undone(incident.id, c);
         reached && cells.iter().all(|c| is_fine(c)) && !cells.iter().any(undone)
     });
     // What could not be looked up could not be contained.
-    let unread =
-        newest.values().any(|c| c.key.step.step() == super::super::driver::LOOK_UP && !is_fine(c));
+    let unread = newest.values().any(|c| is_look_up(c) && !is_fine(c));
     let something = steps
         .iter()
         .any(|s| of_step(s).iter().any(|c| c.conclusion() == Some(Conclusion::Succeeded)));
@@ -95,11 +94,10 @@ pub(super) fn contains(catalogue: &dyn Catalogue, step: &PlanStep) -> bool {
 }
 
 /// Every item that there is has a cell, or the step was skipped as a whole.
-fn is_over_all_of(view: &View<'_>, step: &PlanStep, list: &str, cells: &[&Cell]) -> bool {
+fn is_over_all_of(scopes: &Scopes<'_>, step: &PlanStep, list: &str, cells: &[&Cell]) -> bool {
     if cells.iter().any(|c| c.key.item.is_empty() && is_fine(c)) {
         return true;
     }
-    let scopes = Scopes::new(view.state, view.run, &view.plan);
     let items = template::evaluate(list, &scopes.at(&step.place));
     items.is_ok_and(|items| {
         items.as_array().is_some_and(|items| {

@@ -207,7 +207,7 @@ impl Pass<'_, '_> {
             return Way::Wait;
         }
         if block.chooses() && recorded.is_none() {
-            return match choose(block, &self.scopes) {
+            return match choose(block, self.scopes) {
                 Err(problem) => Way::Broken(problem),
                 Ok(took) => {
                     let command = Command::Decide { cell: key, took };

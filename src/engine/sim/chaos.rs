@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 
+use super::in_virtual_time;
 use play::Play;
 use story::Story;
 use weather::Fault;
@@ -48,20 +49,10 @@ fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(work);
 }
 
-/// Runs where time passes only when nothing else is left to do.
-fn on_paused_time<T>(what: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(what)
-}
-
 /// Plays a story from beginning to end. A panic in the engine is a wrong like any other.
 fn tell(story: &Story, traced: bool) -> Told {
     let played = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        on_paused_time(async {
+        in_virtual_time(async {
             let mut play = Play::begin(story, traced).await;
             play.all().await;
             told(&play)

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Sim, faults};
+use super::{Sim, faults, in_virtual_time};
 use crate::model::approval::Decision;
 use crate::model::incident::{IncidentStatus, Stage};
 use crate::model::plan::Mode;
@@ -70,12 +70,7 @@ fn outcome(sim: &Sim, what: &str, n: u64) {
 }
 
 fn run(what: &str, n: u64, set: impl Fn(&Sim)) -> u64 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    in_virtual_time(async {
         let mut sim = Sim::new(n, Mode::Auto).await;
         set(&sim);
         story(&mut sim).await;

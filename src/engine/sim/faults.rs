@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Sim, describe};
+use super::{Sim, describe, in_virtual_time};
 use crate::model::approval::Decision;
 use crate::model::incident::Stage;
 use crate::model::plan::Mode;
@@ -60,11 +60,6 @@ pub(super) fn check(seed: u64, sim: &Sim) {
 #[test]
 fn every_run_ends_or_waits_for_something_that_has_a_name() {
     for seed in 0..SEEDS {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(one(seed));
+        in_virtual_time(one(seed));
     }
 }

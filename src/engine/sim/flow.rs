@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use super::world::Fault;
-use super::{Sim, describe, playbook};
+use super::{Sim, describe, in_virtual_time, playbook};
 use crate::model::approval::Decision;
 use crate::model::entry::Entry;
 use crate::model::incident::{IncidentStatus, Stage};
@@ -462,12 +462,7 @@ async fn whole_story(sim: &mut Sim) {
 }
 
 fn run(what: &str, n: u64, set: impl Fn(&Sim, u64)) -> u64 {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    in_virtual_time(async {
         let mut sim = Sim::new(n, Mode::Auto).await;
         let (blocks, steps) = story();
         publish(&sim, blocks, steps).await;

@@ -2,25 +2,15 @@
 
 use std::path::PathBuf;
 
-use async_trait::async_trait;
 use std::sync::Arc;
 
 use super::*;
-use crate::engine::ports::{Clock, Evidence as _, Store as _};
+use crate::engine::ports::{Evidence as _, Store as _};
 use crate::model::entry::{Commit, Entry};
+use crate::store::conformance::StillClock;
 use crate::store::disk::DiskStore;
 use crate::store::folder::{Folder, Options};
 use crate::store::verify::audit;
-
-struct StillClock;
-
-#[async_trait]
-impl Clock for StillClock {
-    fn now(&self) -> Time {
-        Time::UNIX_EPOCH
-    }
-    async fn sleep_until(&self, _at: Time) {}
-}
 
 /// A folder with some lines and some evidence, and an archive of it.
 struct Bench {

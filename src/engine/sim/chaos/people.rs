@@ -2,8 +2,9 @@
 
 use super::play::Play;
 use super::story::{How, ON_CALL, Story};
+use crate::approval::statement::unsigned;
 use crate::engine::driver::Engine;
-use crate::model::approval::{Approval, Decision, Signed, Statement, StatementItem};
+use crate::model::approval::{Approval, Decision, Signed, StatementItem};
 use crate::model::entry::{DeploymentCreated, Entry, PersonEnrolled};
 use crate::model::id::{DeploymentId, PersonId};
 
@@ -46,29 +47,7 @@ fn sign(
     decision: Decision,
     items: Vec<StatementItem>,
 ) -> Signed {
-    let statement = Statement {
-        rp: "localhost".into(),
-        deployment: DeploymentId(uuid::Uuid::nil()),
-        approval: question.id,
-        incident: question.incident,
-        run: question.run,
-        plan: question.plan.clone(),
-        root: crate::approval::statement::root(&items),
-        items,
-        decision,
-        justification: String::new(),
-        approver: id(who),
-        nonce: String::new(),
-        issued_at: question.opened_at,
-        expires_at: question.expires_at,
-    };
-    Signed {
-        statement,
-        justification: String::new(),
-        by_name: name(story, who),
-        assertion: serde_json::Value::Null,
-        credential: serde_json::Value::Null,
-    }
+    unsigned(question, items, decision, id(who), &name(story, who))
 }
 
 /// Somebody answers one of the open questions.

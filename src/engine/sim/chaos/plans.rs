@@ -37,19 +37,7 @@ pub(super) fn wish(draw: &Draw) -> Wish {
 }
 
 fn step(id: &str, name: &str) -> PlanStep {
-    PlanStep {
-        id: id.into(),
-        does: Does::Use { name: name.into(), connection: None, with: BTreeMap::new() },
-        for_each: None,
-        when: None,
-        after: Vec::new(),
-        reads: Vec::new(),
-        on_error: OnError::Continue,
-        expires: None,
-        approval: None,
-        deadline: None,
-        place: crate::model::plan::Place::default(),
-    }
+    PlanStep::new(id, Does::action(name))
 }
 
 fn each(id: &str, name: &str, after: &[&str]) -> PlanStep {

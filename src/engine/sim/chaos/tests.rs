@@ -10,7 +10,7 @@ use crate::store::journal::{Journal, JournalOptions};
 
 fn journal_of(seed: u64) -> Vec<Commit> {
     let story = Story::draw(seed);
-    super::on_paused_time(async {
+    super::in_virtual_time(async {
         let mut play = Play::begin(&story, false).await;
         play.all().await;
         play.outside.disk.journal()
