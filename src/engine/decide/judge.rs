@@ -157,7 +157,7 @@ impl Pass<'_, '_> {
     /// nobody decides about it and it is about no account, so that its call need not be built.
     pub(super) fn only_waits(&self, step: &PlanStep, name: &str) -> bool {
         step.approval.is_none()
-            && self.view.run.mode != Mode::Observe
+            && self.mode(step) != Mode::Observe
             && !self.may_follow(step)
             && self.view.catalogue.signature(name).is_some_and(|signature| {
                 matches!(signature.effect, Effect::Read | Effect::Record | Effect::Notify)
