@@ -13,6 +13,7 @@ mod playbooks;
 mod plugs;
 pub(crate) mod ports;
 mod recall;
+mod retention;
 mod sources;
 mod timed;
 pub(crate) mod trial;
@@ -21,11 +22,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::config::Config;
 use crate::console::{self, ConsoleState};
 use crate::diagnostic::Diagnostic;
+use crate::engine;
 use crate::engine::driver::{Engine, Ports};
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
@@ -118,7 +120,7 @@ impl Quell {
         let answers = Answers::default();
         let (detector, tail) = recall::windows(&config, &store, clock.now(), &answers).await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
-        let metrics = Metrics::new(clock.now());
+        let metrics = Metrics::new();
         let ports = Ports {
             store: Arc::new(timed::Timed::new(store.clone(), metrics.clone())),
             evidence: store.evidence(),
@@ -138,7 +140,8 @@ impl Quell {
             }
         }
         let (closing, closed) = watch::channel(false);
-        chores::begin(&engine, &store, &metrics, config.store.retention, &closed);
+        let turn: keeper::Turn = Arc::new(Semaphore::new(1));
+        chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
@@ -148,7 +151,7 @@ impl Quell {
             lab: config.server.lab,
             closing: closed.clone(),
             answers,
-            files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone())),
+            files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
         let console = console.map(|build| build(&engine, &candidates));
         let router = server::router(api, console);
@@ -188,7 +191,7 @@ async fn open_and_recall(
     entropy: &Arc<dyn Entropy>,
 ) -> Result<(DiskStore, State), BootError> {
     let store = open(config, clock, entropy, false).await?;
-    let why = match recall::state(&store).await {
+    let why = match engine::recall(&store).await {
         Ok(state) => return Ok((store, state)),
         Err(error) => error,
     };
@@ -196,7 +199,7 @@ async fn open_and_recall(
     store.close().await?;
     drop(store);
     let store = open(config, clock, entropy, true).await?;
-    let state = recall::state(&store).await?;
+    let state = engine::recall(&store).await?;
     Ok((store, state))
 }
 
@@ -278,6 +281,8 @@ async fn serve(
 mod api_tests;
 #[cfg(test)]
 mod doubt;
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]

@@ -21,7 +21,7 @@ use layers::{Merged, typed};
 
 pub(crate) use check::check;
 pub(crate) use layers::{Layers, Origins};
-pub(crate) use sections::{Config, LogFormat, Server};
+pub(crate) use sections::{Config, LogFormat, Server, Store};
 pub(crate) use source::Source;
 
 /// The defaults with their explanations; `quell init` writes them out.

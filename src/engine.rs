@@ -17,11 +17,17 @@ pub(crate) mod context;
 pub(crate) mod decide;
 pub(crate) mod driver;
 pub(crate) mod ingest;
+mod listing;
 pub(crate) mod people;
 pub(crate) mod policy;
 pub(crate) mod ports;
+mod recall;
 pub(crate) mod restore;
+pub(crate) mod retire;
+pub(crate) mod shelf;
 #[cfg(test)]
 mod sim;
 pub(crate) mod state;
 pub(crate) mod tasks;
+
+pub(crate) use recall::recall;

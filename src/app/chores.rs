@@ -5,6 +5,9 @@ use chrono::TimeDelta;
 use std::sync::Arc;
 use tokio::sync::watch;
 
+use super::keeper::Turn;
+use super::retention;
+use crate::config;
 use crate::engine::driver::Engine;
 use crate::engine::ports::Store as _;
 use crate::model::time::{Span, Time};
@@ -24,8 +27,8 @@ pub(super) fn begin(
     engine: &Engine,
     store: &Arc<DiskStore>,
     metrics: &Metrics,
-    retention: Span,
-    closed: &watch::Receiver<bool>,
+    settings: &config::Store,
+    (turn, closed): (&Turn, &watch::Receiver<bool>),
 ) {
     let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
     engine.tasks().spawn(async move { room(own, kept, until).await });
@@ -35,7 +38,13 @@ pub(super) fn begin(
     let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
     engine.tasks().spawn(async move { checkpoints(own, kept, until).await });
     let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
-    engine.tasks().spawn(async move { sweep(own, kept, retention, until).await });
+    let evidence = settings.retention;
+    engine.tasks().spawn(async move { sweep(own, kept, evidence, until).await });
+    if settings.journal_retention > Span::hours(0) {
+        let (own, kept, until) = (engine.clone(), store.clone(), closed.clone());
+        let (turn, kept_for) = (turn.clone(), settings.journal_retention);
+        engine.tasks().spawn(async move { journal(own, kept, (turn, kept_for), until).await });
+    }
 }
 
 /// Waits; false once the process ends.
@@ -107,6 +116,29 @@ async fn measure(
                 }
             }
             Err(error) => tracing::warn!("Could not measure the data folder: {error}"),
+        }
+    }
+}
+
+/// Drops the journal's lines that are old enough.
+async fn journal(
+    engine: Engine,
+    store: Arc<DiskStore>,
+    (turn, kept_for): (Turn, Span),
+    mut closed: watch::Receiver<bool>,
+) {
+    while wait(&engine, engine.now() + SWEEP, &mut closed).await {
+        // A copy that is under way reads all lines: the next hour will do.
+        let Ok(_turn) = turn.clone().try_acquire_owned() else { continue };
+        match retention::enforce(&engine, &store, kept_for).await {
+            Ok(None) => {}
+            Ok(Some(gone)) => tracing::info!(
+                "Dropped {} cases older than {kept_for} and {} bytes of the journal, up to line {}",
+                gone.cases,
+                gone.bytes,
+                gone.through
+            ),
+            Err(error) => tracing::error!("Could not drop old cases: {error}"),
         }
     }
 }

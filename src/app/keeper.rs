@@ -20,13 +20,15 @@ const WAITING: usize = 8;
 pub(super) struct Keeper {
     store: Arc<DiskStore>,
     clock: Arc<dyn Clock>,
-    /// One at a time: each reads the whole folder.
-    turn: Arc<Semaphore>,
+    turn: Turn,
 }
 
+/// Whoever reads all files, or drops some, has it meanwhile.
+pub(super) type Turn = Arc<Semaphore>;
+
 impl Keeper {
-    pub(super) fn new(store: Arc<DiskStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, turn: Arc::new(Semaphore::new(1)) }
+    pub(super) fn new(store: Arc<DiskStore>, clock: Arc<dyn Clock>, turn: Turn) -> Self {
+        Self { store, clock, turn }
     }
 
     /// A thread of its own, not one of the runtime's: it waits for whoever reads.

@@ -1,5 +1,4 @@
-//! What was known when the process last ended: the state from rows and journal, windows and
-//! answers from the evidence log.
+//! What the evidence log says of the time before the start: detection's windows, and answers.
 
 use chrono::TimeDelta;
 use serde::Deserialize;
@@ -9,44 +8,18 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::detect::{About, Detector};
 use crate::engine::ingest::{Answer, window_key};
-use crate::engine::ports::{Store, StoreError};
-use crate::engine::state::State;
+use crate::engine::ports::StoreError;
 use crate::model::event::Event;
 use crate::model::id::{ReceiptId, SourceId};
 use crate::model::time::Time;
 use crate::server::Answers;
 use crate::store::disk::DiskStore;
 
-const READ: usize = 512;
-
 /// How far back detection looks.
 const WINDOW: TimeDelta = TimeDelta::days(30);
 
 /// How long a repeated delivery is answered the same.
 const REPEATS: TimeDelta = TimeDelta::hours(24);
-
-/// The state as it stands after the journal's last line.
-pub(crate) async fn state(store: &dyn Store) -> Result<State, StoreError> {
-    let projected = store.projected().await?;
-    let mut rows = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let some = store.scan("", after.as_deref(), READ).await?;
-        let Some((last, _)) = some.last() else { break };
-        after = Some(last.clone());
-        rows.extend(some);
-    }
-    let mut state = State::from_rows(projected, rows)?;
-    loop {
-        let commits = store.commits(state.seq, READ).await?;
-        if commits.is_empty() {
-            return Ok(state);
-        }
-        for commit in &commits {
-            state.apply(commit);
-        }
-    }
-}
 
 /// One line of the evidence log.
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-use crate::engine::ports::{Durable, RowChange, Store, StoreError};
+use crate::engine::ports::{Durable, Projected, RowChange, Store, StoreError};
 use crate::model::entry::Commit;
 use crate::model::id::IncidentId;
 use crate::server::Metrics;
@@ -44,7 +44,7 @@ impl Store for Timed {
         self.store.durable()
     }
 
-    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError> {
+    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<Projected, StoreError> {
         self.store.project(seq, rows).await
     }
 
@@ -57,8 +57,17 @@ impl Store for Timed {
         self.store.scan(prefix, after, limit).await
     }
 
-    async fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        self.store.row(key).await
+    async fn scan_back(
+        &self,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        self.store.scan_back(prefix, before, limit).await
+    }
+
+    async fn rows(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.store.rows(keys).await
     }
 
     async fn projected(&self) -> Result<u64, StoreError> {

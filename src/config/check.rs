@@ -5,14 +5,19 @@ use crate::connector::connections::settings_problems;
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::model::incident::MayCause;
 use crate::model::plan::Mode;
+use crate::model::time::Span;
 use crate::secret::{Reference, Sources};
 
 use super::{Loaded, place};
+
+/// Deliveries and ceilings are remembered for a day, and an incident is watched for as long.
+const JOURNAL_LEAST: Span = Span::hours(7 * 24);
 
 /// Everything that is wrong, in file order. Warnings do not keep Quell from starting.
 pub(crate) fn check(loaded: &Loaded, secrets: &Sources) -> Vec<Diagnostic> {
     let mut found = Found { loaded, problems: Vec::new() };
     server(&mut found);
+    store(&mut found);
     sources(&mut found, secrets);
     connections(&mut found);
     people(&mut found);
@@ -72,6 +77,18 @@ fn server(found: &mut Found<'_>) {
     if server.lab && !server.listen.ip().is_loopback() {
         let message = format!("a lab listens on `{}`, where others reach it", server.listen);
         found.warn(&["server", "listen"], &message, "let a lab listen on loopback");
+    }
+}
+
+fn store(found: &mut Found<'_>) {
+    let kept = found.loaded.config.store.journal_retention;
+    if kept > Span::hours(0) && kept < JOURNAL_LEAST {
+        let message = format!("`store.journal_retention` is `{kept}`, which is too short");
+        found.error(
+            &["store", "journal_retention"],
+            &message,
+            "keep the journal for seven days or more, or for good with `0d`",
+        );
     }
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct Store {
     pub(crate) path: PathBuf,
     /// How long raw events are kept.
     pub(crate) retention: Span,
+    /// How long cases are kept after the last thing that happened in them; zero: for good.
+    pub(crate) journal_retention: Span,
     /// Room that stays free on the folder's disk, in MiB, for what was accepted already.
     pub(crate) reserve_mib: u64,
     /// Playbooks laid over those compiled in; empty: none.
@@ -80,6 +82,7 @@ impl Default for Store {
         Self {
             path: "data".into(),
             retention: Span::hours(30 * 24),
+            journal_retention: Span::hours(0),
             reserve_mib: 64,
             playbooks: PathBuf::new(),
             connectors: PathBuf::new(),

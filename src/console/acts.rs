@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::ConsoleState;
 use super::problem::{Oops, Problem};
 use super::signed_in::SignedIn;
+use crate::engine::shelf::About;
 use crate::model::id::{IncidentId, RunId};
 use crate::model::incident::ApprovalSeen;
 use crate::model::text::tame;
@@ -73,6 +74,7 @@ pub(super) async fn resume(
     Path(run): Path<String>,
 ) -> Result<Response, Oops> {
     let (run, _) = let_go_on(&state, &by, &run).await?;
+    state.engine.fetch_about(About::Run(run)).await?;
     let incident = state.engine.read(|core| core.state.runs.get(&run).map(|r| r.incident));
     let to = incident.map_or_else(|| "/".to_owned(), |id| format!("/incidents/{id}"));
     Ok(Redirect::to(&to).into_response())
@@ -97,6 +99,7 @@ async fn shut(
     text: &Text,
 ) -> Result<IncidentId, Problem> {
     let incident = incident_id(incident)?;
+    state.engine.fetch_about(About::Incident(incident)).await?;
     let approval = state
         .engine
         .read(|core| core.state.incidents.get(&incident).map(|i| i.approval))

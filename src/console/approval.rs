@@ -13,6 +13,7 @@ use super::show::{At, Coded, Mark, SIGNATURE_BROKEN, SIGNATURE_HOLDS};
 use super::signed_in::SignedIn;
 use super::timeline::{Kind, Line, folded, lines};
 use super::words;
+use crate::engine::shelf::About;
 use crate::engine::state::State as Facts;
 use crate::model::approval::{Approval, Item};
 use crate::model::entry::{ApprovalDecided, Commit, Entry};
@@ -77,6 +78,7 @@ pub(super) async fn page(
     Path(id): Path<String>,
 ) -> Result<Response, Oops> {
     let id: ApprovalId = id.parse().map_err(|_| Problem::missing("approval"))?;
+    state.engine.fetch_about(About::Approval(id)).await?;
     let question = state
         .engine
         .read(|core| core.state.approvals.get(&id).cloned())

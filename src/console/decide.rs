@@ -10,6 +10,7 @@ use webauthn_rs::prelude::PublicKeyCredential;
 use super::ConsoleState;
 use super::problem::Problem;
 use super::signed_in::SignedIn;
+use crate::engine::shelf::About;
 use crate::model::approval::Decision;
 use crate::model::id::ApprovalId;
 use crate::people::Wish;
@@ -31,6 +32,7 @@ pub(super) async fn begin(
 ) -> Result<Response, Problem> {
     let Begin { decision, items, justification } = asked;
     let wish = Wish { approval: id(&approval)?, decision, items, justification };
+    state.engine.fetch_about(About::Approval(wish.approval)).await?;
     let (statement, begun) = state.people.decide_begin(by.person.person, &wish)?;
     Ok(Json(json!({
         "ceremony": begun.ceremony,
@@ -53,6 +55,7 @@ pub(super) async fn finish(
     Json(given): Json<Finish>,
 ) -> Result<Response, Problem> {
     let approval = id(&approval)?;
+    state.engine.fetch_about(About::Approval(approval)).await?;
     let person = by.person.person;
     let now = state.people.decide_finish(person, approval, &given.ceremony, &given.answer).await?;
     tracing::info!(approval.id = %approval, person.id = %person, "Decided `{approval}` as `{now:?}`");

@@ -15,6 +15,7 @@ use super::show::{At, Coded, Mark, concluded, lasted};
 use super::signed_in::SignedIn;
 use super::timeline::{Line, cell, folded, lines, named};
 use super::words;
+use crate::engine::shelf::About;
 use crate::engine::state::State as Facts;
 use crate::model::entry::Commit;
 use crate::model::incident::{
@@ -99,6 +100,7 @@ pub(super) async fn page(
     Query(from): Query<After>,
 ) -> Result<Response, Oops> {
     let id = incident_id(&id)?;
+    state.engine.fetch_about(About::Incident(id)).await?;
     let commits = state.engine.ports().store.timeline(id, from.after, PAGE).await?;
     let whom = |core: &Facts| {
         let incident = core.incidents.get(&id)?;

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::ConsoleState;
 use super::frame::Frame;
-use super::problem::render;
+use super::problem::{Oops, render};
 use super::show::{At, Mark, Until};
 use super::signed_in::SignedIn;
 use super::words;
@@ -113,17 +113,21 @@ struct ApprovalsPage {
     questions: Vec<QuestionRow>,
 }
 
-pub(super) async fn approvals(State(state): State<ConsoleState>, by: SignedIn) -> Response {
+pub(super) async fn approvals(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+) -> Result<Response, Oops> {
     let now = state.engine.now();
     let frame = Frame::new(&state, &by, "Approvals");
+    let newest_first = state.engine.list::<Approval>(None, MOST, |_| true).await?.ids;
     let questions = state.engine.read(|core| {
-        let newest_first = core.state.approvals.values().rev().take(MOST);
+        let listed = newest_first.iter().filter_map(|id| core.state.approvals.get(id));
         let mut rows: Vec<_> =
-            newest_first.map(|q| question_row(&core.state, q, &by.person, now)).collect();
+            listed.map(|q| question_row(&core.state, q, &by.person, now)).collect();
         rows.sort_by_key(|row| !row.open);
         rows
     });
-    render(&ApprovalsPage { frame, questions })
+    Ok(render(&ApprovalsPage { frame, questions }))
 }
 
 #[derive(Template)]
@@ -133,11 +137,15 @@ struct IncidentsPage {
     incidents: Vec<IncidentRow>,
 }
 
-pub(super) async fn incidents(State(state): State<ConsoleState>, by: SignedIn) -> Response {
+pub(super) async fn incidents(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+) -> Result<Response, Oops> {
     let frame = Frame::new(&state, &by, "Incidents");
+    let newest_first = state.engine.list::<Incident>(None, MOST, |_| true).await?.ids;
     let incidents = state.engine.read(|core| {
-        let newest_first = core.state.incidents.values().rev().take(MOST);
-        newest_first.map(|i| incident_row(&core.state, i)).collect()
+        let listed = newest_first.iter().filter_map(|id| core.state.incidents.get(id));
+        listed.map(|i| incident_row(&core.state, i)).collect()
     });
-    render(&IncidentsPage { frame, incidents })
+    Ok(render(&IncidentsPage { frame, incidents }))
 }

@@ -8,17 +8,20 @@ use chrono::TimeDelta;
 use super::ConsoleState;
 use super::frame::Frame;
 use super::lists::{IncidentRow, QuestionRow, incident_row, question_row};
-use super::problem::render;
+use super::problem::{Oops, render};
 use super::show::{ASKED_TO_WAIT, CLOSED_BREAKER, Mark, OPEN_BREAKER};
 use super::signed_in::SignedIn;
 use crate::approval::gate::{APPROVED_BLOCKS, AUTO_BLOCKS, RESERVED_BLOCKS};
 use crate::engine::driver::{Core, Standing};
 use crate::engine::policy::Ceilings;
 use crate::model::approval::ApprovalState;
-use crate::model::incident::IncidentStatus;
+use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::text::tame_field;
 use crate::model::time::Time;
 use crate::people::{Act, may};
+
+/// Open incidents that the page shows at most.
+const OPEN_MOST: usize = 100;
 
 #[derive(Template)]
 #[template(path = "now.html")]
@@ -46,10 +49,16 @@ struct Connection {
     limit: usize,
 }
 
-pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Response {
+pub(super) async fn page(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+) -> Result<Response, Oops> {
     let now = state.engine.now();
     let limits = state.engine.policy().ceilings.clone();
     let frame = Frame::new(&state, &by, "Now");
+    let is_open = |i: &Incident| i.status == IncidentStatus::Open;
+    // The newest come into memory if they are not there; something still happens in the others.
+    state.engine.list::<Incident>(None, OPEN_MOST, is_open).await?;
     let page = state.engine.read(|core| NowPage {
         frame,
         questions: waiting(core, &by, now),
@@ -60,7 +69,7 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
         may_pause: by.may(Act::Pause),
         may_release: by.may(Act::Release),
     });
-    render(&page)
+    Ok(render(&page))
 }
 
 fn waiting(core: &Core, by: &SignedIn, now: Time) -> Vec<QuestionRow> {
@@ -77,7 +86,7 @@ fn open(core: &Core) -> Vec<IncidentRow> {
     let mut open: Vec<_> =
         core.state.incidents.values().filter(|i| i.status == IncidentStatus::Open).collect();
     open.sort_by_key(|i| (std::cmp::Reverse(i.severity), std::cmp::Reverse(i.last_evidence_at)));
-    open.into_iter().take(100).map(|i| incident_row(&core.state, i)).collect()
+    open.into_iter().take(OPEN_MOST).map(|i| incident_row(&core.state, i)).collect()
 }
 
 fn ceilings(core: &Core, limits: &Ceilings, now: Time) -> Vec<Ceiling> {

@@ -14,9 +14,10 @@ mod outcome;
 mod questions;
 mod timers;
 
+use chrono::TimeDelta;
 use futures::FutureExt;
 use futures::future::Shared;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
@@ -24,6 +25,7 @@ use super::policy::Policy;
 use super::ports::{
     Actions, Catalogue, Clock, Directory, Durable, Entropy, Evidence, Store, StoreError,
 };
+use super::shelf::Keeping;
 use super::state::State;
 use super::tasks::Tasks;
 use crate::model::action::{ActionSpec, Call};
@@ -63,6 +65,8 @@ struct Inner {
     moved: watch::Sender<u64>,
     /// Set by a stop: no new calls begin.
     stopping: watch::Sender<bool>,
+    /// Held by whoever brings everybody back.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// Everything behind the lock.
@@ -74,8 +78,11 @@ pub(crate) struct Core {
     wakes: HashMap<RunId, Time>,
     /// Resolves when everything that the state holds is on disk.
     written: Written,
+    pub(crate) keeping: Keeping,
     /// Counts attempts and outcomes, for metrics.
     pub(crate) tally: BTreeMap<(String, String, String), u64>,
+    /// How many incidents were contained, and how long the last of them took, for metrics.
+    pub(crate) contained: (u64, VecDeque<TimeDelta>),
 }
 
 /// A commit that is being put together. What is pushed is in force at once, and on disk before anyone acts on it.
@@ -124,7 +131,9 @@ impl Engine {
             timers: BTreeSet::new(),
             wakes: HashMap::new(),
             written: already(),
+            keeping: Keeping::default(),
             tally: BTreeMap::new(),
+            contained: (0, VecDeque::new()),
         };
         let inner = Inner {
             core: Mutex::new(core),
@@ -134,6 +143,7 @@ impl Engine {
             timers_changed: Notify::new(),
             moved: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
+            turn: tokio::sync::Mutex::new(()),
         };
         Self(Arc::new(inner))
     }
@@ -162,6 +172,15 @@ impl Engine {
     /// Looks at the state. Keep it short: everything else waits.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Core) -> T) -> T {
         look(&self.lock())
+    }
+
+    /// Changes what the journal says nothing of.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Core) -> T) -> T {
+        change(&mut self.lock())
+    }
+
+    pub(super) fn turn(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.turn
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {
@@ -228,12 +247,20 @@ impl Engine {
         self.0.tasks.spawn(async move { timers::run(engine).await });
         let engine = self.clone();
         self.0.tasks.spawn(async move { timers::project(engine).await });
+        let engine = self.clone();
+        self.0.tasks.spawn(async move { engine.learn_names().await });
     }
 
     /// Stops beginning anything; what is under way ends. Returns when it has and all rows are written.
     pub(crate) async fn stop(&self) {
         self.0.stopping.send_replace(true);
         self.0.tasks.idle().await;
+        timers::project_now(self).await;
+    }
+
+    /// Writes the rows that changed, without waiting for their turn.
+    #[cfg(test)]
+    pub(crate) async fn project_now(&self) {
         timers::project_now(self).await;
     }
 

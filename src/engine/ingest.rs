@@ -14,11 +14,12 @@ use std::collections::BTreeSet;
 use super::driver::{Engine, Tx};
 use super::policy::SourceView;
 use super::ports::StoreError;
-use super::state::State;
+use super::state::{Delivered, DeliveryKey, Known, RowKey, parse};
 use crate::model::alert::{Alert, Report};
 use crate::model::entry::{DeliveryAccepted, Entry};
 use crate::model::event::Event;
 use crate::model::id::{IncidentId, ReceiptId, RunId};
+use crate::model::subject::Alias;
 use crate::model::time::Time;
 
 pub(crate) use runs::follow_up;
@@ -106,9 +107,8 @@ impl Engine {
     /// Takes a delivery in. When it returns, the delivery is on disk and cannot be lost.
     pub(crate) async fn ingest(&self, incoming: Incoming) -> Result<Answer, StoreError> {
         self.ports().store.ready()?;
-        if let Some(answer) = self.answered(&incoming) {
-            // The first of them may still be on its way to the disk.
-            self.until_written().await?;
+        let key = DeliveryKey::new(incoming.source.id.as_str(), &incoming.delivery);
+        if let Some(answer) = self.answered(key).await? {
             return Ok(answer);
         }
         let receipt = ReceiptId::mint(self.now(), self.ports().entropy.id());
@@ -116,21 +116,60 @@ impl Engine {
         if !lines.is_empty() {
             self.ports().evidence.append(lines).await?;
         }
-        let answer = self.commit(|tx| self.take(tx, &incoming, receipt)).await?;
-        if answer.duplicate {
-            self.until_written().await?;
+        self.fetch_named(&named(&incoming)).await?;
+        if let Some(answer) = self.commit(|tx| self.take(tx, &incoming, key, receipt)).await? {
+            return Ok(answer);
         }
-        Ok(answer)
+        // The same delivery came in while this one wrote its evidence.
+        let answer = self.answered(key).await?;
+        answer.ok_or_else(|| StoreError::Busy("this delivery is being answered".to_owned()))
     }
 
-    fn answered(&self, incoming: &Incoming) -> Option<Answer> {
-        self.read(|core| answered(&core.state, incoming))
+    /// What a delivery was answered before, once that is on disk.
+    async fn answered(&self, key: DeliveryKey) -> Result<Option<Answer>, StoreError> {
+        let Some(known) = self.delivered(key).await? else { return Ok(None) };
+        let answer = serde_json::from_value::<Answer>(known.answer).ok();
+        Ok(answer.map(|answer| Answer { duplicate: true, ..answer }))
     }
 
-    fn take(&self, tx: &mut Tx<'_>, incoming: &Incoming, receipt: ReceiptId) -> Answer {
-        // The same delivery may have come in while this one wrote its evidence.
-        if let Some(answer) = answered(&tx.core.state, incoming) {
-            return answer;
+    /// What is remembered of a delivery, once that is on disk.
+    pub(crate) async fn delivered(
+        &self,
+        key: DeliveryKey,
+    ) -> Result<Option<Delivered>, StoreError> {
+        match self.read(|core| core.state.deliveries.get(key).cloned()) {
+            None => Ok(None),
+            Some(Known::Here(delivered)) => {
+                // It may still be on its way to the disk.
+                self.until_written().await?;
+                Ok(Some(*delivered))
+            }
+            Some(Known::Written) => {
+                let row = RowKey::Delivery(key).text();
+                match self.ports().store.row(&row).await {
+                    Ok(value) => value.map(|value| parse(&row, &value)).transpose(),
+                    Err(error) => {
+                        self.fetch_all(&error).await?;
+                        Ok(self.read(|core| match core.state.deliveries.get(key) {
+                            Some(Known::Here(delivered)) => Some((**delivered).clone()),
+                            _ => None,
+                        }))
+                    }
+                }
+            }
+        }
+    }
+
+    /// `None` if it was answered before.
+    fn take(
+        &self,
+        tx: &mut Tx<'_>,
+        incoming: &Incoming,
+        key: DeliveryKey,
+        receipt: ReceiptId,
+    ) -> Option<Answer> {
+        if tx.core.state.deliveries.get(key).is_some() {
+            return None;
         }
         let mut touched = BTreeSet::new();
         let mut facts: Vec<&Fact> = incoming.facts.iter().collect();
@@ -169,8 +208,18 @@ impl Engine {
                 answer: serde_json::to_value(answer.remembered()).unwrap_or(Value::Null),
             }));
         }
-        answer
+        Some(answer)
     }
+}
+
+/// Every name by which a delivery speaks of somebody.
+fn named(incoming: &Incoming) -> Vec<Alias> {
+    let accounts = incoming.facts.iter().map(|fact| match fact {
+        Fact::Event(event) => &event.account,
+        Fact::Alert(alert) => &alert.account,
+        Fact::Report(report) => &report.account,
+    });
+    accounts.flat_map(|account| open::aliases(incoming, account)).collect()
 }
 
 /// The key of an account's detection windows, for those who fill them again after a restart.
@@ -187,14 +236,6 @@ pub(crate) fn window_key(
         replayed: false,
     };
     open::aliases(&incoming, account).first().map(ToString::to_string).unwrap_or_default()
-}
-
-fn answered(state: &State, incoming: &Incoming) -> Option<Answer> {
-    let key = State::delivery_key(incoming.source.id.as_str(), &incoming.delivery);
-    let known = state.deliveries.get(&key)?;
-    let mut answer: Answer = serde_json::from_value(known.answer.clone()).ok()?;
-    answer.duplicate = true;
-    Some(answer)
 }
 
 /// The raw events of a delivery, as the evidence log keeps them.

@@ -8,6 +8,7 @@ use super::driver::{Engine, Tx};
 use super::ingest::follow_up;
 use super::ports::StoreError;
 use super::restore::{self, RESTORE};
+use super::shelf::About;
 use crate::approval::statement::{canonical, sha256_hex};
 use crate::model::action::{Effect, Outcome, Proof, Repeat};
 use crate::model::approval::{ApprovalState, Decision, Signed, StatementItem};
@@ -54,6 +55,7 @@ impl Engine {
         by: PersonId,
         signed: Signed,
     ) -> Result<ApprovalState, Refusal> {
+        self.fetch_about(About::Approval(approval)).await?;
         let (result, written) = self.transact(|tx| self.decided(tx, approval, by, signed));
         written.await?;
         result
@@ -124,6 +126,7 @@ impl Engine {
         by: &str,
         reason: &str,
     ) -> Result<(IncidentId, Option<RunId>), Refusal> {
+        self.fetch_about(About::Subject(subject)).await?;
         let (result, written) = self.transact(|tx| {
             let known =
                 tx.core.state.subject(subject).cloned().ok_or(Refusal::Missing("subject"))?;
@@ -166,8 +169,9 @@ impl Engine {
     /// The subject behind a sign-in name; somebody whom no record has named yet is made one, so that
     /// containing by hand does not wait for evidence.
     pub(crate) async fn subject_named(&self, login: &str) -> Result<SubjectId, StoreError> {
+        let alias = Alias::login(login);
+        self.fetch_named(std::slice::from_ref(&alias)).await?;
         self.commit(|tx| {
-            let alias = Alias::login(login);
             if let Some(known) = tx.core.state.subject_by_alias(&alias) {
                 return known.id;
             }
@@ -194,6 +198,7 @@ impl Engine {
         incident: IncidentId,
         by: &str,
     ) -> Result<RunId, Refusal> {
+        self.fetch_about(About::Incident(incident)).await?;
         let (result, written) = self.transact(|tx| self.start_restore(tx, incident, by, None));
         written.await?;
         result
@@ -402,6 +407,7 @@ impl Engine {
 
     /// Adds an entry to an incident that exists.
     async fn on_incident(&self, incident: IncidentId, entry: Entry) -> Result<(), Refusal> {
+        self.fetch_about(About::Incident(incident)).await?;
         let (result, written) = self.transact(|tx| {
             if !tx.core.state.incidents.contains_key(&incident) {
                 return Err(Refusal::Missing("incident"));

@@ -65,6 +65,17 @@ pub(crate) enum StoreError {
 /// One row of a projection: its key, and its value (`None` = deleted).
 pub(crate) type RowChange = (String, Option<Bytes>);
 
+/// What became of rows that were handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Projected {
+    /// They can be read back, and so can all that came before.
+    Written,
+    /// They wait for room.
+    Held,
+    /// There is no index until the next start.
+    GivenUp,
+}
+
 /// The journal with its index. Commits are whole, ordered and durable; rows are rebuildable.
 ///
 /// One active node writes; the commit's own sequence is the expected one, so a
@@ -83,7 +94,7 @@ pub(crate) trait Store: Send + Sync {
     /// Writes rows as they stand after `seq`, once `seq` is durable. Lost rows are rebuilt from the journal.
     ///
     /// After an error the rows written before may be gone: the next call brings all of them.
-    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError>;
+    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<Projected, StoreError>;
 
     /// Rows whose key starts with `prefix`, in key order, after the key `after`.
     async fn scan(
@@ -93,9 +104,21 @@ pub(crate) trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(String, Bytes)>, StoreError>;
 
-    #[allow(dead_code, reason = "part of the port: the conformance suite holds every store to it")]
+    /// The same backwards: keys before the key `before`, the last one first.
+    async fn scan_back(
+        &self,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError>;
+
+    /// The rows under these keys, in their order.
+    async fn rows(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, StoreError>;
+
     /// One row.
-    async fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError>;
+    async fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.rows(vec![key.to_owned()]).await?.pop().flatten())
+    }
 
     /// The sequence that the rows stand at.
     async fn projected(&self) -> Result<u64, StoreError>;

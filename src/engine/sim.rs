@@ -10,6 +10,7 @@ mod faults;
 mod flow;
 mod holds;
 mod load;
+mod rest;
 mod rules;
 mod store;
 mod world;
@@ -159,6 +160,11 @@ impl Sim {
         self.store.crash_at.store(u64::MAX, Ordering::SeqCst);
         self.engine =
             boot(&self.world, &self.store, &self.clock, &self.dice, &self.alive, &self.policy);
+    }
+
+    /// The store as a new process would find it.
+    pub(super) fn disk(&self) -> impl super::ports::Store {
+        store::Disk { store: self.store.clone(), alive: self.alive.clone() }
     }
 
     pub(super) fn is_dead(&self) -> bool {

@@ -4,38 +4,36 @@
 //! written behind the journal and rebuilt from it: `fold(journal) == rows` is a
 //! check that anyone can run.
 
+mod answers;
 mod fold;
 mod fold_run;
+mod load;
+mod retire;
 mod rows;
+mod shelf;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::model::approval::Approval;
 use crate::model::entry::{DeploymentCreated, PersonEnrolled, TokenChanged};
 use crate::model::id::{
-    ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
-    RunId, SubjectId, TokenId,
+    ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
+    SubjectId, TokenId,
 };
 use crate::model::incident::{ContainmentState, Incident, IncidentStatus, Severity};
 use crate::model::plan::Plan;
-use crate::model::run::{Cell, Run};
+use crate::model::run::{Cell, Run, RunStatus};
 use crate::model::subject::{AccountKey, Alias, Subject};
 use crate::model::time::Time;
 
+pub(crate) use answers::{Delivered, Deliveries, DeliveryKey, Known};
 pub(crate) use fold::is_stronger;
-pub(crate) use rows::RowKey;
-
-/// A delivery that was answered, so that a repetition is answered the same.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Delivered {
-    pub(crate) receipt: ReceiptId,
-    pub(crate) answer: Value,
-    pub(crate) at: Time,
-}
+pub(crate) use load::{ALWAYS, Cells, ENDED_RUNS, ended_run};
+pub(crate) use rows::{ALIAS, RowKey, ended_key, parse};
+pub(crate) use shelf::{People, Shelf};
 
 /// Why an account is shut, and for whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,7 +81,7 @@ pub(crate) struct Pause {
     pub(crate) at: Time,
 }
 
-/// Everything that the journal says, all told.
+/// Everything that the journal says, all told, but for people [at rest](Shelf).
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The last applied commit.
@@ -94,21 +92,24 @@ pub(crate) struct State {
     pub(crate) incidents: BTreeMap<IncidentId, Box<Incident>>,
     /// The newest incident of each subject.
     pub(crate) newest: HashMap<SubjectId, IncidentId>,
+    /// All incidents of each subject, oldest first.
+    pub(crate) cases: HashMap<SubjectId, Vec<IncidentId>>,
     pub(crate) runs: BTreeMap<RunId, Box<Run>>,
     pub(crate) live: BTreeSet<RunId>,
     pub(crate) approvals: BTreeMap<ApprovalId, Approval>,
     pub(crate) plans: BTreeMap<PlanDigest, Published>,
     pub(crate) published: BTreeMap<PlaybookName, PlanDigest>,
     pub(crate) holds: BTreeMap<(AccountKey, Capability), Holds>,
-    pub(crate) deliveries: HashMap<String, Delivered>,
-    /// The same, oldest first.
-    delivery_order: VecDeque<(Time, String)>,
+    pub(crate) deliveries: Deliveries,
+    /// How many runs have ended so.
+    pub(crate) ended: BTreeMap<RunStatus, u64>,
     /// When each ceiling was used, oldest first; pruned to the last day.
     pub(crate) ceilings: BTreeMap<String, Vec<Time>>,
     pub(crate) paused: Option<Pause>,
     pub(crate) people: BTreeMap<PersonId, PersonEnrolled>,
     pub(crate) enrolments: BTreeMap<String, Enrolment>,
     pub(crate) tokens: BTreeMap<TokenId, TokenChanged>,
+    pub(crate) shelf: Shelf,
     changed: BTreeSet<RowKey>,
     /// Live runs that rows of their own were written for.
     spread: BTreeSet<RunId>,
@@ -194,11 +195,6 @@ impl State {
         self.holds
             .values()
             .filter_map(move |holds| holds.by.get(&incident).map(|hold| (holds, hold)))
-    }
-
-    /// The key under which a delivery is remembered.
-    pub(crate) fn delivery_key(source: &str, delivery: &str) -> String {
-        format!("{source}/{delivery}")
     }
 
     fn touch(&mut self, row: RowKey) {

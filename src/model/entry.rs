@@ -150,9 +150,15 @@ pub(crate) enum Entry {
     EnrolmentIssued { hash: String, name: String, roles: Vec<String>, expires_at: Time },
     #[serde(rename = "token.changed")]
     TokenChanged(Box<TokenChanged>),
-    /// Carries state forward over a pruned prefix.
+    /// Says again, row by row, what is still needed of lines that are about to be dropped.
     #[serde(rename = "snapshot")]
     Snapshot { rows: Vec<(String, Value)> },
+    /// Cases in which nothing has happened for long are forgotten, and people about whom there is none left.
+    #[serde(rename = "incident.dropped")]
+    IncidentsDropped { incidents: Vec<IncidentId>, subjects: Vec<SubjectId> },
+    /// Lines up to `through`, whose hash is `head`, may be dropped. Signed as a checkpoint of that line.
+    #[serde(rename = "journal.pruned")]
+    JournalPruned { through: u64, head: String, key: String, signature: String },
     /// A signed statement of the chain's head.
     #[serde(rename = "checkpoint")]
     Checkpoint { head: String, seq: u64, key: String, signature: String },
@@ -440,6 +446,8 @@ impl Entry {
             | Self::EnrolmentIssued { .. }
             | Self::TokenChanged(_)
             | Self::Snapshot { .. }
+            | Self::IncidentsDropped { .. }
+            | Self::JournalPruned { .. }
             | Self::Checkpoint { .. } => None,
         }
     }

@@ -286,6 +286,9 @@ pub(crate) struct Run {
     /// Nothing of it begins any more but its `finally`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) cancelled: bool,
+    /// Its questions to people, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) asked: Vec<ApprovalId>,
     #[serde(skip)]
     pub(crate) cells: BTreeMap<CellKey, Box<Cell>>,
 }
@@ -351,6 +354,7 @@ mod tests {
             rounds: Vec::new(),
             crashes: 0,
             cancelled: false,
+            asked: Vec::new(),
             cells: cells.into_iter().map(|key| (key.clone(), Box::new(Cell::new(key)))).collect(),
         };
 

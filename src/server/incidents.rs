@@ -10,8 +10,9 @@ use super::identity::{Allowed, Contain, Read};
 use super::problem::{Kind, Problem};
 use super::state::Api;
 use super::views::{EntryView, HoldView, IncidentView, Page};
+use crate::engine::shelf::About;
 use crate::model::id::{IncidentId, SubjectId};
-use crate::model::incident::{IncidentStatus, Stage};
+use crate::model::incident::{Incident, IncidentStatus, Stage};
 
 /// Most items on one page.
 const PAGE: usize = 100;
@@ -36,24 +37,26 @@ pub(super) async fn list(
     State(api): State<Api>,
     _: Allowed<Read>,
     Asked(filter): Asked<Filter>,
-) -> Json<Page<IncidentView>> {
-    let page = api.engine().read(|core| {
-        let state = &core.state;
-        let mut found = state
-            .incidents
-            .values()
-            .rev()
-            .filter(|i| filter.cursor.is_none_or(|cursor| i.id < cursor))
-            .filter(|i| filter.status.is_none_or(|status| i.status == status))
-            .filter(|i| filter.stage.is_none_or(|stage| i.stage == stage))
-            .filter(|i| {
-                filter.subject.is_none_or(|s| state.subject(i.subject).is_some_and(|k| k.id == s))
-            });
-        let items: Vec<_> = found.by_ref().take(PAGE).collect();
-        let next = items.last().filter(|_| found.next().is_some()).map(|i| i.id.to_string());
-        Page { items: items.into_iter().map(|i| IncidentView::of(state, i)).collect(), next }
+) -> Result<Json<Page<IncidentView>>, Problem> {
+    let engine = api.engine();
+    if let Some(id) = filter.subject {
+        engine.fetch_about(About::Subject(id)).await?;
+    }
+    // Incidents of somebody who was merged are the survivor's.
+    let survivor = |id| engine.read(|core| core.state.subject(id).map_or(id, |s| s.id));
+    let whose = filter.subject.map(survivor);
+    let wanted = |i: &Incident| {
+        filter.status.is_none_or(|status| i.status == status)
+            && filter.stage.is_none_or(|stage| i.stage == stage)
+            && whose.is_none_or(|whose| i.subject == whose)
+    };
+    let listed = engine.list::<Incident>(filter.cursor, PAGE, wanted).await?;
+    let next = listed.next.map(|id| id.to_string());
+    let items = engine.read(|core| {
+        let found = listed.ids.iter().filter_map(|id| core.state.incidents.get(id));
+        found.map(|i| IncidentView::of(&core.state, i)).collect()
     });
-    Json(page)
+    Ok(Json(Page { items, next }))
 }
 
 /// Shows one incident.
@@ -64,6 +67,7 @@ pub(super) async fn show(
     _: Allowed<Read>,
     Named(id): Named<IncidentId>,
 ) -> Result<Json<IncidentView>, Problem> {
+    api.engine().fetch_about(About::Incident(id)).await?;
     let shown = api.engine().read(|core| {
         core.state.incidents.get(&id).map(|incident| IncidentView::of(&core.state, incident))
     });
@@ -89,7 +93,7 @@ pub(super) async fn timeline(
     Named(id): Named<IncidentId>,
     Asked(after): Asked<After>,
 ) -> Result<Json<Page<EntryView>>, Problem> {
-    known(&api, id)?;
+    known(&api, id).await?;
     let commits = api.engine().ports().store.timeline(id, after.cursor, PAGE).await?;
     let next = commits.last().filter(|_| commits.len() == PAGE).map(|c| c.seq.to_string());
     let mut items = Vec::new();
@@ -102,7 +106,8 @@ pub(super) async fn timeline(
     Ok(Json(Page { items, next }))
 }
 
-fn known(api: &Api, id: IncidentId) -> Result<(), Problem> {
+async fn known(api: &Api, id: IncidentId) -> Result<(), Problem> {
+    api.engine().fetch_about(About::Incident(id)).await?;
     let known = api.engine().read(|core| core.state.incidents.contains_key(&id));
     if known { Ok(()) } else { Err(Problem::not_found("incident", &id.to_string())) }
 }

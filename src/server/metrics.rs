@@ -9,14 +9,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::driver::{Core, Engine, Standing};
 use crate::model::approval::ApprovalState;
-use crate::model::id::IncidentId;
 use crate::model::run::RunStatus;
 use crate::model::time::Time;
 
@@ -38,14 +37,13 @@ struct Inner {
     breakers: Family<Labels<1>, Gauge>,
     stored: Family<Labels<1>, Gauge>,
     index_behind: Gauge,
-    /// Incidents whose containment was counted.
-    contained: Mutex<BTreeSet<IncidentId>>,
-    since: Time,
+    /// Containments that were counted.
+    contained: Mutex<u64>,
 }
 
 impl Metrics {
-    /// Containments before `since` were counted by the process that ran then.
-    pub(crate) fn new(since: Time) -> Self {
+    /// Containments before this process were counted by the one that ran then.
+    pub(crate) fn new() -> Self {
         let time_to_contain =
             Histogram::new([1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0]);
         let commit =
@@ -63,7 +61,6 @@ impl Metrics {
             stored: Family::default(),
             index_behind: Gauge::default(),
             contained: Mutex::default(),
-            since,
         };
         inner.register();
         Self(Arc::new(inner))
@@ -134,8 +131,11 @@ impl Inner {
             RunStatus::Cancelled,
         ];
         let mut runs: BTreeMap<RunStatus, i64> = statuses.into_iter().map(|s| (s, 0)).collect();
-        for run in state.runs.values() {
+        for run in state.live.iter().filter_map(|id| state.runs.get(id)) {
             *runs.entry(run.status).or_default() += 1;
+        }
+        for (status, count) in &state.ended {
+            *runs.entry(*status).or_default() += i64::try_from(*count).unwrap_or(i64::MAX);
         }
         for (status, count) in runs {
             self.runs.get_or_create(&[("status", status.name().to_owned())]).set(count);
@@ -167,13 +167,12 @@ impl Inner {
 
     fn containments(&self, core: &Core) {
         let mut counted = self.contained.lock().unwrap_or_else(PoisonError::into_inner);
-        for incident in core.state.incidents.values() {
-            let Some(at) = incident.contained_at.filter(|at| *at >= self.since) else { continue };
-            if counted.insert(incident.id) {
-                let took = (at - incident.opened_at).to_std().unwrap_or_default();
-                self.time_to_contain.observe(took.as_secs_f64());
-            }
+        let (count, took) = &core.contained;
+        let new = usize::try_from(count - *counted).unwrap_or(usize::MAX);
+        for took in took.iter().rev().take(new) {
+            self.time_to_contain.observe(took.to_std().unwrap_or_default().as_secs_f64());
         }
+        *counted = *count;
     }
 }
 
@@ -187,7 +186,7 @@ mod tests {
 
     #[test]
     fn metrics_have_the_promised_names() {
-        let metrics = Metrics::new(Time::UNIX_EPOCH);
+        let metrics = Metrics::new();
         metrics.delivery("okta", "accepted");
         metrics.committed(Duration::from_millis(3));
         metrics.stored(&[("journal", 7)]);

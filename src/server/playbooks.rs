@@ -14,7 +14,7 @@ use super::subjects;
 use super::views::Page;
 use crate::diagnostic::to_json;
 use crate::engine::ingest::Touched;
-use crate::engine::state::{Published, State as Told};
+use crate::engine::state::{DeliveryKey, Published, State as Told};
 use crate::model::entry::{DeliveryAccepted, Entry};
 use crate::model::id::{PlanDigest, PlaybookName, ReceiptId, SourceId};
 use crate::model::time::rfc3339;
@@ -226,7 +226,7 @@ pub(super) async fn run(
 ) -> Result<(StatusCode, Json<Touched>), Problem> {
     manual(&api, &name)?;
     let key = idempotency_key(&headers)?.map(|key| format!("{}/{key}", caller.token.token));
-    if let Some(known) = key.as_deref().and_then(|key| repeated(&api, key)) {
+    if let Some(known) = repeated(&api, key.as_deref()).await? {
         return Ok((StatusCode::ACCEPTED, Json(known)));
     }
     let subject = subjects::named(&api, &wanted.subject).await?;
@@ -259,12 +259,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     key.map(Some).ok_or_else(|| Problem::new(Kind::BadRequest).detail(detail))
 }
 
-fn repeated(api: &Api, key: &str) -> Option<Touched> {
-    let key = Told::delivery_key(RUN_REQUESTS, key);
-    api.engine().read(|core| {
-        let known = core.state.deliveries.get(&key)?;
-        serde_json::from_value(known.answer.clone()).ok()
-    })
+async fn repeated(api: &Api, key: Option<&str>) -> Result<Option<Touched>, Problem> {
+    let Some(key) = key else { return Ok(None) };
+    let known = api.engine().delivered(DeliveryKey::new(RUN_REQUESTS, key)).await?;
+    Ok(known.and_then(|known| serde_json::from_value(known.answer).ok()))
 }
 
 async fn remember(api: &Api, key: String, touched: &Touched) -> Result<(), Problem> {

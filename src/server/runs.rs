@@ -10,9 +10,10 @@ use super::identity::{Allowed, Read};
 use super::problem::Problem;
 use super::state::Api;
 use super::views::{ApprovalView, EntryView, Page, RunView};
-use crate::model::approval::ApprovalState;
+use crate::engine::shelf::About;
+use crate::model::approval::{Approval, ApprovalState};
 use crate::model::id::{ApprovalId, IncidentId, RunId};
-use crate::model::run::RunStatus;
+use crate::model::run::{Run, RunStatus};
 
 const PAGE: usize = 100;
 
@@ -34,21 +35,19 @@ pub(super) async fn list(
     State(api): State<Api>,
     _: Allowed<Read>,
     Asked(filter): Asked<RunFilter>,
-) -> Json<Page<RunView>> {
-    let page = api.engine().read(|core| {
-        let mut found = core
-            .state
-            .runs
-            .values()
-            .rev()
-            .filter(|run| filter.cursor.is_none_or(|cursor| run.id < cursor))
-            .filter(|run| filter.status.is_none_or(|status| run.status == status))
-            .filter(|run| filter.incident.is_none_or(|incident| run.incident == incident));
-        let runs: Vec<_> = found.by_ref().take(PAGE).collect();
-        let next = runs.last().filter(|_| found.next().is_some()).map(|run| run.id.to_string());
-        Page { items: runs.into_iter().map(|run| RunView::of(run)).collect(), next }
+) -> Result<Json<Page<RunView>>, Problem> {
+    let engine = api.engine();
+    let wanted = |run: &Run| {
+        filter.status.is_none_or(|status| run.status == status)
+            && filter.incident.is_none_or(|incident| run.incident == incident)
+    };
+    let listed = engine.list::<Run>(filter.cursor, PAGE, wanted).await?;
+    let next = listed.next.map(|id| id.to_string());
+    let items = engine.read(|core| {
+        let found = listed.ids.iter().filter_map(|id| core.state.runs.get(id));
+        found.map(|run| RunView::of(run)).collect()
     });
-    Json(page)
+    Ok(Json(Page { items, next }))
 }
 
 /// Shows one run with its steps.
@@ -59,6 +58,7 @@ pub(super) async fn show(
     _: Allowed<Read>,
     Named(id): Named<RunId>,
 ) -> Result<Json<RunView>, Problem> {
+    api.engine().fetch_about(About::Run(id)).await?;
     let shown = api.engine().read(|core| core.state.runs.get(&id).map(|run| RunView::of(run)));
     shown.map(Json).ok_or_else(|| Problem::not_found("run", &id.to_string()))
 }
@@ -81,6 +81,7 @@ pub(super) async fn journal(
     Named(id): Named<RunId>,
     Asked(after): Asked<After>,
 ) -> Result<Json<Page<EntryView>>, Problem> {
+    api.engine().fetch_about(About::Run(id)).await?;
     let incident = api.engine().read(|core| core.state.runs.get(&id).map(|run| run.incident));
     let incident = incident.ok_or_else(|| Problem::not_found("run", &id.to_string()))?;
     let commits = api.engine().ports().store.timeline(incident, after.cursor, PAGE).await?;
@@ -116,21 +117,19 @@ pub(super) async fn approvals(
     State(api): State<Api>,
     _: Allowed<Read>,
     Asked(filter): Asked<ApprovalFilter>,
-) -> Json<Page<ApprovalView>> {
-    let page = api.engine().read(|core| {
-        let mut found = core
-            .state
-            .approvals
-            .values()
-            .rev()
-            .filter(|a| filter.cursor.is_none_or(|cursor| a.id < cursor))
-            .filter(|a| filter.state.is_none_or(|state| a.state == state))
-            .filter(|a| filter.incident.is_none_or(|incident| a.incident == incident));
-        let asked: Vec<_> = found.by_ref().take(PAGE).collect();
-        let next = asked.last().filter(|_| found.next().is_some()).map(|a| a.id.to_string());
-        Page { items: asked.into_iter().map(ApprovalView::of).collect(), next }
+) -> Result<Json<Page<ApprovalView>>, Problem> {
+    let engine = api.engine();
+    let wanted = |a: &Approval| {
+        filter.state.is_none_or(|state| a.state == state)
+            && filter.incident.is_none_or(|incident| a.incident == incident)
+    };
+    let listed = engine.list::<Approval>(filter.cursor, PAGE, wanted).await?;
+    let next = listed.next.map(|id| id.to_string());
+    let items = engine.read(|core| {
+        let found = listed.ids.iter().filter_map(|id| core.state.approvals.get(id));
+        found.map(ApprovalView::of).collect()
     });
-    Json(page)
+    Ok(Json(Page { items, next }))
 }
 
 /// Shows one question. It is answered on its page, by a person with a passkey.
@@ -141,6 +140,7 @@ pub(super) async fn approval(
     _: Allowed<Read>,
     Named(id): Named<ApprovalId>,
 ) -> Result<Json<ApprovalView>, Problem> {
+    api.engine().fetch_about(About::Approval(id)).await?;
     let shown = api.engine().read(|core| core.state.approvals.get(&id).map(ApprovalView::of));
     shown.map(Json).ok_or_else(|| Problem::not_found("approval", &id.to_string()))
 }

@@ -192,5 +192,5 @@ impl Answers {
 }
 
 fn key(source: &SourceId, delivery: &str) -> String {
-    crate::engine::state::State::delivery_key(source.as_str(), delivery)
+    format!("{source}/{delivery}")
 }

@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::state::Api;
 use super::views::SubjectView;
 use crate::engine::ingest::Touched;
+use crate::engine::shelf::About;
 use crate::model::id::SubjectId;
 use crate::model::subject::Alias;
 use crate::model::text::tame;
@@ -23,7 +24,7 @@ pub(super) async fn show(
     _: Allowed<Read>,
     Path(name): Path<String>,
 ) -> Result<Json<SubjectView>, Problem> {
-    let id = find(&api, &name)?;
+    let id = find(&api, &name).await?;
     let shown =
         api.engine().read(|core| core.state.subject(id).map(|s| SubjectView::of(&core.state, s)));
     shown.map(Json).ok_or_else(|| Problem::not_found("subject", &name))
@@ -67,7 +68,7 @@ pub(super) async fn start(
 
 /// [`find`], but a sign-in name that no record has named yet is somebody too.
 pub(super) async fn named(api: &Api, name: &str) -> Result<SubjectId, Problem> {
-    match find(api, name) {
+    match find(api, name).await {
         Ok(id) => Ok(id),
         Err(problem) if !is_sign_in_name(name) => Err(problem),
         Err(_) => Ok(api.engine().subject_named(&name.to_lowercase()).await?),
@@ -83,10 +84,15 @@ fn is_sign_in_name(name: &str) -> bool {
 }
 
 /// The subject behind an id or a sign-in name.
-pub(super) fn find(api: &Api, name: &str) -> Result<SubjectId, Problem> {
-    let found = api.engine().read(|core| match name.parse::<SubjectId>() {
-        Ok(id) => core.state.subject(id).map(|s| s.id),
-        Err(_) => core.state.subject_by_alias(&Alias::login(name)).map(|s| s.id),
-    });
+pub(super) async fn find(api: &Api, name: &str) -> Result<SubjectId, Problem> {
+    let engine = api.engine();
+    let found = if let Ok(id) = name.parse::<SubjectId>() {
+        engine.fetch_about(About::Subject(id)).await?;
+        engine.read(|core| core.state.subject(id).map(|s| s.id))
+    } else {
+        let alias = Alias::login(name);
+        engine.fetch_named(std::slice::from_ref(&alias)).await?;
+        engine.read(|core| core.state.subject_by_alias(&alias).map(|s| s.id))
+    };
     found.ok_or_else(|| Problem::not_found("subject", name))
 }

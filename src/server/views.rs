@@ -149,8 +149,7 @@ pub(super) struct SubjectView {
 
 impl SubjectView {
     pub(super) fn of(state: &State, subject: &Subject) -> Self {
-        let about = |i: &&Incident| state.subject(i.subject).is_some_and(|s| s.id == subject.id);
-        let incidents = state.incidents.values().map(AsRef::as_ref).filter(about);
+        let incidents = state.cases.get(&subject.id).into_iter().flatten();
         Self {
             id: subject.id.to_string(),
             name: subject.name.clone(),
@@ -159,7 +158,7 @@ impl SubjectView {
             aliases: subject.aliases.iter().map(ToString::to_string).collect(),
             accounts: serde_json::to_value(&subject.accounts).unwrap_or_default(),
             resolved_at: subject.resolved_at.map(rfc3339),
-            incidents: incidents.map(|i| i.id.to_string()).collect(),
+            incidents: incidents.map(ToString::to_string).collect(),
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Member {
 fn belongs(path: &str) -> bool {
     match path.split_once('/') {
         None => path == FORMAT,
-        Some(("journal", file)) => journal::is_segment(file),
+        Some(("journal", file)) => journal::is_segment(file) || journal::is_start(file),
         Some(("evidence", file)) => evidence::is_hour(file),
         Some(_) => false,
     }

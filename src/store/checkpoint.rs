@@ -71,13 +71,18 @@ impl CheckpointKey {
 
     /// States that the chain's line `seq` has the hash `head`.
     pub(crate) fn entry(&self, seq: u64, head: &str) -> Entry {
-        let signature = self.0.sign(statement(seq, head).as_bytes());
-        Entry::Checkpoint {
-            head: head.to_owned(),
-            seq,
-            key: self.public(),
-            signature: STANDARD.encode(signature.as_ref()),
-        }
+        let signature = self.sign(seq, head);
+        Entry::Checkpoint { head: head.to_owned(), seq, key: self.public(), signature }
+    }
+
+    /// The same of the last line that may be dropped.
+    pub(crate) fn pruned(&self, through: u64, head: &str) -> Entry {
+        let signature = self.sign(through, head);
+        Entry::JournalPruned { through, head: head.to_owned(), key: self.public(), signature }
+    }
+
+    fn sign(&self, seq: u64, head: &str) -> String {
+        STANDARD.encode(self.0.sign(statement(seq, head).as_bytes()).as_ref())
     }
 }
 

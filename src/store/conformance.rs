@@ -113,6 +113,7 @@ promises! {
     commits_come_back_in_order_after_a_restart
     a_commit_out_of_order_is_refused
     rows_are_found_by_key_and_prefix_and_page_by_page
+    rows_are_found_backwards_and_by_several_keys
     rows_stand_at_the_sequence_they_were_written_for
     long_values_come_back_whole
     a_timeline_holds_its_own_incident_only
@@ -190,6 +191,30 @@ async fn rows_are_found_by_key_and_prefix_and_page_by_page(bench: impl Bench) {
     assert_eq!(keys(store, "a/", Some("a/2"), 9).await, ["a/3"]);
     assert!(keys(store, "a/", Some("b"), 9).await.is_empty());
     assert!(keys(store, "", None, 0).await.is_empty());
+}
+
+async fn rows_are_found_backwards_and_by_several_keys(bench: impl Bench) {
+    let store = bench.store();
+    write(store, 1, 1).await;
+    let long = "y".repeat(9_000);
+    let rows = [("a/1", "1"), ("a/2", &long), ("a/3", "3"), ("a0", "4"), ("b/1", "5")];
+    store.project(1, rows.map(|(key, value)| row(key, value)).to_vec()).await.unwrap();
+    let back = async |prefix: &str, before: Option<&str>, limit| -> Vec<String> {
+        let rows = store.scan_back(prefix, before, limit).await.unwrap();
+        rows.into_iter().map(|(key, _)| key).collect()
+    };
+
+    assert_eq!(back("a/", None, 9).await, ["a/3", "a/2", "a/1"]);
+    assert_eq!(back("a/", None, 1).await, ["a/3"]);
+    assert_eq!(back("a/", Some("a/3"), 9).await, ["a/2", "a/1"]);
+    assert_eq!(back("a/", Some("a/25"), 1).await, ["a/2"]);
+    assert_eq!(back("a/", Some("b"), 1).await, ["a/3"]);
+    assert!(back("a/", Some("a/1"), 9).await.is_empty());
+    assert!(back("a/", None, 0).await.is_empty());
+    assert!(back("c", None, 9).await.is_empty());
+    let keys = ["b/1", "a/9", "a/2"].map(str::to_owned).to_vec();
+    let found = store.rows(keys).await.unwrap();
+    assert_eq!(found, [Some(Bytes::from("5")), None, Some(Bytes::from(long))]);
 }
 
 async fn rows_stand_at_the_sequence_they_were_written_for(bench: impl Bench) {

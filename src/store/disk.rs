@@ -16,9 +16,10 @@ use super::guard::Guard;
 use super::hold::hold;
 use super::index::Index;
 use super::journal::{Head, Journal, Proof};
-use crate::engine::ports::{Durable, RowChange, Store, StoreError};
+use crate::engine::ports::{Durable, Projected, RowChange, Store, StoreError};
 use crate::model::entry::{Commit, Entry};
 use crate::model::id::IncidentId;
+use crate::model::time::Time;
 
 /// An index larger than this many times its rows is made again.
 const INDEX_BLOAT: u64 = 4;
@@ -66,6 +67,35 @@ impl DiskStore {
     pub(crate) fn checkpoint(&self) -> Entry {
         let (seq, hash) = self.head();
         self.key.entry(seq, &hash)
+    }
+
+    /// The last line that may be dropped because it is older than `before`, if a segment can go. Blocks.
+    pub(crate) fn droppable(&self, before: Time) -> Result<Option<Head>, StoreError> {
+        self.journal.droppable(|commit| commit.at < before)
+    }
+
+    /// What the journal has to say, durably, before [`DiskStore::prune`]: signed, so that a beginning which
+    /// was dropped is told from one that was taken away.
+    pub(crate) fn pruned(&self, last: &Head) -> Entry {
+        self.key.pruned(last.seq, &last.hash)
+    }
+
+    /// Drops the segments up to `last`; how many bytes that gave back. Blocks.
+    pub(crate) fn prune(&self, last: &Head) -> Result<u64, StoreError> {
+        self.journal.prune(last)
+    }
+
+    /// Begins a new segment where the newest one's first line is older than `before`: only whole segments can
+    /// be dropped. Blocks.
+    pub(crate) fn roll_if_older(&self, before: Time) -> Result<(), StoreError> {
+        let first = hold(&self.journal.shared.map).segments.keys().next_back().copied();
+        let Some(first) = first.filter(|first| *first <= self.journal.shared.durable()) else {
+            return Ok(());
+        };
+        if self.journal.reader.pick(&[first])?.first().is_some_and(|commit| commit.at < before) {
+            self.journal.roll();
+        }
+        Ok(())
     }
 
     /// The checkpoints' public key, base64.
@@ -147,6 +177,20 @@ impl DiskStore {
         self.guard.watch(move || ask(&index)).await
     }
 
+    /// The same for what must not be told that rows are missing which only failed.
+    async fn on_whole_index<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Index) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.on_index(move |index| {
+            if index.has_failed() {
+                return Err(StoreError::Read("the index failed and is being made anew".to_owned()));
+            }
+            ask(index)
+        })
+        .await
+    }
+
     /// Looks how much room there is on the disk; [`Store::ready`] says so.
     pub(crate) fn look_at_room(&self) -> Result<(), StoreError> {
         let unknown = |e| StoreError::Read(format!("the free room cannot be told: {e}"));
@@ -224,14 +268,14 @@ impl Store for DiskStore {
         self.journal.shared.durable()
     }
 
-    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError> {
+    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<Projected, StoreError> {
         self.journal.shared.until_durable(seq).await?;
         let (shared, reader) = (self.journal.shared.clone(), self.journal.reader.clone());
         if self.guard.behind().is_some() {
             shared.forget_touched(seq);
-            return Ok(());
+            return Ok(Projected::GivenUp);
         }
-        let Some(rows) = self.guard.rows(rows) else { return Ok(()) };
+        let Some(rows) = self.guard.rows(rows) else { return Ok(Projected::Held) };
         self.on_index(move |index| {
             if index.has_failed() {
                 index.renew()?;
@@ -241,7 +285,7 @@ impl Store for DiskStore {
             }
             index.project(seq, rows, &shared.touched(seq))?;
             shared.forget_touched(seq);
-            Ok(())
+            Ok(Projected::Written)
         })
         .await
     }
@@ -253,12 +297,21 @@ impl Store for DiskStore {
         limit: usize,
     ) -> Result<Vec<(String, Bytes)>, StoreError> {
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
-        self.on_index(move |index| index.scan(&prefix, after.as_deref(), limit)).await
+        self.on_whole_index(move |index| index.scan(&prefix, after.as_deref(), limit)).await
     }
 
-    async fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        let key = key.to_owned();
-        self.on_index(move |index| index.row(&key)).await
+    async fn scan_back(
+        &self,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        let (prefix, before) = (prefix.to_owned(), before.map(str::to_owned));
+        self.on_whole_index(move |index| index.scan_back(&prefix, before.as_deref(), limit)).await
+    }
+
+    async fn rows(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.on_whole_index(move |index| index.rows(&keys)).await
     }
 
     async fn projected(&self) -> Result<u64, StoreError> {

@@ -45,7 +45,9 @@ impl DiskStore {
 pub(crate) fn import(from: &Path, to: &Path, until: Option<u64>) -> Result<Head, StoreError> {
     let mut copy = Copy { dir: to.to_owned(), open: None, head: None };
     let mut failed: Option<io::Error> = None;
+    let mut begins = None;
     let walked = walk(from, &mut |_, raw, checked| {
+        begins.get_or_insert_with(|| Head { seq: checked.seq - 1, hash: checked.prev.clone() });
         if failed.is_none() && until.is_none_or(|until| checked.seq <= until) {
             let head = Head { seq: checked.seq, hash: checked.hash.clone() };
             failed = copy.line(raw, head).err();
@@ -69,6 +71,9 @@ pub(crate) fn import(from: &Path, to: &Path, until: Option<u64>) -> Result<Head,
         other => drop(other?),
     }
     let head = failed.map_or_else(|| copy.finish(), Err).map_err(|e| unwritten(to, &e))?;
+    if let Some(start) = begins.filter(|start| start.seq > 0) {
+        journal::say_start(&RealMedium::new(to), &start).map_err(|e| unwritten(to, &e))?;
+    }
     let none = || StoreError::Read(format!("`{}` holds no line of a journal", from.display()));
     let head = head.ok_or_else(none)?;
     match until {

@@ -131,14 +131,22 @@ impl Index {
         self.project(seq, some, &[])
     }
 
-    /// One row.
-    pub(crate) fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+    /// The rows under `keys`, in their order.
+    pub(crate) fn rows(&self, keys: &[String]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let held = self.reading();
         let db = there(held.as_ref())?;
-        let main = keys::row(key);
-        let Some(stored) = db.get(&main).map_err(|e| unread(&e))? else { return Ok(None) };
-        let value = whole(db, &main, &stored)?;
-        Ok(Some(value))
+        let one = |key: &String| {
+            let main = keys::row(key);
+            let stored = db.get(&main).map_err(|e| unread(&e))?;
+            stored.map(|stored| whole(db, &main, &stored)).transpose()
+        };
+        keys.iter().map(one).collect()
+    }
+
+    /// One row.
+    #[cfg(test)]
+    pub(crate) fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.rows(&[key.to_owned()])?.pop().flatten())
     }
 
     /// Rows whose key starts with `prefix`, in key order, after the key `after`.
@@ -157,25 +165,28 @@ impl Index {
         {
             from = Bound::Excluded(after);
         }
-        let mut rows = Vec::new();
-        if limit == 0 {
-            return Ok(rows);
+        take(db, db.range::<Vec<u8>, _>((from, Bound::Unbounded)), &prefix, limit)
+    }
+
+    /// The same backwards: keys before the key `before`, the last one first.
+    pub(crate) fn scan_back(
+        &self,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        let held = self.reading();
+        let db = there(held.as_ref())?;
+        let prefix = keys::row(prefix);
+        let end = keys::behind(&prefix);
+        let to = match before.map(keys::row) {
+            Some(before) if before < end => before,
+            _ => end,
+        };
+        if to <= prefix {
+            return Ok(Vec::new());
         }
-        for item in db.range::<Vec<u8>, _>((from, Bound::Unbounded)) {
-            let (key, stored) = item.map_err(|e| unread(&e))?;
-            if !key.starts_with(&prefix) {
-                break;
-            }
-            if keys::is_part(&key) {
-                continue;
-            }
-            let value = whole(db, &key, &stored)?;
-            rows.push((keys::name(&key), value));
-            if rows.len() == limit {
-                break;
-            }
-        }
-        Ok(rows)
+        take(db, db.range(prefix.clone()..to).rev(), &prefix, limit)
     }
 
     /// Sequences of the commits that hold an entry of `incident`.
@@ -219,6 +230,33 @@ impl Index {
     pub(crate) fn size_on_disk(&self) -> Result<u64, StoreError> {
         there(self.reading().as_ref())?.size_on_disk().map_err(|e| unread(&e))
     }
+}
+
+/// The first `limit` whole rows of `items`, as far as they start with `prefix`.
+fn take(
+    db: &Db,
+    items: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
+    prefix: &[u8],
+    limit: usize,
+) -> Result<Vec<(String, Bytes)>, StoreError> {
+    let mut rows = Vec::new();
+    if limit == 0 {
+        return Ok(rows);
+    }
+    for item in items {
+        let (key, stored) = item.map_err(|e| unread(&e))?;
+        if !key.starts_with(prefix) {
+            break;
+        }
+        if keys::is_part(&key) {
+            continue;
+        }
+        rows.push((keys::name(&key), whole(db, &key, &stored)?));
+        if rows.len() == limit {
+            break;
+        }
+    }
+    Ok(rows)
 }
 
 fn there(held: Option<&Db>) -> Result<&Db, StoreError> {
@@ -270,6 +308,11 @@ fn change(db: &Db, batch: &mut Batch, key: &str, value: Option<&[u8]>) -> Result
         parts.len()
     } else {
         batch.remove(main.clone());
+        if let Some(incident) = keys::incident(key) {
+            for item in db.scan_prefix(keys::timeline(incident)).keys() {
+                batch.remove(item.map_err(|e| unread(&e))?);
+            }
+        }
         0
     };
     for n in has..had {

@@ -17,6 +17,7 @@ mod proof_tests;
 mod read;
 mod segment;
 mod shared;
+mod start;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, fuzzing))]
@@ -42,6 +43,7 @@ pub(crate) use proof::Proof;
 pub(crate) use read::Reader;
 pub(crate) use segment::name as segment_name;
 pub(crate) use shared::{Head, Shared};
+pub(crate) use start::{is_start, name as start_name, write as say_start};
 
 use super::hold::hold;
 use crate::engine::ports::{Durable, StoreError};
@@ -102,7 +104,13 @@ impl Journal {
             (scan(medium.as_ref(), &mut |_, _, _| {})?, 1)
         };
         let torn = scanned.torn.clone();
-        let (map, segment) = scanned.into_segment(medium.as_ref())?;
+        let said = start::check(medium.as_ref(), &scanned.map)?;
+        let (mut map, segment) = scanned.into_segment(medium.as_ref())?;
+        if let Some(said) = said {
+            // A process may have died over it.
+            let dropped = start::drop_segments(medium.as_ref(), &mut map, &said);
+            dropped.map_err(|source| OpenError::Io { file: "folder".to_owned(), source })?;
+        }
         let shared = Arc::new(Shared::new(map));
         let (sender, receiver) = channel();
         let queue_max = options.queue;
@@ -140,6 +148,43 @@ impl Journal {
             proving.join().unwrap();
         }
         self.shared.proof()
+    }
+
+    /// The last line before the newest segment whose first line is old enough, as `is_old` says, if there
+    /// is anything to drop before it. Blocks.
+    pub(crate) fn droppable(
+        &self,
+        is_old: impl Fn(&Commit) -> bool,
+    ) -> Result<Option<Head>, StoreError> {
+        if self.shared.proof() != Proof::Whole {
+            return Ok(None);
+        }
+        let firsts: Vec<u64> = hold(&self.shared.map).segments.keys().skip(1).copied().collect();
+        let mut last = None;
+        for first in firsts {
+            let Some(checked) = self.reader.check(first)? else { break };
+            if !self.reader.pick(&[first])?.first().is_some_and(&is_old) {
+                break;
+            }
+            last = Some(Head { seq: first - 1, hash: checked.prev });
+        }
+        Ok(last)
+    }
+
+    /// Drops every segment that holds nothing behind `last`, which the chain must have been told. Says
+    /// how many bytes that gave back. Blocks.
+    pub(crate) fn prune(&self, last: &Head) -> Result<u64, StoreError> {
+        let medium = self.reader.medium.as_ref();
+        let failed =
+            |e: std::io::Error| StoreError::Read(format!("old lines were not dropped: {e}"));
+        start::write(medium, last).map_err(failed)?;
+        let mut map = hold(&self.shared.map);
+        start::drop_segments(medium, &mut map, last).map_err(failed)
+    }
+
+    /// Has the next commit begin a new segment, so that the lines up to here can be dropped some day.
+    pub(crate) fn roll(&self) {
+        self.shared.roll.store(true, Ordering::Release);
     }
 
     /// Whether deliveries may be taken in: not while the disk is full or the queue is long.

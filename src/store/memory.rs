@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use super::hold::hold;
 use super::journal::incidents;
-use crate::engine::ports::{Clock, Durable, Evidence, RowChange, Store, StoreError};
+use crate::engine::ports::{Clock, Durable, Evidence, Projected, RowChange, Store, StoreError};
 use crate::model::entry::Commit;
 use crate::model::id::IncidentId;
 use crate::model::time::Span;
@@ -245,6 +245,36 @@ async fn durable(
     inner.until_durable(seq).await
 }
 
+/// `scan` over rows in memory.
+pub(crate) fn after_key(
+    rows: &BTreeMap<String, Bytes>,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Vec<(String, Bytes)> {
+    let from = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    let rows = rows.range::<str, _>((from, Bound::Unbounded));
+    let fitting = rows.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+    fitting.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// `scan_back` over rows in memory.
+pub(crate) fn before_key(
+    rows: &BTreeMap<String, Bytes>,
+    prefix: &str,
+    before: Option<&str>,
+    limit: usize,
+) -> Vec<(String, Bytes)> {
+    let to = before.map_or(Bound::Unbounded, Bound::Excluded);
+    let rows = rows.range::<str, _>((Bound::Unbounded, to)).rev();
+    let rows = rows.skip_while(|(key, _)| !key.starts_with(prefix) && key.as_str() > prefix);
+    let fitting = rows.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+    fitting.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 #[async_trait]
 impl Store for MemoryStore {
     fn submit(&self, commit: Commit) -> Durable {
@@ -270,7 +300,7 @@ impl Store for MemoryStore {
         self.0.durable()
     }
 
-    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError> {
+    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<Projected, StoreError> {
         self.0.until_durable(seq).await?;
         let mut state = hold(&self.0.state);
         if seq < state.position {
@@ -283,7 +313,7 @@ impl Store for MemoryStore {
             };
         }
         state.position = seq;
-        Ok(())
+        Ok(Projected::Written)
     }
 
     async fn scan(
@@ -292,21 +322,21 @@ impl Store for MemoryStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Bytes)>, StoreError> {
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        let state = hold(&self.0.state);
-        let rows = state.rows.range::<str, _>((from, Bound::Unbounded));
-        Ok(rows
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .take(limit)
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect())
+        Ok(after_key(&hold(&self.0.state).rows, prefix, after, limit))
     }
 
-    async fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(hold(&self.0.state).rows.get(key).cloned())
+    async fn scan_back(
+        &self,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        Ok(before_key(&hold(&self.0.state).rows, prefix, before, limit))
+    }
+
+    async fn rows(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let state = hold(&self.0.state);
+        Ok(keys.iter().map(|key| state.rows.get(key).cloned()).collect())
     }
 
     async fn projected(&self) -> Result<u64, StoreError> {

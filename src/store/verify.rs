@@ -56,6 +56,9 @@ pub(crate) struct AuditReport {
     pub(crate) anchored_up_to: Option<u64>,
     /// Bytes of a write that was never acknowledged.
     pub(crate) torn: Option<TornTail>,
+    /// Lines up to here are older than `store.journal_retention`, and were dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dropped_up_to: Option<u64>,
     pub(crate) first_bad: Option<BadEntry>,
 }
 
@@ -97,6 +100,7 @@ pub(crate) fn audit_anchored(
     let scanned = walk(path, &mut |place, raw, checked| audit.line(place, raw, checked, also));
     if scanned.is_ok() {
         audit.missing_anchor();
+        audit.missing_start();
     }
     let mut report = audit.report;
     if let Some(head) = audit.recent.pop_back() {
@@ -124,6 +128,10 @@ struct Audit<'a> {
     /// Those that no line was held against yet.
     anchors: BTreeMap<u64, &'a Anchor>,
     last: Option<Place>,
+    /// The line before the first: its lines were dropped. With the first line's place.
+    start: Option<(Head, Place)>,
+    /// A signature says that they might be.
+    start_is_signed: bool,
 }
 
 impl Audit<'_> {
@@ -131,6 +139,11 @@ impl Audit<'_> {
         if self.segment != place.segment {
             self.segment.clone_from(&place.segment);
             self.report.segments += 1;
+        }
+        if self.report.lines == 0 && checked.seq > 1 {
+            let before = Head { seq: checked.seq - 1, hash: checked.prev.clone() };
+            self.report.dropped_up_to = Some(before.seq);
+            self.start = Some((before, place.clone()));
         }
         self.report.lines += 1;
         match parse(&raw.bytes) {
@@ -162,8 +175,17 @@ impl Audit<'_> {
                     let began = Restored { seq: commit.seq, key: restored.key.clone() };
                     self.report.restored.push(began);
                 }
+                Entry::JournalPruned { through, head, key, signature } => {
+                    if let Err(why) = self.pruned(*through, head, key, signature) {
+                        self.bad(place, format!("dropping lines up to {through}: {why}"));
+                    }
+                }
                 Entry::Checkpoint { head, seq, key, signature } => {
                     self.report.checkpoints += 1;
+                    if self.start.is_some() && self.trusted.is_empty() {
+                        // Its first line, which names the key, was dropped.
+                        self.named(key);
+                    }
                     match self.checkpoint(*seq, head, key, signature) {
                         Ok(()) => self.report.signed_up_to = *seq,
                         Err(why) => self.bad(place, format!("the checkpoint of line {seq}: {why}")),
@@ -182,15 +204,46 @@ impl Audit<'_> {
         }
     }
 
-    fn checkpoint(&self, seq: u64, head: &str, key: &str, signature: &str) -> Result<(), String> {
+    fn signed(&self, seq: u64, head: &str, key: &str, signature: &str) -> Result<(), String> {
         let known = self.trusted.iter().find(|trusted| *trusted == key);
         let trusted = known.or_else(|| self.trusted.first());
         let trusted = trusted.ok_or("no key is known to hold it against")?;
-        checkpoint::verify(trusted, key, seq, head, signature).map_err(|bad| bad.to_string())?;
+        checkpoint::verify(trusted, key, seq, head, signature).map_err(|bad| bad.to_string())
+    }
+
+    /// Lines may be dropped: what is left of the journal may begin behind them.
+    fn pruned(&mut self, to: u64, head: &str, key: &str, signature: &str) -> Result<(), String> {
+        if self.start.is_some() && self.trusted.is_empty() {
+            self.named(key);
+        }
+        self.signed(to, head, key, signature)?;
+        if let Some((start, _)) = &self.start {
+            if start.seq == to && start.hash != head {
+                return Err("the first line left names another hash than was signed".to_owned());
+            }
+            self.start_is_signed |= start.seq <= to;
+        }
+        Ok(())
+    }
+
+    /// Lines are missing at the beginning, and nobody signed that they may.
+    fn missing_start(&mut self) {
+        if let Some((start, place)) = self.start.take().filter(|_| !self.start_is_signed) {
+            let why = format!(
+                "the journal begins with line {}, and no signature in it says that older ones were dropped",
+                start.seq + 1
+            );
+            self.bad(&place, why);
+        }
+    }
+
+    fn checkpoint(&self, seq: u64, head: &str, key: &str, signature: &str) -> Result<(), String> {
+        self.signed(seq, head, key, signature)?;
         let line = self.recent.iter().rev().find(|line| line.seq == seq);
         match line {
             Some(line) if line.hash == head => Ok(()),
             Some(_) => Err("the line has another hash than was signed".to_owned()),
+            None if self.start.as_ref().is_some_and(|(start, _)| seq <= start.seq) => Ok(()),
             None => Err("the line is not before it, or too far before it".to_owned()),
         }
     }
@@ -209,6 +262,10 @@ impl Audit<'_> {
 
     /// An anchor beyond the last line: the end of the journal is gone.
     fn missing_anchor(&mut self) {
+        if let Some((start, _)) = &self.start {
+            // What anchors say of dropped lines cannot be held against anything any more.
+            self.anchors = self.anchors.split_off(&(start.seq + 1));
+        }
         let (Some((seq, _)), Some(last)) = (self.anchors.pop_first(), self.last.clone()) else {
             return;
         };

@@ -18,6 +18,8 @@ use crate::model::time::Time;
 
 /// More rounds than any plan needs; a rule that never settles is a bug, and must not hang the process.
 const ROUNDS_MAX: usize = 500;
+/// Containments between two looks at the metrics whose times are remembered.
+const CONTAINED_MAX: usize = 10_000;
 
 /// Asks and applies until there is nothing more to say; then those whose turn it is on the lanes
 /// that the run waits for.
@@ -137,6 +139,7 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         }
         Command::Contained => {
             let watch_until = tx.at + inner.policy.watch.delta();
+            note_contained(tx, incident);
             tx.push(Entry::IncidentContained { incident, watch_until });
         }
         Command::End { status } => {
@@ -150,6 +153,17 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         }
     }
     true
+}
+
+/// Remembers how long it took, for whoever asks for the metrics next.
+fn note_contained(tx: &mut Tx<'_>, incident: IncidentId) {
+    let opened = tx.core.state.incidents.get(&incident).map(|i| i.opened_at);
+    let (count, took) = &mut tx.core.contained;
+    *count += 1;
+    took.push_back(tx.at - opened.unwrap_or(tx.at));
+    if took.len() > CONTAINED_MAX {
+        took.pop_front();
+    }
 }
 
 fn decided(tx: &mut Tx<'_>, run: RunId, incident: IncidentId, cell: CellKey, took: Took) {

@@ -133,5 +133,13 @@ async fn look_up(engine: &Engine, run: RunId) {
         }
         None => directory.look_up(&aliases, &connections).await,
     };
+    if let Err(error) = engine.fetch_named(&found.aliases).await {
+        // Whoever else has these accounts is not known now: as if nobody had told of them.
+        let unread = |c: &crate::model::id::ConnectionId| {
+            (c.clone(), format!("its people are not known: {error}"))
+        };
+        let none = Found { unread: connections.iter().map(unread).collect(), ..Found::default() };
+        return accounts::of_look_up(engine, run, &connections, none);
+    }
     accounts::of_look_up(engine, run, &connections, found);
 }

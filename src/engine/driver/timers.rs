@@ -110,6 +110,9 @@ pub(super) async fn project(engine: Engine) {
 
 /// Writes the rows that changed, as they stand now; whether they were written.
 pub(super) async fn project_now(engine: &Engine) -> bool {
+    if !engine.all_rows_are_here().await {
+        return false;
+    }
     let (seq, rows) = {
         let mut core = engine.lock();
         (core.state.seq, core.state.take_changes())
@@ -117,9 +120,18 @@ pub(super) async fn project_now(engine: &Engine) -> bool {
     if rows.is_empty() {
         return true;
     }
-    let Err(error) = engine.0.ports.store.project(seq, rows).await else { return true };
-    // At the latest they are rebuilt from the journal at the next start.
-    tracing::warn!("Could not write rows, and tries again: {error}");
-    engine.lock().state.touch_all();
-    false
+    let keys: Vec<String> =
+        rows.iter().filter(|(_, row)| row.is_some()).map(|(key, _)| key.clone()).collect();
+    match engine.0.ports.store.project(seq, rows).await {
+        Ok(projected) => {
+            engine.tidy(projected, &keys).await;
+            true
+        }
+        Err(error) => {
+            // At the latest they are rebuilt from the journal at the next start.
+            tracing::warn!("Could not write rows, and tries again: {error}");
+            engine.rows_lost();
+            false
+        }
+    }
 }

@@ -60,6 +60,7 @@ impl Engine {
             rejected: Vec::new(),
             replayed: false,
         };
+        self.fetch_named(&super::open::aliases(&incoming, &event.account)).await?;
         self.commit(|tx| {
             let (key, subject) = known_subject(tx, &incoming, &event.account);
             let joined = subject

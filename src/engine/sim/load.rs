@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Sim, describe, ended};
 use crate::engine::decide::{Busy as _, Lane};
 use crate::engine::driver::Desk;
-use crate::engine::state::State;
+use crate::engine::state::{DeliveryKey, State};
 use crate::model::action::Rank;
 use crate::model::entry::{Commit, DeliveryAccepted, Entry};
 use crate::model::id::{ConnectionId, ReceiptId, RunId};
@@ -135,6 +135,6 @@ fn the_oldest_remembered_delivery_is_forgotten_when_there_are_too_many() {
     }
 
     assert_eq!(state.deliveries.len(), 100_000);
-    assert!(!state.deliveries.contains_key(&State::delivery_key("siem", "10")));
-    assert!(state.deliveries.contains_key(&State::delivery_key("siem", "11")));
+    assert!(state.deliveries.get(DeliveryKey::new("siem", "10")).is_none());
+    assert!(state.deliveries.get(DeliveryKey::new("siem", "11")).is_some());
 }

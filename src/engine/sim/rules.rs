@@ -276,7 +276,13 @@ async fn the_fold_of_the_journal_is_the_projection() {
     let rows = sim.store.rows.lock().unwrap().clone();
     assert_eq!(folded.all_rows(), rows);
     let mut back = crate::engine::state::State::from_rows(folded.seq, rows.clone()).unwrap();
-    assert_eq!(back.all_rows(), rows);
+    // Answers to deliveries stay in their rows.
+    let but_answers = |rows: &std::collections::BTreeMap<String, bytes::Bytes>| -> Vec<String> {
+        rows.keys().filter(|key| !key.starts_with("delivery/")).cloned().collect()
+    };
+    let all = back.all_rows();
+    assert_eq!(but_answers(&all), but_answers(&rows));
+    assert!(all.iter().all(|(key, row)| rows.get(key) == Some(row)));
 }
 
 /// What was contained is not so any more once the attacker is let in, until the new answer is proved.

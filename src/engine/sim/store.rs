@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::engine::ports::{Durable, Evidence, RowChange, Store, StoreError};
+use crate::engine::ports::{Durable, Evidence, Projected, RowChange, Store, StoreError};
 use crate::model::entry::Commit;
 use crate::model::id::IncidentId;
+use crate::store::memory::{after_key, before_key};
 
 pub(in crate::engine) struct MemStore {
     journal: Mutex<Vec<Commit>>,
     written: AtomicU64,
     pub(in crate::engine) rows: Mutex<BTreeMap<String, Bytes>>,
+    projected: AtomicU64,
     /// The process dies once this commit is on disk, before anything follows from it.
     pub(in crate::engine) crash_at: AtomicU64,
 }
@@ -25,6 +27,7 @@ impl Default for MemStore {
             journal: Mutex::default(),
             written: AtomicU64::new(0),
             rows: Mutex::default(),
+            projected: AtomicU64::new(0),
             crash_at: AtomicU64::new(u64::MAX),
         }
     }
@@ -90,7 +93,7 @@ impl Store for Disk {
         self.store.written.load(Ordering::SeqCst)
     }
 
-    async fn project(&self, _seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError> {
+    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<Projected, StoreError> {
         let mut kept = self.store.rows.lock().unwrap();
         for (key, value) in rows {
             match value {
@@ -98,22 +101,32 @@ impl Store for Disk {
                 None => drop(kept.remove(&key)),
             }
         }
-        Ok(())
+        self.store.projected.store(seq, Ordering::SeqCst);
+        Ok(Projected::Written)
     }
 
     async fn scan(
         &self,
-        _: &str,
-        _: Option<&str>,
-        _: usize,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
     ) -> Result<Vec<(String, Bytes)>, StoreError> {
-        Ok(Vec::new())
+        Ok(after_key(&self.store.rows.lock().unwrap(), prefix, after, limit))
     }
-    async fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.store.rows.lock().unwrap().get(key).cloned())
+    async fn scan_back(
+        &self,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        Ok(before_key(&self.store.rows.lock().unwrap(), prefix, before, limit))
+    }
+    async fn rows(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let kept = self.store.rows.lock().unwrap();
+        Ok(keys.iter().map(|key| kept.get(key).cloned()).collect())
     }
     async fn projected(&self) -> Result<u64, StoreError> {
-        Ok(0)
+        Ok(self.store.projected.load(Ordering::SeqCst))
     }
     async fn commits(&self, after: u64, _: usize) -> Result<Vec<Commit>, StoreError> {
         Ok(self.store.written().into_iter().filter(|c| c.seq > after).collect())

@@ -1,9 +1,8 @@
 //! What each entry does to subjects, incidents, plans, people and limits.
 
-use chrono::TimeDelta;
 use std::sync::Arc;
 
-use super::{Delivered, Enrolment, Hold, Holds, Pause, Published, RowKey, State};
+use super::{Delivered, DeliveryKey, Enrolment, Hold, Holds, Pause, Published, RowKey, State};
 use crate::model::entry::{Commit, Entry, IncidentOpened, IncidentRisen, PlanPublished, Rise};
 use crate::model::event::{Event, EventOutcome};
 use crate::model::id::{IncidentId, SubjectId};
@@ -16,10 +15,6 @@ use crate::model::time::Time;
 
 /// How many joined events' ids an incident remembers against repetition.
 const EVENT_IDS_MAX: usize = 500;
-/// How long a delivery's answer is remembered against repetition.
-const DELIVERY_MEMORY: TimeDelta = TimeDelta::hours(25);
-/// And how many at most; the oldest are forgotten first.
-const DELIVERIES_MAX: usize = 100_000;
 /// How many of each kind of hostile mark (addresses, sessions …) an incident remembers.
 const HOSTILE_MAX: usize = 64;
 
@@ -67,6 +62,31 @@ impl State {
                 self.with_incident(*incident, |i| i.status = IncidentStatus::Closed);
             }
             Entry::PlanPublished(e) => self.plan_published(at, e),
+            Entry::PauseChanged { .. }
+            | Entry::PersonEnrolled(_)
+            | Entry::EnrolmentIssued { .. }
+            | Entry::TokenChanged(_) => self.apply_access(at, entry),
+            Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } => self.apply_hold(at, entry),
+            Entry::Snapshot { rows } => self.say_again(rows),
+            Entry::IncidentsDropped { incidents, subjects } => {
+                for id in incidents {
+                    self.drop_incident(*id);
+                }
+                for id in subjects {
+                    self.drop_subject(*id);
+                }
+            }
+            Entry::IncidentNote { .. }
+            | Entry::GuardrailRefused { .. }
+            | Entry::JournalPruned { .. }
+            | Entry::Checkpoint { .. } => {}
+            _ => self.apply_run_entry(at, entry),
+        }
+    }
+
+    /// The kill switch, people and tokens.
+    fn apply_access(&mut self, at: Time, entry: &Entry) {
+        match entry {
             Entry::PauseChanged { paused, by, reason } => {
                 self.paused = paused.then(|| Pause { by: by.clone(), reason: reason.clone(), at });
                 self.touch(RowKey::Pause);
@@ -87,12 +107,7 @@ impl State {
                 self.tokens.insert(e.token, (**e).clone());
                 self.touch(RowKey::Token(e.token));
             }
-            Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } => self.apply_hold(at, entry),
-            Entry::IncidentNote { .. }
-            | Entry::GuardrailRefused { .. }
-            | Entry::Snapshot { .. }
-            | Entry::Checkpoint { .. } => {}
-            _ => self.apply_run_entry(at, entry),
+            _ => {}
         }
     }
 
@@ -104,19 +119,11 @@ impl State {
     }
 
     fn delivered(&mut self, at: Time, e: &crate::model::entry::DeliveryAccepted) {
-        let key = Self::delivery_key(e.source.as_str(), &e.delivery);
-        self.deliveries
-            .insert(key.clone(), Delivered { receipt: e.receipt, answer: e.answer.clone(), at });
-        self.delivery_order.push_back((at, key.clone()));
+        let key = DeliveryKey::new(e.source.as_str(), &e.delivery);
+        let delivered = Delivered { at, receipt: e.receipt, answer: e.answer.clone() };
         self.touch(RowKey::Delivery(key));
-        // Forgetting follows the journal's own times, so that the fold stays a function of the journal.
-        while self.delivery_order.len() > DELIVERIES_MAX
-            || self.delivery_order.front().is_some_and(|(then, _)| *then < at - DELIVERY_MEMORY)
-        {
-            if let Some((_, old)) = self.delivery_order.pop_front() {
-                self.deliveries.remove(&old);
-                self.touch(RowKey::Delivery(old));
-            }
+        for old in self.deliveries.insert(key, delivered) {
+            self.touch(RowKey::Delivery(old));
         }
     }
 
@@ -150,10 +157,16 @@ impl State {
 
     fn subject_created(&mut self, subject: &Subject) {
         for alias in &subject.aliases {
-            self.aliases.insert(alias.clone(), subject.id);
+            self.name(alias, subject.id);
         }
         self.subjects.insert(subject.id, subject.clone());
         self.touch(RowKey::Subject(subject.id));
+    }
+
+    fn name(&mut self, alias: &Alias, subject: SubjectId) {
+        if self.aliases.insert(alias.clone(), subject) != Some(subject) {
+            self.touch(RowKey::Alias(alias.clone()));
+        }
     }
 
     fn subject_resolved(
@@ -165,7 +178,7 @@ impl State {
         aliases: &[Alias],
     ) {
         for alias in aliases {
-            self.aliases.insert(alias.clone(), id);
+            self.name(alias, id);
         }
         let Some(subject) = self.subjects.get_mut(&id) else { return };
         if !name.is_empty() {
@@ -199,9 +212,11 @@ impl State {
         let (aliases, accounts, connections) =
             (gone.aliases.clone(), gone.accounts.clone(), gone.connections.clone());
         self.touch(RowKey::Subject(from));
+        for alias in &aliases {
+            self.name(alias, into);
+        }
         if let Some(kept) = self.subjects.get_mut(&into) {
             for alias in aliases {
-                self.aliases.insert(alias.clone(), into);
                 if !kept.aliases.contains(&alias) {
                     kept.aliases.push(alias);
                 }
@@ -218,8 +233,12 @@ impl State {
             }
             self.touch(RowKey::Subject(into));
         }
+        for case in self.cases.remove(&from).unwrap_or_default() {
+            self.with_incident(case, |i| i.subject = into);
+            self.is_case_of(into, case);
+            self.touch(RowKey::Cases(from));
+        }
         if let Some(incident) = self.newest.remove(&from) {
-            self.with_incident(incident, |i| i.subject = into);
             let other = self.newest.get(&into).copied().unwrap_or(incident);
             let open = |id: IncidentId| {
                 self.incidents
@@ -268,8 +287,17 @@ impl State {
             event_ids: Vec::new(),
         };
         self.newest.insert(e.subject, e.incident);
+        self.is_case_of(e.subject, e.incident);
         self.incidents.insert(e.incident, Box::new(incident));
         self.touch(RowKey::Incident(e.incident));
+    }
+
+    fn is_case_of(&mut self, subject: SubjectId, incident: IncidentId) {
+        let cases = self.cases.entry(subject).or_default();
+        if let Err(at) = cases.binary_search(&incident) {
+            cases.insert(at, incident);
+        }
+        self.touch(RowKey::Cases(subject));
     }
 
     fn incident_risen(&mut self, e: &IncidentRisen, staged: bool) {

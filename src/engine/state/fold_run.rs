@@ -107,6 +107,7 @@ impl State {
             rounds: e.round.clone().into_iter().collect(),
             crashes: 0,
             cancelled: false,
+            asked: Vec::new(),
             cells: std::collections::BTreeMap::new(),
         };
         if let Some(own) = &e.own_plan {
@@ -131,6 +132,8 @@ impl State {
 
     fn run_ended(&mut self, at: Time, run: RunId, status: RunStatus) {
         self.live.remove(&run);
+        *self.ended.entry(status).or_default() += 1;
+        self.touch(RowKey::Ended);
         self.with_run(run, |r| {
             r.status = status;
             r.waiting_on = None;
@@ -239,6 +242,7 @@ impl State {
     fn approval_opened(&mut self, at: Time, approval: &Approval) {
         self.approvals.insert(approval.id, approval.clone());
         self.touch(RowKey::Approval(approval.id));
+        self.with_run(approval.run, |r| r.asked.push(approval.id));
         for item in &approval.items {
             let mut cell = None;
             self.with_cell(approval.run, &item.cell, |c| {

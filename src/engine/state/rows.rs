@@ -1,4 +1,4 @@
-//! The state as rows of a key-value index, and back.
+//! The state as rows of a key-value index.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -6,15 +6,14 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::State;
+use super::{DeliveryKey, Known, State};
 use crate::engine::ports::{RowChange, StoreError};
 use crate::model::id::{
     ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SubjectId,
     TokenId,
 };
-use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::run::{Cell, CellKey, Run};
-use crate::model::subject::AccountKey;
+use crate::model::subject::{AccountKey, Alias};
 
 /// Names one row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +21,10 @@ pub(crate) enum RowKey {
     Deployment,
     Pause,
     Subject(SubjectId),
+    /// Whom a name means.
+    Alias(Alias),
+    /// The ids of a subject's incidents.
+    Cases(SubjectId),
     Incident(IncidentId),
     Run(RunId),
     Cell(RunId, CellKey),
@@ -29,19 +32,26 @@ pub(crate) enum RowKey {
     Plan(PlanDigest),
     Published(PlaybookName),
     Hold(AccountKey, Capability),
-    Delivery(String),
+    Delivery(DeliveryKey),
+    /// How many runs have ended, by status.
+    Ended,
     Ceiling(String),
     Person(PersonId),
     Enrolment(String),
     Token(TokenId),
 }
 
+/// What the rows of names begin with; a name follows.
+pub(crate) const ALIAS: &str = "alias/";
+
 impl RowKey {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Deployment => "deployment".to_owned(),
             Self::Pause => "pause".to_owned(),
             Self::Subject(id) => format!("subject/{id}"),
+            Self::Alias(alias) => format!("{ALIAS}{alias}"),
+            Self::Cases(id) => format!("cases/{id}"),
             Self::Incident(id) => format!("incident/{id}"),
             Self::Run(id) => format!("run/{id}"),
             Self::Cell(run, key) => format!("cell/{run}/{}|{}", key.step, key.item),
@@ -50,6 +60,7 @@ impl RowKey {
             Self::Published(name) => format!("published/{name}"),
             Self::Hold(account, capability) => format!("hold/{capability}/{account}"),
             Self::Delivery(key) => format!("delivery/{key}"),
+            Self::Ended => "ended".to_owned(),
             Self::Ceiling(name) => format!("ceiling/{name}"),
             Self::Person(id) => format!("person/{id}"),
             Self::Enrolment(hash) => format!("enrolment/{hash}"),
@@ -59,13 +70,18 @@ impl RowKey {
 }
 
 /// The kind of row that an ended run is.
-const ENDED: &str = "ended";
+pub(super) const ENDED: &str = "ended";
+
+/// The row of an ended run.
+pub(crate) fn ended_key(run: RunId) -> String {
+    format!("{ENDED}/{run}")
+}
 
 /// An ended run with all its cells.
 #[derive(Serialize, Deserialize)]
-struct Ended<'r> {
-    run: Cow<'r, Run>,
-    cells: Vec<Cow<'r, Cell>>,
+pub(super) struct Ended<'r> {
+    pub(super) run: Cow<'r, Run>,
+    pub(super) cells: Vec<Cow<'r, Cell>>,
 }
 
 fn json<T: Serialize>(value: Option<&T>) -> Option<Bytes> {
@@ -73,9 +89,15 @@ fn json<T: Serialize>(value: Option<&T>) -> Option<Bytes> {
     value.and_then(|v| serde_json::to_vec(v).ok()).map(Bytes::from)
 }
 
-fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StoreError> {
+/// What a row says.
+pub(crate) fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(value)
         .map_err(|e| StoreError::Read(format!("row `{key}` of the index is unreadable: {e}")))
+}
+
+pub(super) fn ended_row(run: &Run) -> Option<Bytes> {
+    let cells = run.cells().map(Cow::Borrowed).collect();
+    json(Some(&Ended { run: Cow::Borrowed(run), cells }))
 }
 
 impl State {
@@ -110,27 +132,29 @@ impl State {
         let live = RowKey::Run(id).text();
         match self.runs.get(&id) {
             Some(run) if run.status.ended() => {
-                let cells = run.cells().map(Cow::Borrowed).collect();
-                let ended = Ended { run: Cow::Borrowed(run), cells };
-                rows.push((format!("{ENDED}/{id}"), json(Some(&ended))));
+                rows.push((ended_key(id), ended_row(run)));
                 if self.spread.contains(&id) {
                     rows.push((live, None));
                     let cells = run.cells.keys().map(|cell| RowKey::Cell(id, cell.clone()).text());
                     rows.extend(cells.map(|key| (key, None)));
                 }
             }
-            _ => {
+            Some(_) => {
                 self.spread.insert(id);
                 rows.push((live, self.row(&RowKey::Run(id))));
             }
+            // Only ended ones are dropped.
+            None => rows.push((ended_key(id), None)),
         }
     }
 
-    fn row(&self, key: &RowKey) -> Option<Bytes> {
+    pub(super) fn row(&self, key: &RowKey) -> Option<Bytes> {
         match key {
             RowKey::Deployment => json(self.deployment.as_ref()),
             RowKey::Pause => json(self.paused.as_ref()),
             RowKey::Subject(id) => json(self.subjects.get(id)),
+            RowKey::Alias(alias) => json(self.aliases.get(alias)),
+            RowKey::Cases(id) => json(self.cases.get(id).filter(|cases| !cases.is_empty())),
             RowKey::Incident(id) => json(self.incidents.get(id)),
             RowKey::Run(id) => json(self.runs.get(id)),
             RowKey::Cell(run, cell) => json(self.runs.get(run).and_then(|r| r.cells.get(cell))),
@@ -140,107 +164,17 @@ impl State {
             RowKey::Hold(account, capability) => {
                 json(self.holds.get(&(account.clone(), capability.clone())))
             }
-            RowKey::Delivery(key) => json(self.deliveries.get(key)),
+            RowKey::Delivery(key) => match self.deliveries.get(*key) {
+                Some(Known::Here(delivered)) => json(Some(delivered)),
+                // Its row is as it was when the answer went there.
+                Some(Known::Written) | None => None,
+            },
+            RowKey::Ended => json(Some(&self.ended)),
             RowKey::Ceiling(name) => json(self.ceilings.get(name)),
             RowKey::Person(id) => json(self.people.get(id)),
             RowKey::Enrolment(hash) => json(self.enrolments.get(hash)),
             RowKey::Token(id) => json(self.tokens.get(id)),
         }
-    }
-
-    /// Takes over rows that were written at `seq`.
-    pub(crate) fn from_rows(
-        seq: u64,
-        rows: impl IntoIterator<Item = (String, Bytes)>,
-    ) -> Result<Self, StoreError> {
-        let mut state = Self { seq, ..Self::default() };
-        let mut cells = Vec::new();
-        for (key, value) in rows {
-            state.load(&key, &value, &mut cells)?;
-        }
-        for (run, cell) in cells {
-            if let Some(run) = state.runs.get_mut(&run) {
-                run.cells.insert(cell.key.clone(), Box::new(cell));
-            }
-        }
-        let mut order: Vec<_> = state.deliveries.iter().map(|(k, d)| (d.at, k.clone())).collect();
-        order.sort_unstable();
-        state.delivery_order = order.into();
-        Ok(state)
-    }
-
-    fn load(
-        &mut self,
-        key: &str,
-        value: &[u8],
-        cells: &mut Vec<(RunId, Cell)>,
-    ) -> Result<(), StoreError> {
-        let (kind, rest) = key.split_once('/').unwrap_or((key, ""));
-        let bad = || StoreError::Read(format!("the index has a row with a bad key: `{key}`"));
-        match kind {
-            "deployment" => self.deployment = Some(parse(key, value)?),
-            "pause" => self.paused = Some(parse(key, value)?),
-            "subject" => self.load_subject(parse(key, value)?),
-            "incident" => self.load_incident(parse(key, value)?),
-            "run" => {
-                let run: Run = parse(key, value)?;
-                if !run.status.ended() {
-                    self.live.insert(run.id);
-                }
-                self.spread.insert(run.id);
-                self.runs.insert(run.id, Box::new(run));
-            }
-            ENDED => {
-                let Ended { run, cells } = parse(key, value)?;
-                let mut run = run.into_owned();
-                run.cells = cells
-                    .into_iter()
-                    .map(|c: Cow<'_, Cell>| (c.key.clone(), Box::new(c.into_owned())))
-                    .collect();
-                self.runs.insert(run.id, Box::new(run));
-            }
-            "cell" => {
-                let run = rest.split_once('/').ok_or_else(bad)?.0.parse().map_err(|_| bad())?;
-                cells.push((run, parse(key, value)?));
-            }
-            "approval" => {
-                drop(self.approvals.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
-            }
-            "plan" => drop(self.plans.insert(PlanDigest::new(rest), parse(key, value)?)),
-            "published" => drop(self.published.insert(PlaybookName::new(rest), parse(key, value)?)),
-            "hold" => {
-                let holds: super::Holds = parse(key, value)?;
-                self.holds.insert((holds.account.clone(), holds.capability.clone()), holds);
-            }
-            "delivery" => drop(self.deliveries.insert(rest.to_owned(), parse(key, value)?)),
-            "ceiling" => drop(self.ceilings.insert(rest.to_owned(), parse(key, value)?)),
-            "person" => {
-                drop(self.people.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
-            }
-            "enrolment" => drop(self.enrolments.insert(rest.to_owned(), parse(key, value)?)),
-            "token" => {
-                drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
-            }
-            _ => return Err(bad()),
-        }
-        Ok(())
-    }
-
-    fn load_subject(&mut self, subject: crate::model::subject::Subject) {
-        for alias in &subject.aliases {
-            self.aliases.insert(alias.clone(), subject.id);
-        }
-        self.subjects.insert(subject.id, subject);
-    }
-
-    fn load_incident(&mut self, incident: Incident) {
-        // After a merge the older incident goes on, and the younger one is closed.
-        let rank = |i: &Incident| (i.status != IncidentStatus::Closed, i.watch_until, i.id);
-        let known = self.newest.get(&incident.subject).and_then(|id| self.incidents.get(id));
-        if known.is_none_or(|known| rank(known) < rank(&incident)) {
-            self.newest.insert(incident.subject, incident.id);
-        }
-        self.incidents.insert(incident.id, Box::new(incident));
     }
 
     /// Every row, as a rebuilt index would hold them; the oracle of `store verify`.
@@ -249,12 +183,30 @@ impl State {
         self.take_changes().into_iter().filter_map(|(k, v)| v.map(|v| (k, v))).collect()
     }
 
+    /// These rows are in the index. An answer that has not changed since need not be here as well.
+    pub(crate) fn are_written(&mut self, rows: &[String]) {
+        for key in rows.iter().filter_map(|row| row.strip_prefix("delivery/")) {
+            let Some(key) = DeliveryKey::parse(key) else { continue };
+            if !self.changed.contains(&RowKey::Delivery(key)) {
+                self.deliveries.is_written(key);
+            }
+        }
+    }
+
+    /// Nobody writes the rows of this state.
+    pub(crate) fn forget_changes(&mut self) {
+        self.changed.clear();
+    }
+
     /// Counts every row as changed.
     pub(crate) fn touch_all(&mut self) {
         let mut keys = Vec::new();
         keys.extend(self.deployment.as_ref().map(|_| RowKey::Deployment));
         keys.extend(self.paused.as_ref().map(|_| RowKey::Pause));
+        keys.extend((!self.ended.is_empty()).then_some(RowKey::Ended));
         keys.extend(self.subjects.keys().map(|id| RowKey::Subject(*id)));
+        keys.extend(self.aliases.keys().map(|alias| RowKey::Alias(alias.clone())));
+        keys.extend(self.cases.keys().map(|id| RowKey::Cases(*id)));
         keys.extend(self.incidents.keys().map(|id| RowKey::Incident(*id)));
         for run in self.runs.values() {
             keys.push(RowKey::Run(run.id));
@@ -264,7 +216,7 @@ impl State {
         keys.extend(self.plans.keys().map(|d| RowKey::Plan(d.clone())));
         keys.extend(self.published.keys().map(|n| RowKey::Published(n.clone())));
         keys.extend(self.holds.keys().map(|(a, c)| RowKey::Hold(a.clone(), c.clone())));
-        keys.extend(self.deliveries.keys().map(|k| RowKey::Delivery(k.clone())));
+        keys.extend(self.deliveries.here().map(RowKey::Delivery));
         keys.extend(self.ceilings.keys().map(|k| RowKey::Ceiling(k.clone())));
         keys.extend(self.people.keys().map(|id| RowKey::Person(*id)));
         keys.extend(self.enrolments.keys().map(|h| RowKey::Enrolment(h.clone())));

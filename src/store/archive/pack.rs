@@ -16,9 +16,9 @@ impl DiskStore {
     /// Writes everything up to the last durable line into `out`. Blocks, for as long as `out` does;
     /// commits go on meanwhile.
     pub(crate) fn pack(&self, out: impl Write, made_at: Time) -> io::Result<Manifest> {
-        let (head, segments) = {
+        let (start, head, segments) = {
             let map = hold(&self.journal.shared.map);
-            (map.head.clone(), map.segments.clone())
+            (map.start.clone(), map.head.clone(), map.segments.clone())
         };
         let mut pack = Pack {
             tar: Builder::new(GzEncoder::new(out, Compression::fast())),
@@ -27,6 +27,11 @@ impl DiskStore {
         };
         let format = folder::FORMAT.as_bytes();
         pack.add(FORMAT.to_owned(), format, to_u64(format.len()))?;
+        if start.seq > 0 {
+            let file = format!("journal/{}", journal::start_name(start.seq));
+            let text = format!("{}\n", start.hash);
+            pack.add(file, text.as_bytes(), to_u64(text.len()))?;
+        }
         for (first, bytes) in segments.into_iter().filter(|(_, bytes)| *bytes > 0) {
             let file = journal::segment_name(first);
             let part = Part { medium: &*self.journal.reader.medium, file: &file, at: 0, bytes };

@@ -4,7 +4,7 @@ use crate::model::id::IncidentId;
 
 /// How rows and timelines are laid out; an index of another layout is made again.
 pub(super) const LAYOUT_KEY: &[u8] = b"m/layout";
-pub(super) const LAYOUT: &[u8] = b"2";
+pub(super) const LAYOUT: &[u8] = b"3";
 pub(super) const POSITION: &[u8] = b"m/position";
 pub(super) const ROWS: &[u8] = b"r/";
 
@@ -24,6 +24,11 @@ pub(super) enum Stored<'v> {
 
 pub(super) fn row(key: &str) -> Vec<u8> {
     [ROWS, key.as_bytes()].concat()
+}
+
+/// Sorts behind every key that starts with `prefix`: no key holds this byte, since names are UTF-8.
+pub(super) fn behind(prefix: &[u8]) -> Vec<u8> {
+    [prefix, &[0xff]].concat()
 }
 
 /// The row's own name. Only what [`row`] made is in the tree under its prefix.
@@ -61,6 +66,16 @@ pub(super) fn stored(value: &[u8]) -> Stored<'_> {
 
 pub(super) fn parts(value: &[u8]) -> usize {
     if let Stored::Parts(count) = stored(value) { count } else { 0 }
+}
+
+/// The incident that a row is, if it is one.
+pub(super) fn incident(row: &str) -> Option<IncidentId> {
+    row.strip_prefix("incident/")?.parse().ok()
+}
+
+/// What the keys of an incident's timeline begin with.
+pub(super) fn timeline(incident: IncidentId) -> Vec<u8> {
+    format!("t/{incident}/").into_bytes()
 }
 
 /// A stretch of an incident's timeline, by its first commit; sorts by sequence.

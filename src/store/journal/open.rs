@@ -104,14 +104,17 @@ pub(crate) fn scan(medium: &dyn Medium, visit: &mut Visitor<'_>) -> Result<Scan,
     Ok(Scan { map: walk.map, torn: walk.torn })
 }
 
-/// Reads one file of lines, such as an export. In it nothing may be torn.
+/// Reads one file of lines, such as an export. In it nothing may be torn. Gives what it begins behind.
 pub(crate) fn scan_file(
     medium: &dyn Medium,
     file: &str,
     visit: &mut Visitor<'_>,
-) -> Result<(), OpenError> {
+) -> Result<Head, OpenError> {
     let mut walk = Walk { medium, map: Map::new(), torn: None };
-    walk.lines(file, 1, false, visit)
+    // No first line of an export is told by its name.
+    walk.may_begin(file, u64::MAX)?;
+    walk.lines(file, 1, false, visit)?;
+    Ok(walk.map.start)
 }
 
 /// Goes over lines, each of which must follow the one before.
@@ -129,6 +132,7 @@ impl Walk<'_> {
         visit: &mut Visitor<'_>,
     ) -> Result<(), OpenError> {
         let file = segment::name(first);
+        self.may_begin(&file, first)?;
         let next = self.map.head.seq + 1;
         if first != next {
             let place = Place { segment: file, line: 0, seq: next, offset: 0 };
@@ -137,6 +141,19 @@ impl Walk<'_> {
         }
         self.map.segments.insert(first, 0);
         self.lines(&file, first, last, visit)
+    }
+
+    /// The first file need not begin with the first line: older ones may have been dropped. Whoever
+    /// walks holds [`Map::start`] against what says so.
+    fn may_begin(&mut self, file: &str, first: u64) -> Result<(), OpenError> {
+        if first <= 1 || self.map.head.seq > 0 || !self.map.segments.is_empty() {
+            return Ok(());
+        }
+        let raw = read(&mut Lines::new(self.medium, file, 0), file)?;
+        if let Some(checked) = raw.and_then(|raw| line::check(&raw.bytes).ok()) {
+            self.map.begin(Head { seq: checked.seq.saturating_sub(1), hash: checked.prev });
+        }
+        Ok(())
     }
 
     /// Walks the lines of a file; `last` = bytes at its end may be those of an unfinished write.

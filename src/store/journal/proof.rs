@@ -64,6 +64,11 @@ pub(super) fn quick(medium: &dyn Medium) -> Result<(Scan, u64), OpenError> {
 /// The map of the sealed segments, if each follows the one before; `None` otherwise.
 fn joined(medium: &dyn Medium, sealed: &[u64], last: u64) -> Option<Map> {
     let mut map = Map::new();
+    if let Some(first) = sealed.first().filter(|first| **first > 1) {
+        let begins = Lines::new(medium, &segment::name(*first), 0).next_line().ok()??;
+        let start = line::check(&begins.bytes).ok()?;
+        map.begin(Head { seq: first - 1, hash: start.prev });
+    }
     let nexts = sealed.iter().skip(1).chain([&last]);
     for (first, next) in sealed.iter().zip(nexts) {
         let file = segment::name(*first);

@@ -26,22 +26,33 @@ impl Reader {
         if limit == 0 || after >= durable {
             return Ok(found);
         }
-        let mut cursor = self.cursor(after + 1)?;
+        // Older lines were dropped.
+        let first = hold(&self.shared.map).first();
+        let mut cursor = self.cursor((after + 1).max(first))?;
         while found.len() < limit && cursor.next <= durable {
             found.push(self.step(&mut cursor)?);
         }
         Ok(found)
     }
 
-    /// The commits of these sequences, in the order given; those not durable yet are left out.
+    /// The commits of these sequences, in the order given; those not durable yet are left out, and
+    /// those that were dropped.
     pub(crate) fn pick(&self, seqs: &[u64]) -> Result<Vec<Commit>, StoreError> {
         let durable = self.shared.durable();
         let mut found = Vec::with_capacity(seqs.len());
-        for seq in seqs.iter().filter(|seq| **seq <= durable) {
+        let first = hold(&self.shared.map).first();
+        for seq in seqs.iter().filter(|seq| (first..=durable).contains(seq)) {
             let mut cursor = self.cursor(*seq)?;
             found.push(self.step(&mut cursor)?);
         }
         Ok(found)
+    }
+
+    /// The line of `seq` as it is chained, if it is there.
+    pub(crate) fn check(&self, seq: u64) -> Result<Option<line::Checked>, StoreError> {
+        let mut cursor = self.cursor(seq)?;
+        let raw = cursor.lines.next_line().map_err(|e| unread(seq, &e))?;
+        raw.map(|raw| line::check(&raw.bytes).map_err(|e| unread(seq, &e))).transpose()
     }
 
     /// Stands before the line of `seq`, which must be durable.

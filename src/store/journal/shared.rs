@@ -33,6 +33,8 @@ pub(crate) struct Head {
 /// Where lines are.
 #[derive(Debug)]
 pub(crate) struct Map {
+    /// The last line that was dropped; 0 in a whole journal.
+    pub(crate) start: Head,
     pub(crate) head: Head,
     /// Segments by first sequence, with the bytes of their lines.
     pub(crate) segments: BTreeMap<u64, u64>,
@@ -42,11 +44,27 @@ pub(crate) struct Map {
 
 impl Map {
     pub(crate) fn new() -> Self {
-        Self {
-            head: Head { seq: 0, hash: NO_PREV.to_owned() },
-            segments: BTreeMap::new(),
-            marks: BTreeMap::new(),
+        let none = Head { seq: 0, hash: NO_PREV.to_owned() };
+        Self { start: none.clone(), head: none, segments: BTreeMap::new(), marks: BTreeMap::new() }
+    }
+
+    /// The journal begins behind `last`.
+    pub(crate) fn begin(&mut self, last: Head) {
+        self.head = last.clone();
+        self.start = last;
+    }
+
+    /// The segment that begins with `first` was dropped, all those before it too.
+    pub(crate) fn forget(&mut self, first: u64) {
+        self.segments.remove(&first);
+        if let Some(next) = self.segments.keys().next() {
+            self.marks = self.marks.split_off(next);
         }
+    }
+
+    /// The first line that is there.
+    pub(crate) fn first(&self) -> u64 {
+        self.segments.keys().next().copied().unwrap_or(1)
     }
 
     /// Notes one more line, `end` being where its segment's lines end now.
@@ -82,6 +100,8 @@ pub(crate) struct Shared {
     proof: Mutex<Proof>,
     waiting: AtomicUsize,
     pub(crate) closing: AtomicBool,
+    /// The next write begins a new segment.
+    pub(crate) roll: AtomicBool,
 }
 
 impl Shared {
@@ -95,6 +115,7 @@ impl Shared {
             proof: Mutex::new(Proof::Whole),
             waiting: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
+            roll: AtomicBool::new(false),
         }
     }
 

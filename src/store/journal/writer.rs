@@ -8,6 +8,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::thread;
 
@@ -167,7 +168,9 @@ impl Writer {
         if self.spoiled {
             self.segment.cut(medium)?;
         }
-        if self.spoiled || self.segment.end >= self.options.segment_bytes {
+        let full = self.segment.end >= self.options.segment_bytes;
+        let old = self.segment.end > 0 && self.shared.roll.swap(false, Ordering::AcqRel);
+        if self.spoiled || full || old {
             self.segment = Segment::create(medium, self.head.seq + 1)?;
             self.spoiled = false;
         }

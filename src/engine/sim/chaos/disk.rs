@@ -4,15 +4,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::draw::Draw;
 use super::life::Life;
 use super::link::Outside;
-use crate::engine::ports::{Durable, Evidence, RowChange, Store, StoreError};
+use crate::engine::ports::{Durable, Evidence, Projected, RowChange, Store, StoreError};
 use crate::model::entry::Commit;
 use crate::model::id::IncidentId;
+use crate::store::memory::{after_key, before_key};
 
 /// The disk itself.
 pub(super) struct Disk {
@@ -23,6 +25,10 @@ pub(super) struct Disk {
     pub(super) evidence: Mutex<Vec<Value>>,
     /// The process dies once this commit is on disk, before anything follows from it.
     pub(super) dies_at: AtomicU64,
+    /// Chances of an index that fails now and then, and comes back empty.
+    pub(super) sick: Option<Draw>,
+    /// It failed, and is empty until rows are written again.
+    failed: AtomicBool,
 }
 
 impl Default for Disk {
@@ -33,11 +39,34 @@ impl Default for Disk {
             rows: Mutex::default(),
             evidence: Mutex::default(),
             dies_at: AtomicU64::new(u64::MAX),
+            sick: None,
+            failed: AtomicBool::new(false),
         }
     }
 }
 
 impl Disk {
+    /// A disk whose index is sick.
+    pub(super) fn with_sick_index(seed: u64) -> Self {
+        Self { sick: Some(Draw::new(seed)), ..Self::default() }
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    fn fails(&self, percent: u64) -> bool {
+        self.sick.as_ref().is_some_and(|draw| draw.chance(percent))
+    }
+
+    /// Rows can be read, unless the index fails just now.
+    fn readable(&self) -> Result<(), StoreError> {
+        if self.failed.load(Ordering::SeqCst) || self.fails(3) {
+            return Err(StoreError::Read("the index failed".to_owned()));
+        }
+        Ok(())
+    }
+
     pub(super) fn head(&self) -> u64 {
         self.synced.load(Ordering::SeqCst)
     }
@@ -107,12 +136,18 @@ impl Store for Mount {
         self.disk.head()
     }
 
-    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<(), StoreError> {
+    async fn project(&self, seq: u64, rows: Vec<RowChange>) -> Result<Projected, StoreError> {
         while self.disk.head() < seq && !self.life.is_over() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         self.life.or_never().await;
         let mut kept = self.disk.rows.lock().unwrap();
+        if self.disk.fails(5) {
+            *kept = (0, BTreeMap::new());
+            self.disk.failed.store(true, Ordering::SeqCst);
+            return Err(StoreError::Read("the index failed".to_owned()));
+        }
+        self.disk.failed.store(false, Ordering::SeqCst);
         for (key, value) in rows {
             match value {
                 Some(value) => drop(kept.1.insert(key, value)),
@@ -120,19 +155,31 @@ impl Store for Mount {
             }
         }
         kept.0 = seq;
-        Ok(())
+        Ok(Projected::Written)
     }
 
     async fn scan(
         &self,
-        _: &str,
-        _: Option<&str>,
-        _: usize,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
     ) -> Result<Vec<(String, Bytes)>, StoreError> {
-        Ok(Vec::new())
+        self.disk.readable()?;
+        Ok(after_key(&self.disk.rows.lock().unwrap().1, prefix, after, limit))
     }
-    async fn row(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.disk.rows.lock().unwrap().1.get(key).cloned())
+    async fn scan_back(
+        &self,
+        prefix: &str,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, StoreError> {
+        self.disk.readable()?;
+        Ok(before_key(&self.disk.rows.lock().unwrap().1, prefix, before, limit))
+    }
+    async fn rows(&self, keys: Vec<String>) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.disk.readable()?;
+        let kept = self.disk.rows.lock().unwrap();
+        Ok(keys.iter().map(|key| kept.1.get(key).cloned()).collect())
     }
     async fn projected(&self) -> Result<u64, StoreError> {
         Ok(self.disk.rows.lock().unwrap().0)
@@ -140,8 +187,15 @@ impl Store for Mount {
     async fn commits(&self, after: u64, _: usize) -> Result<Vec<Commit>, StoreError> {
         Ok(self.disk.journal().into_iter().filter(|c| c.seq > after).collect())
     }
-    async fn timeline(&self, _: IncidentId, _: u64, _: usize) -> Result<Vec<Commit>, StoreError> {
-        Ok(Vec::new())
+    async fn timeline(
+        &self,
+        incident: IncidentId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Commit>, StoreError> {
+        let about = |c: &Commit| c.entries.iter().any(|e| e.incident() == Some(incident));
+        let all = self.disk.journal().into_iter().filter(|c| c.seq > after && about(c));
+        Ok(all.take(limit).collect())
     }
 }
 

@@ -22,8 +22,10 @@ use super::{check, plans};
 use crate::detect::Detector;
 use crate::engine::driver::{Engine, Ports};
 use crate::engine::ingest::Answer;
+use crate::engine::recall;
 use crate::engine::state::State;
 use crate::model::approval::ApprovalState;
+use crate::model::entry::Commit;
 use crate::model::id::{IncidentId, RunId};
 use crate::model::run::CellState;
 use crate::model::subject::AccountKey;
@@ -34,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Everything is healed for this long before the end.
 const QUIET: Duration = Duration::from_hours(4);
 
-type Rows = BTreeMap<String, Bytes>;
+pub(super) type Rows = BTreeMap<String, Bytes>;
 
 /// A delivery that its sender was told was taken.
 #[derive(Debug)]
@@ -52,6 +54,8 @@ pub(super) struct Play<'s> {
     pub(super) wrong: Vec<String>,
     pub(super) engine: Engine,
     pub(super) deaths: u64,
+    /// Where the story ended: what comes after in the journal only makes its old lines unneeded.
+    pub(super) ended_at: u64,
     life: Life,
     /// Sent and not answered; sent again, as senders do.
     owed: Vec<Delivery>,
@@ -63,7 +67,7 @@ impl<'s> Play<'s> {
         let outside = Arc::new(Outside {
             tenant: tenant(story),
             weather: Weather::default(),
-            disk: Arc::new(Disk::default()),
+            disk: Arc::new(disk(story)),
             clock: clock.clone(),
             draw: Arc::new(Draw::new(story.seed ^ 0xABCD_EF01)),
             trace: Trace::new(clock, traced),
@@ -81,6 +85,7 @@ impl<'s> Play<'s> {
             wrong: Vec::new(),
             engine,
             deaths: 0,
+            ended_at: u64::MAX,
             life,
             owed: Vec::new(),
         };
@@ -90,6 +95,12 @@ impl<'s> Play<'s> {
             play.publish(plans::beside()).await;
         }
         play
+    }
+
+    /// The story, as the journal has it.
+    pub(super) fn told(&self) -> Vec<Commit> {
+        let journal = self.outside.disk.journal().into_iter();
+        journal.filter(|commit| commit.seq <= self.ended_at).collect()
     }
 
     /// Everything that happens, and then quiet.
@@ -151,14 +162,16 @@ impl<'s> Play<'s> {
         let _stops = futures::FutureExt::now_or_never(self.engine.stop());
         self.outside.disk.forget_unsynced();
         self.outside.dies_in.store(u64::MAX, Ordering::SeqCst);
-        let state = match recalled(&self.outside.disk) {
-            Ok(state) => state,
-            Err(wrong) => {
-                self.wrong.push(wrong);
-                folded(&self.outside.disk)
-            }
-        };
+        if let Err(wrong) = rows_and_journal_agree(&self.outside.disk) {
+            self.wrong.push(wrong);
+        }
         self.life = Life::default();
+        let mount = mount(&self.outside, &self.life);
+        let state = recall(&mount).await.unwrap_or_else(|_| {
+            // An index that cannot be read is set aside, and made again.
+            *self.outside.disk.rows.lock().unwrap() = (0, BTreeMap::new());
+            folded(&self.outside.disk)
+        });
         self.engine = start(self.story, &self.outside, &self.life, state);
         let lines = self.outside.disk.evidence.lock().unwrap().clone();
         for line in lines {
@@ -261,8 +274,8 @@ impl<'s> Play<'s> {
     }
 
     fn incident(&self, which: u64) -> Option<IncidentId> {
-        let all: Vec<_> = self.engine.read(|c| c.state.incidents.keys().copied().collect());
-        nth(&all, which)
+        let state = folded(&self.outside.disk);
+        nth(&state.incidents.keys().copied().collect::<Vec<_>>(), which)
     }
 
     fn parked(&self, which: u64) -> Option<RunId> {
@@ -302,18 +315,19 @@ fn nth<T: Clone>(all: &[T], which: u64) -> Option<T> {
     (!all.is_empty()).then(|| all[n % all.len()].clone())
 }
 
-/// The state as a restart finds it: rows, and the commits after them.
-fn recalled(disk: &Disk) -> Result<State, String> {
-    let recall = || {
-        let (at, rows) = disk.rows.lock().unwrap().clone();
-        let mut state = State::from_rows(at, rows).map_err(|e| e.to_string())?;
-        for commit in disk.journal().iter().filter(|c| c.seq > at) {
-            state.apply(commit);
-        }
-        Ok::<State, String>(state)
-    };
-    match unlike(&recall()?.all_rows(), &folded(disk).all_rows()) {
-        None => recall(),
+/// All rows, and the commits after them, say what the journal says.
+fn rows_and_journal_agree(disk: &Disk) -> Result<(), String> {
+    let (at, rows) = disk.rows.lock().unwrap().clone();
+    let mut state = State::from_rows(at, rows.clone()).map_err(|e| e.to_string())?;
+    for commit in disk.journal().iter().filter(|c| c.seq > at) {
+        state.apply(commit);
+    }
+    let mut found = state.all_rows();
+    // Answers stay in their rows.
+    let answers = rows.into_iter().filter(|(key, _)| key.starts_with("delivery/"));
+    found.extend(answers.collect::<Vec<_>>());
+    match unlike(&found, &folded(disk).all_rows()) {
+        None => Ok(()),
         Some(row) => Err(format!("the_fold_is_the_projection: a restart finds {row}")),
     }
 }
@@ -336,11 +350,9 @@ pub(super) fn folded(disk: &Disk) -> State {
 fn start(story: &Story, outside: &Arc<Outside>, life: &Life, state: State) -> Engine {
     let link =
         Arc::new(Link { outside: outside.clone(), life: life.clone(), in_use: Mutex::default() });
-    let mount =
-        || Mount { disk: outside.disk.clone(), outside: outside.clone(), life: life.clone() };
     let ports = Ports {
-        store: Arc::new(mount()),
-        evidence: Arc::new(mount()),
+        store: Arc::new(mount(outside, life)),
+        evidence: Arc::new(mount(outside, life)),
         clock: Arc::new(outside.clock.clone()),
         entropy: outside.draw.clone(),
         catalogue: link.clone(),
@@ -348,8 +360,19 @@ fn start(story: &Story, outside: &Arc<Outside>, life: &Life, state: State) -> En
         directory: link,
     };
     let engine = Engine::new(ports, story.policy.clone(), state, Detector::default());
+    // Half of the stories keep nobody in memory who could be away.
+    engine.change(|core| core.keeping.keep = if story.seed.is_multiple_of(2) { 0 } else { 1_000 });
     engine.start();
     engine
+}
+
+/// Every third index is sick.
+fn disk(story: &Story) -> Disk {
+    if story.seed.is_multiple_of(3) { Disk::with_sick_index(story.seed) } else { Disk::default() }
+}
+
+fn mount(outside: &Arc<Outside>, life: &Life) -> Mount {
+    Mount { disk: outside.disk.clone(), outside: outside.clone(), life: life.clone() }
 }
 
 pub(super) fn key(story: &Story, person: usize, account: usize) -> AccountKey {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::play::Play;
 use super::super::tenant::Did;
 use super::walk::Walk;
-use crate::engine::state::State;
+use crate::engine::state::{DeliveryKey, Known, State};
 use crate::model::approval::ApprovalState;
 use crate::model::id::IncidentId;
 use crate::model::incident::{Incident, IncidentStatus, Stage};
@@ -15,18 +15,22 @@ use crate::model::subject::AccountKey;
 
 /// What was answered with a receipt is in the journal, or led to nothing that belongs there.
 pub(super) fn acknowledged_is_never_lost(play: &Play<'_>) -> Vec<String> {
-    let state = super::folded(&play.outside.disk);
+    let mut state = State::default();
+    play.told().iter().for_each(|commit| state.apply(commit));
     let evidence = play.outside.disk.evidence.lock().unwrap();
     let mut lost = Vec::new();
     for told in &play.acknowledged {
-        let known = state.deliveries.get(&State::delivery_key(told.source, &told.delivery));
+        let known = state.deliveries.get(DeliveryKey::new(told.source, &told.delivery));
         let kept = evidence.iter().any(|line| {
             line["delivery"] == told.delivery.as_str() && line["source"] == told.source
         });
         let incidents_are_there =
             told.answer.incidents.iter().all(|t| state.incidents.contains_key(&t.incident));
         let remembered = match known {
-            Some(known) => known.receipt == told.answer.receipt || (told.only_events && kept),
+            Some(Known::Here(known)) => {
+                known.receipt == told.answer.receipt || (told.only_events && kept)
+            }
+            Some(Known::Written) => false,
             None => told.only_events && (kept || told.answer.accepted == 0),
         };
         if !remembered || !incidents_are_there {

@@ -1,0 +1,160 @@
+//! What outlives the journal's oldest lines: said again as rows, or dropped for good.
+//!
+//! A fold that begins behind dropped lines meets entries about cases that it has never heard of, and
+//! passes over them. The rows that come after say how those cases stand, so that from there on it is
+//! the same as a fold of everything.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+use super::rows::{RowKey, ended_key, ended_row};
+use super::{Cells, State};
+use crate::engine::ports::StoreError;
+use crate::model::id::{IncidentId, SubjectId};
+use crate::model::run::{Purpose, Run};
+
+impl State {
+    /// The rows of these people, as far as memory has them.
+    pub(crate) fn rows_of(&self, people: &[SubjectId]) -> Vec<(String, Value)> {
+        let mut rows = Vec::new();
+        let mut plans = BTreeSet::new();
+        for id in people {
+            self.say(&mut rows, &RowKey::Subject(*id));
+            for incident in self.cases.get(id).into_iter().flatten() {
+                self.say(&mut rows, &RowKey::Incident(*incident));
+                for run in self.runs_of(*incident) {
+                    plans.insert(run.plan.clone());
+                    self.say_run(&mut rows, run);
+                }
+            }
+        }
+        for plan in plans {
+            self.say(&mut rows, &RowKey::Plan(plan));
+        }
+        rows
+    }
+
+    fn say_run(&self, rows: &mut Vec<(String, Value)>, run: &Run) {
+        for asked in &run.asked {
+            self.say(rows, &RowKey::Approval(*asked));
+        }
+        if run.status.ended() {
+            let row = ended_row(run).and_then(|row| serde_json::from_slice(&row).ok());
+            rows.extend(row.map(|row| (ended_key(run.id), row)));
+            return;
+        }
+        self.say(rows, &RowKey::Run(run.id));
+        for cell in run.cells.keys() {
+            self.say(rows, &RowKey::Cell(run.id, cell.clone()));
+        }
+    }
+
+    /// The rows that are about nobody in particular.
+    pub(crate) fn common_rows(&self) -> Vec<(String, Value)> {
+        let mut keys = vec![RowKey::Deployment, RowKey::Pause, RowKey::Ended];
+        keys.extend(self.published.iter().flat_map(|(name, digest)| {
+            [RowKey::Plan(digest.clone()), RowKey::Published(name.clone())]
+        }));
+        keys.extend(self.holds.keys().map(|(a, c)| RowKey::Hold(a.clone(), c.clone())));
+        keys.extend(self.ceilings.keys().map(|name| RowKey::Ceiling(name.clone())));
+        keys.extend(self.people.keys().map(|id| RowKey::Person(*id)));
+        keys.extend(self.enrolments.keys().map(|hash| RowKey::Enrolment(hash.clone())));
+        keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
+        let mut rows = Vec::new();
+        for key in &keys {
+            self.say(&mut rows, key);
+        }
+        rows
+    }
+
+    fn say(&self, rows: &mut Vec<(String, Value)>, key: &RowKey) {
+        // Rows are JSON.
+        let row = self.row(key).and_then(|row| serde_json::from_slice(&row).ok());
+        rows.extend(row.map(|row| (key.text(), row)));
+    }
+
+    /// Takes over rows as they stand now. Whoever has all lines knows them already.
+    pub(super) fn say_again(&mut self, rows: &[(String, Value)]) {
+        let mut cells = Cells::new();
+        for (key, row) in rows {
+            if self.knows(key) {
+                continue;
+            }
+            // Rows that a newer program wrote cost only themselves.
+            let taken = serde_json::to_vec(row)
+                .map_err(|e| StoreError::Read(e.to_string()))
+                .and_then(|row| self.load(key, &row, &mut cells));
+            if let Err(error) = taken {
+                tracing::error!("Passed over a row of a snapshot: {error}");
+            }
+        }
+        for (run, cell) in cells {
+            if let Some(run) = self.runs.get_mut(&run) {
+                run.cells.entry(cell.key.clone()).or_insert_with(|| Box::new(cell));
+            }
+        }
+    }
+
+    /// Whether what a row says is known from entries. Sums and lists that entries add to one by one are
+    /// known only to whoever has seen all of them: their rows replace what is there by the same.
+    fn knows(&self, key: &str) -> bool {
+        let (kind, rest) = key.split_once('/').unwrap_or((key, ""));
+        match kind {
+            "subject" => rest.parse().is_ok_and(|id| self.subjects.contains_key(&id)),
+            "incident" => rest.parse().is_ok_and(|id| self.incidents.contains_key(&id)),
+            "run" => rest.parse().is_ok_and(|id| self.runs.contains_key(&id)),
+            "ended" if !rest.is_empty() => rest.parse().is_ok_and(|id| self.runs.contains_key(&id)),
+            "approval" => rest.parse().is_ok_and(|id| self.approvals.contains_key(&id)),
+            "plan" => self.plans.contains_key(&rest.into()),
+            _ => false,
+        }
+    }
+
+    pub(super) fn drop_incident(&mut self, id: IncidentId) {
+        let Some(case) = self.incidents.remove(&id) else { return };
+        self.touch(RowKey::Incident(id));
+        for run in &case.runs {
+            let Some(run) = self.runs.remove(run) else { continue };
+            self.touch(RowKey::Run(run.id));
+            for asked in &run.asked {
+                self.approvals.remove(asked);
+                self.touch(RowKey::Approval(*asked));
+            }
+            let pinned = self.runs.values().any(|other| other.plan == run.plan);
+            if run.purpose == Purpose::Restore && !pinned {
+                self.plans.remove(&run.plan);
+                self.touch(RowKey::Plan(run.plan.clone()));
+            }
+        }
+        if let Some(cases) = self.cases.get_mut(&case.subject) {
+            cases.retain(|other| *other != id);
+            self.touch(RowKey::Cases(case.subject));
+        }
+        if self.newest.get(&case.subject) == Some(&id) {
+            self.newest.remove(&case.subject);
+            let left = self.cases.get(&case.subject).into_iter().flatten();
+            let left = left.filter_map(|id| self.incidents.get(id));
+            if let Some(newest) = left.max_by_key(|i| super::load::rank(i)).map(|i| i.id) {
+                self.newest.insert(case.subject, newest);
+            }
+        }
+    }
+
+    pub(super) fn drop_subject(&mut self, id: SubjectId) {
+        let names = match self.subjects.remove(&id) {
+            Some(subject) => subject.aliases,
+            // A fold that began behind the lines which told of them may still have heard a name.
+            None => self.aliases.keys().cloned().collect(),
+        };
+        self.touch(RowKey::Subject(id));
+        for alias in names {
+            if self.aliases.get(&alias) == Some(&id) {
+                self.aliases.remove(&alias);
+                self.touch(RowKey::Alias(alias));
+            }
+        }
+        self.cases.remove(&id);
+        self.newest.remove(&id);
+        self.touch(RowKey::Cases(id));
+    }
+}
