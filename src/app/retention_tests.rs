@@ -31,8 +31,8 @@ const WEEK: Span = Span::hours(7 * 24);
 struct Held(watch::Sender<Time>);
 
 impl Held {
-    fn pass(&self, days: i64) {
-        self.0.send_modify(|now| *now += TimeDelta::days(days));
+    fn pass(&self, span: TimeDelta) {
+        self.0.send_modify(|now| *now += span);
     }
 }
 
@@ -82,8 +82,13 @@ async fn alert(quell: &Running, who: &str) -> IncidentId {
     quell.engine.ingest(incoming).await.unwrap().incidents[0].incident
 }
 
-/// Everything that is queued is written: the journal's lines and the rows behind it.
-async fn written(quell: &Running) {
+/// Nothing is under way any more, and everything is written: the journal's lines and the rows behind it.
+async fn at_rest(quell: &Running, clock: &Held) {
+    while quell.engine.read(|core| !core.state.live.is_empty()) {
+        clock.pass(TimeDelta::minutes(1));
+        quell.engine.until_written().await.unwrap();
+        tokio::task::yield_now().await;
+    }
     quell.engine.until_written().await.unwrap();
     let seq = quell.engine.read(|core| core.state.seq);
     while quell.store.projected().await.unwrap() < seq {
@@ -111,14 +116,14 @@ async fn grown() -> Grown {
     let clock = Held(watch::Sender::new(Time::from_timestamp(1_760_000_000, 0).unwrap()));
     let quell = Quell::start(settings(folder.path(), &clock)).await.unwrap();
     let (old, first) = (alert(&quell, "old@corp").await, alert(&quell, "back@corp").await);
-    written(&quell).await;
-    clock.pass(8);
+    at_rest(&quell, &clock).await;
+    clock.pass(TimeDelta::days(8));
     assert_eq!(enforce(&quell.engine, &quell.store, WEEK).await.unwrap(), None, "one segment");
     let (second, new) = (alert(&quell, "back@corp").await, alert(&quell, "new@corp").await);
-    written(&quell).await;
-    clock.pass(8);
+    at_rest(&quell, &clock).await;
+    clock.pass(TimeDelta::days(8));
     let gone = enforce(&quell.engine, &quell.store, WEEK).await.unwrap().unwrap();
-    written(&quell).await;
+    at_rest(&quell, &clock).await;
     Grown { folder, clock, quell, cases: [old, first, second, new], gone }
 }
 
@@ -186,10 +191,10 @@ async fn a_beginning_that_was_taken_away_is_seen_by_an_audit() {
     let clock = Held(watch::Sender::new(Time::from_timestamp(1_760_000_000, 0).unwrap()));
     let quell = Quell::start(settings(folder.path(), &clock)).await.unwrap();
     alert(&quell, "old@corp").await;
-    clock.pass(8);
+    clock.pass(TimeDelta::days(8));
     assert_eq!(enforce(&quell.engine, &quell.store, WEEK).await.unwrap(), None);
     alert(&quell, "new@corp").await;
-    written(&quell).await;
+    at_rest(&quell, &clock).await;
     let last = quell.store.droppable(quell.engine.now() + TimeDelta::days(1)).unwrap().unwrap();
     quell.store.prune(&last).unwrap();
     quell.stop().await.unwrap();

@@ -207,11 +207,14 @@ impl State {
     }
 
     fn subject_merged(&mut self, at: Time, from: SubjectId, into: SubjectId) {
-        let Some(gone) = self.subjects.get_mut(&from) else { return };
-        gone.merged_into = Some(into);
-        let (aliases, accounts, connections) =
-            (gone.aliases.clone(), gone.accounts.clone(), gone.connections.clone());
-        self.touch(RowKey::Subject(from));
+        let (mut aliases, mut accounts, mut connections) = (Vec::new(), Vec::new(), Vec::new());
+        // Unknown only to a fold that began behind the line which made them.
+        if let Some(gone) = self.subjects.get_mut(&from) {
+            gone.merged_into = Some(into);
+            (aliases, accounts, connections) =
+                (gone.aliases.clone(), gone.accounts.clone(), gone.connections.clone());
+            self.touch(RowKey::Subject(from));
+        }
         for alias in &aliases {
             self.name(alias, into);
         }

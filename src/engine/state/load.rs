@@ -142,6 +142,12 @@ impl State {
     }
 
     pub(super) fn load_incident(&mut self, incident: Box<Incident>) {
+        if let Some(before) = self.incidents.get(&incident.id).map(|i| i.subject)
+            && before != incident.subject
+            && let Some(cases) = self.cases.get_mut(&before)
+        {
+            cases.retain(|case| *case != incident.id);
+        }
         // After a merge the older incident goes on, and the younger one is closed.
         let known = self.newest.get(&incident.subject).and_then(|id| self.incidents.get(id));
         if known.is_none_or(|known| rank(known) < rank(&incident)) {

@@ -1,8 +1,8 @@
 //! What outlives the journal's oldest lines: said again as rows, or dropped for good.
 //!
-//! A fold that begins behind dropped lines meets entries about cases that it has never heard of, and
-//! passes over them. The rows that come after say how those cases stand, so that from there on it is
-//! the same as a fold of everything.
+//! A fold that begins behind dropped lines meets entries about cases that it has never heard of, passes
+//! over some and takes half of others. The rows that come after say how all of that stands, so that from
+//! there on it is the same as a fold of everything, which they tell nothing new.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -73,13 +73,10 @@ impl State {
         rows.extend(row.map(|row| (key.text(), row)));
     }
 
-    /// Takes over rows as they stand now. Whoever has all lines knows them already.
+    /// Takes over rows as they stand now.
     pub(super) fn say_again(&mut self, rows: &[(String, Value)]) {
         let mut cells = Cells::new();
         for (key, row) in rows {
-            if self.knows(key) {
-                continue;
-            }
             // Rows that a newer program wrote cost only themselves.
             let taken = serde_json::to_vec(row)
                 .map_err(|e| StoreError::Read(e.to_string()))
@@ -90,23 +87,8 @@ impl State {
         }
         for (run, cell) in cells {
             if let Some(run) = self.runs.get_mut(&run) {
-                run.cells.entry(cell.key.clone()).or_insert_with(|| Box::new(cell));
+                run.cells.insert(cell.key.clone(), Box::new(cell));
             }
-        }
-    }
-
-    /// Whether what a row says is known from entries. Sums and lists that entries add to one by one are
-    /// known only to whoever has seen all of them: their rows replace what is there by the same.
-    fn knows(&self, key: &str) -> bool {
-        let (kind, rest) = key.split_once('/').unwrap_or((key, ""));
-        match kind {
-            "subject" => rest.parse().is_ok_and(|id| self.subjects.contains_key(&id)),
-            "incident" => rest.parse().is_ok_and(|id| self.incidents.contains_key(&id)),
-            "run" => rest.parse().is_ok_and(|id| self.runs.contains_key(&id)),
-            "ended" if !rest.is_empty() => rest.parse().is_ok_and(|id| self.runs.contains_key(&id)),
-            "approval" => rest.parse().is_ok_and(|id| self.approvals.contains_key(&id)),
-            "plan" => self.plans.contains_key(&rest.into()),
-            _ => false,
         }
     }
 

@@ -211,6 +211,10 @@ impl State {
         let gone = full.subjects.keys().filter(|id| !self.subjects.contains_key(id));
         let gone: Vec<SubjectId> = gone.copied().collect();
         self.take_back(full.people(gone));
+        // Whatever was ever published is a row, though no run may name it any more.
+        for (digest, plan) in std::mem::take(&mut full.plans) {
+            self.plans.entry(digest).or_insert(plan);
+        }
         self.deliveries.bring(std::mem::take(&mut full.deliveries));
         self.shelf = Shelf { epoch: self.shelf.epoch + 1, ..Shelf::default() };
     }
