@@ -7,6 +7,7 @@
 mod chores;
 pub(crate) mod copy;
 pub(crate) mod demo;
+pub(crate) mod detections;
 mod found;
 mod keeper;
 mod playbooks;
@@ -117,6 +118,7 @@ impl Quell {
         lab_agrees(&config, &state, store.path())?;
         let answers = Answers::default();
         let (detector, tail) = recall::windows(&config, &store, clock.now(), &answers).await?;
+        let detector = detector.under(detections::load(&config.store.playbooks)?);
         let sources = sources::ready(&config, &secrets, &scrubber)?;
         let metrics = Metrics::new(clock.now());
         let ports = Ports {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 use super::assess::Finding;
+use super::habits::Habits;
 use super::signal::About;
 use crate::model::event::{Event, EventKind, EventOutcome, Factor};
 use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
@@ -64,6 +65,8 @@ pub(super) struct Window {
     /// Oldest first, each id once.
     events: Vec<Kept>,
     known: Vec<Known>,
+    #[serde(default)]
+    habits: Habits,
     marks: Vec<Mark>,
     raised: Vec<Raised>,
     /// The newest entry into an open incident that was told.
@@ -136,6 +139,15 @@ impl Window {
         self.events.iter().map(|kept| &kept.event)
     }
 
+    pub(super) fn habits(&self) -> &Habits {
+        &self.habits
+    }
+
+    /// Without one there is nothing to look at.
+    pub(super) fn has_failed(&self) -> bool {
+        self.events().any(Event::is_failed_prompt)
+    }
+
     pub(super) fn is_marked(&self, first: Time, last: Time) -> bool {
         let around = first - AFTERMATH.delta()..=last + AFTERMATH.delta();
         self.marks.iter().any(|mark| around.contains(&mark.time))
@@ -177,6 +189,7 @@ impl Window {
     }
 
     fn learn(&mut self, event: &Event) {
+        self.habits.learn(event);
         let same = |k: &Known| k.ip == event.ip && k.asn == event.asn && k.device == event.device;
         if let Some(known) = self.known.iter_mut().find(|known| same(known)) {
             known.first = known.first.min(event.time);
