@@ -7,6 +7,7 @@
 mod chores;
 pub(crate) mod copy;
 pub(crate) mod demo;
+pub(crate) mod detections;
 mod found;
 mod keeper;
 mod playbooks;
@@ -118,7 +119,9 @@ impl Quell {
         let store = Arc::new(store);
         lab_agrees(&config, &state, store.path())?;
         let answers = Answers::default();
-        let (detector, tail) = recall::windows(&config, &store, clock.now(), &answers).await?;
+        let rules = detections::load(&config.store.playbooks)?;
+        let (detector, tail) =
+            recall::windows(&config, &store, rules, clock.now(), &answers).await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
         let metrics = Metrics::new();
         let ports = Ports {

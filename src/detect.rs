@@ -6,25 +6,36 @@
 //! A signal is given when the evidence supports more than was said before: a new episode, a
 //! higher stage, an approval seen, a newer entry. Equal or weaker evidence stays silent.
 //!
-//! May use `model` and, for [`backtest()`], `intake`. Knows no store and no HTTP.
+//! How many failed prompts support which stage is data: [`Rules`], from `playbooks/detections`.
+//!
+//! May use `model`, the YAML reader of `playbook` with `diagnostic`, and, for [`backtest()`],
+//! `intake`. Knows no store and no HTTP.
 
 mod assess;
 mod backtest;
 mod episode;
+mod habits;
+mod rules;
 mod signal;
+mod traits;
 mod watch;
 mod window;
+mod written;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::alert::{Alert, AlertKind, Proof, Report};
 use crate::model::event::Event;
 use crate::model::time::{Span, Time};
 
 pub(crate) use backtest::backtest;
+use rules::Rule;
+pub(crate) use rules::Rules;
 pub(crate) use signal::{About, Open, Signal};
 use window::{Mark, Raised, Window};
+pub(crate) use written::{is_detection, read};
 
 /// Subjects that are kept in memory at most; the longest idle ones go first.
 const SUBJECTS_MAX: usize = 50_000;
@@ -34,26 +45,42 @@ const EVENTS_MAX: usize = 250_000;
 const AHEAD: Span = Span::minutes(5);
 
 /// The windows of all subjects.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Detector {
     subjects: BTreeMap<String, Window>,
     /// Events of all windows, as of each one's last use.
     #[serde(default)]
     events: usize,
+    #[serde(skip, default = "rules::shipped_rules")]
+    rules: Arc<Rules>,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self { subjects: BTreeMap::new(), events: 0, rules: rules::shipped_rules() }
+    }
 }
 
 impl Detector {
+    /// The same windows, judged by other detections from here on.
+    #[must_use]
+    pub(crate) fn under(mut self, rules: Rules) -> Self {
+        self.rules = Arc::new(rules);
+        self
+    }
+
     /// Takes one event of the subject `key` in, and says what it now supports.
     pub(crate) fn observe(&mut self, key: &str, event: &Event, about: &About<'_>) -> Vec<Signal> {
         if event.time.signed_duration_since(about.now) > AHEAD.delta() {
             return Vec::new();
         }
+        let rules = Arc::clone(&self.rules);
         let window = self.window(key, about.now);
         if !window.add(event, about) {
             return Vec::new();
         }
         let mut signals = watch::in_open_incident(window, event, about);
-        let episodes = around(window, event.time, about);
+        let episodes = around(key, &rules, window, event.time, about);
         if episodes.iter().any(|signal| signal.hostile_entry_at == Some(event.time)) {
             // Said once, with the failed prompts that it belongs to.
             signals.retain(|signal| signal.hostile_entry_at.is_none());
@@ -77,12 +104,13 @@ impl Detector {
         if report.proof != Proof::SelfProved {
             return Vec::new();
         }
+        let rules = Arc::clone(&self.rules);
         let window = self.window(key, about.now);
         let mark = Mark { id: report.id.to_string(), time: report.time, seen_at: about.now };
         if !window.mark(mark) {
             return Vec::new();
         }
-        let signals = around(window, report.time, about);
+        let signals = around(key, &rules, window, report.time, about);
         if signals.is_empty() && !window.is_raised_near(report.time) {
             let alone = assess::report_alone(report.time);
             return window.raise(&alone, about).then(|| alone.signal(about)).into_iter().collect();
@@ -101,12 +129,13 @@ impl Detector {
         if alert.kind != AlertKind::MfaFraudReported {
             return Vec::new();
         }
+        let rules = Arc::clone(&self.rules);
         let window = self.window(key, about.now);
         let mark = Mark { id: alert.id.to_string(), time: alert.time, seen_at: about.now };
         if !window.mark(mark) {
             return Vec::new();
         }
-        let mut signals = around(window, alert.time, about);
+        let mut signals = around(key, &rules, window, alert.time, about);
         signals.retain(|signal| signal.stage > alert.stage);
         signals
     }
@@ -140,20 +169,61 @@ impl Detector {
 }
 
 /// Looks again at every episode that something at `time` may have changed.
-fn around(window: &mut Window, time: Time, about: &About<'_>) -> Vec<Signal> {
+fn around(
+    key: &str,
+    rules: &Rules,
+    window: &mut Window,
+    time: Time,
+    about: &About<'_>,
+) -> Vec<Signal> {
+    if !window.has_failed() {
+        return Vec::new();
+    }
+    let mine: Vec<&Rule> = rules.of(key).collect();
     let view: &Window = window;
-    let findings: Vec<_> = episode::episodes(view)
+    let bursts = episode::episodes(view, episode::GAP, &[]);
+    let found: Vec<_> = bursts
         .iter()
-        .filter(|episode| episode.is_near(time))
-        .filter_map(|episode| assess::assess(view, episode, about))
+        .filter_map(|burst| assess::assess(view, burst, &mine, about).map(|found| (burst, found)))
         .collect();
+    let mut slow = Vec::new();
+    for rule in mine.iter().filter(|rule| rule.pause > episode::GAP) {
+        for chain in episode::episodes(view, rule.pause, &rule.of) {
+            // What a burst in it says is said of the burst.
+            let said = found.iter().any(|(burst, _)| burst.overlaps(&chain));
+            if !said && chain.is_near(time) {
+                slow.extend(assess::assess(view, &chain, &[*rule], about));
+            }
+        }
+    }
+    let near = found.into_iter().filter(|(burst, _)| burst.is_near(time));
+    let findings: Vec<_> = near.map(|(_, finding)| finding).collect();
     let mut signals = Vec::new();
-    for finding in findings {
+    for finding in findings.into_iter().chain(slow) {
         if window.raise(&finding, about) {
             signals.push(finding.signal(about));
         }
     }
     signals
+}
+
+/// Path and text of the detections that come with Quell.
+pub(crate) fn shipped() -> Vec<(String, String)> {
+    SHIPPED.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+}
+
+macro_rules! shipped {
+    ($($name:literal)*) => {
+        const SHIPPED: &[(&str, &str)] = &[$((
+            concat!("playbooks/detections/", $name, ".yaml"),
+            include_str!(concat!("../playbooks/detections/", $name, ".yaml")),
+        )),*];
+    };
+}
+
+shipped! {
+    "burst-and-report" "denials-and-report" "fraud-reported" "push-burst"
+    "push-burst-at-privileged-person" "push-burst-from-new-context" "scored" "slow-drip"
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ mod unquoted;
 #[cfg(test)]
 pub(crate) use check::check;
 pub(crate) use check::{Checked, own_text};
+pub(crate) use document::{Entry, Node, Yaml, parse as parse_yaml};
 pub(crate) use graph::graph;
 pub(crate) use library::Library;
 pub(crate) use schema::schema;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::detect::{About, Detector};
+use crate::detect::{About, Detector, Rules};
 use crate::engine::ingest::{Answer, window_key};
 use crate::engine::ports::StoreError;
 use crate::model::event::Event;
@@ -42,12 +42,13 @@ pub(crate) type Tail = Vec<(SourceId, Event)>;
 pub(crate) async fn windows(
     config: &Config,
     store: &Arc<DiskStore>,
+    rules: Rules,
     now: Time,
     answers: &Answers,
 ) -> Result<(Detector, Tail), StoreError> {
     let (config, evidence, answers) = (config.clone(), store.evidence(), answers.clone());
     super::off_runtime(move || {
-        let mut detector = Detector::default();
+        let mut detector = Detector::default().under(rules);
         let mut replay = evidence.replay(now - WINDOW)?;
         let mut held: VecDeque<Line> = VecDeque::new();
         for value in replay.by_ref() {

@@ -47,7 +47,18 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
         },
         Command::Check { config, format } => {
             let problems = match load(config, Vec::new())? {
-                Ok(loaded) => config::check(&loaded, &config::secrets(loaded.config.server.lab)),
+                Ok(loaded) => {
+                    let secrets = config::secrets(loaded.config.server.lab);
+                    let mut problems = config::check(&loaded, &secrets);
+                    let folder = &loaded.config.store.playbooks;
+                    match crate::app::detections::load(folder) {
+                        Err(crate::app::BootError::Playbooks(found)) => problems.extend(found),
+                        // What cannot be read at all, the start says as well.
+                        Err(error) => return Err(error.into()),
+                        Ok(_) => {}
+                    }
+                    problems
+                }
                 Err(problems) => problems,
             };
             report(&problems, *format, output)

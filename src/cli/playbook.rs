@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::output::Output;
 use super::{Format, Verdict, playbook_run};
+use crate::app::detections::overlaid;
+use crate::detect::{self, is_detection};
 use crate::diagnostic::{self, Diagnostic, to_json};
 use crate::model::action::Signatures;
 use crate::playbook::{self, Checked, Library, SHIPPED};
@@ -64,6 +66,8 @@ type Written = (String, String);
 fn check(paths: &[PathBuf], format: Format, output: &mut Output) -> anyhow::Result<Verdict> {
     let signatures = signatures()?;
     let written = gather(paths)?;
+    let (own, written): (Vec<Written>, Vec<Written>) =
+        written.into_iter().partition(|(_, text)| is_detection(text));
     let library = around(written.iter().map(|(path, _)| path.as_str()));
     let mut problems = Vec::new();
     let mut rows = Vec::new();
@@ -75,6 +79,16 @@ fn check(paths: &[PathBuf], format: Format, output: &mut Output) -> anyhow::Resu
                 problems.extend(found);
             }
         }
+    }
+    for (path, _) in &own {
+        rows.push(json!({"path": path, "detection": true, "problems": []}));
+    }
+    if let Err(found) = detect::read(&overlaid(own)) {
+        for row in rows.iter_mut().filter(|row| row["detection"] == true) {
+            let here = found.iter().filter(|p| row["path"] == p.source.path.as_str());
+            row["problems"] = here.map(to_json).collect();
+        }
+        problems.extend(found);
     }
     diagnostic::sort(&mut problems);
     match format {
@@ -105,6 +119,10 @@ fn tell(rows: &[Value], problems: &[Diagnostic], output: &mut Output) -> anyhow:
             text("path"),
             text("playbook"),
         ))?;
+    }
+    for row in rows.iter().filter(|row| row["detection"] == true && row["problems"] == json!([])) {
+        let path = row["path"].as_str().unwrap_or_default();
+        output.data(&format!("{path}: the detection checks clean\n"))?;
     }
     output.problems(problems)
 }
@@ -172,6 +190,10 @@ fn gather(paths: &[PathBuf]) -> anyhow::Result<Vec<Written>> {
     for path in paths {
         if path.is_dir() {
             files.extend(in_folder(path)?);
+            let detections = path.join("detections");
+            if detections.is_dir() {
+                files.extend(in_folder(&detections)?);
+            }
         } else {
             files.push(path.clone());
         }

@@ -3,19 +3,15 @@
 use std::fmt::Write as _;
 
 use super::episode::Episode;
+use super::rules::Rule;
 use super::signal::{About, Signal, is_stale};
+use super::traits::Trait;
 use super::window::{AFTERMATH, Window, is_approval, is_success, shares};
 use crate::model::alert::AlertKind;
 use crate::model::event::{Event, EventKind, EventOutcome};
 use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
 use crate::model::time::Time;
 
-/// Failed prompts within ten minutes from which an episode is noted.
-const NOTED: usize = 3;
-/// From which it is suspected, if they come from somewhere new.
-const SUSPECTED: usize = 5;
-/// From which it is suspected if the person is privileged.
-const PRIVILEGED: usize = 2;
 /// Most values that are kept of each part of a context.
 const CONTEXT_MAX: usize = 32;
 
@@ -28,7 +24,7 @@ pub(super) struct Finding {
     pub(super) first: Time,
     pub(super) last: Time,
     pub(super) failed: usize,
-    rule: &'static str,
+    rule: String,
     reason: String,
     events: Vec<Event>,
     hostile: HostileContext,
@@ -65,17 +61,23 @@ pub(super) fn report_alone(time: Time) -> Finding {
         first: time,
         last: time,
         failed: 0,
-        rule: "report",
+        rule: "report".into(),
         reason: "The person reported a prompt that they did not ask for".into(),
         events: Vec::new(),
         hostile: HostileContext::default(),
     }
 }
 
-pub(super) fn assess(window: &Window, episode: &Episode<'_>, about: &About<'_>) -> Option<Finding> {
+pub(super) fn assess(
+    window: &Window,
+    episode: &Episode<'_>,
+    rules: &[&Rule],
+    about: &About<'_>,
+) -> Option<Finding> {
     let told = window.is_marked(episode.first, episode.last);
-    let (stage, rule) = by_prompts(window, episode, about, told);
-    if stage.is_none() && !belongs(episode, about) {
+    let found = by_rules(window, episode, rules, about, told);
+    let (stage, rule) = (found.map(|rule| rule.stage), found.map_or("", |rule| &rule.name));
+    if stage.is_none() && !belongs(window, episode, about) {
         return None;
     }
     let entries = entries(window, episode);
@@ -102,7 +104,7 @@ pub(super) fn assess(window: &Window, episode: &Episode<'_>, about: &About<'_>) 
         first: episode.first,
         last: episode.last,
         failed: episode.counted.len(),
-        rule,
+        rule: rule.to_owned(),
         reason: reason(window, episode, approval, told),
         hostile: context(window, episode, hostile_entries),
         events: evidence(episode, &entries),
@@ -110,37 +112,42 @@ pub(super) fn assess(window: &Window, episode: &Episode<'_>, about: &About<'_>) 
 }
 
 /// Whether a few failed prompts, too few by themselves, continue the open incident: they come
-/// from its hostile context, or it was opened by an alert that named none.
-fn belongs(episode: &Episode<'_>, about: &About<'_>) -> bool {
+/// from its hostile context, or it names none and they are from no
+/// device of the person's own.
+fn belongs(window: &Window, episode: &Episode<'_>, about: &About<'_>) -> bool {
     about.open.is_some_and(|open| {
+        let foreign = |event: &Event| !window.is_own_device(event.device.as_deref(), episode.first);
         open.hostile == HostileContext::default()
+            && episode.failed.iter().any(|event| foreign(event))
             || episode.failed.iter().any(|event| shares(&open.hostile, event))
     })
 }
 
-/// The stage that the failed prompts and the reports support without any approval.
-fn by_prompts(
+/// The detection that supports most, without any approval. Of equal ones the first, by name.
+fn by_rules<'r>(
     window: &Window,
     episode: &Episode<'_>,
+    rules: &[&'r Rule],
     about: &About<'_>,
     told: bool,
-) -> (Option<Stage>, &'static str) {
-    let marked = episode.failed.iter().any(|e| e.outcome == EventOutcome::Reported);
-    let denied = episode.failed.iter().any(|e| e.outcome == EventOutcome::Denied);
-    let new = episode.counted.iter().any(|event| window.is_new(event, episode.first));
-    if (told || marked) && (denied || episode.peak >= NOTED) {
-        (Some(Stage::Confirmed), "denials_and_report")
-    } else if told || marked {
-        (Some(Stage::Suspected), "fraud_reported")
-    } else if episode.peak >= SUSPECTED && new {
-        (Some(Stage::Suspected), "push_burst_from_new_context")
-    } else if about.privileged && episode.peak >= PRIVILEGED {
-        (Some(Stage::Suspected), "push_burst_at_privileged_person")
-    } else if episode.peak >= NOTED {
-        (Some(Stage::Noted), "push_burst")
-    } else {
-        (None, "")
-    }
+) -> Option<&'r Rule> {
+    let fires = |rule: &&Rule| {
+        let holds = |one: &Trait| one.holds(window, episode, about, told);
+        // Cheapest first: most episodes are too short for most detections.
+        episode.counted.len() >= rule.failed
+            && episode.peak(window, rule.within, &rule.of) >= rule.failed
+            && rule.all.iter().all(holds)
+            && !rule.none.iter().any(holds)
+            && (rule.any.is_empty() || rule.any.iter().any(holds))
+            && points(rule, holds) >= rule.score
+    };
+    let firing = rules.iter().copied().filter(fires);
+    // `max_by_key` gives the last of equals.
+    firing.rev().max_by_key(|rule| rule.stage)
+}
+
+fn points(rule: &Rule, holds: impl Fn(&Trait) -> bool) -> u32 {
+    rule.weights.iter().filter(|(one, _)| holds(one)).map(|(_, points)| points).sum()
 }
 
 /// Successes between the first failure and half an hour after the last, and whose they were.
@@ -148,8 +155,12 @@ fn entries<'w>(window: &'w Window, episode: &Episode<'_>) -> Vec<(ApprovalSeen, 
     window
         .events()
         .filter(|event| is_success(event))
+        // A slow chain has long pauses, and an approval counts for half an hour only.
         .filter(|event| {
-            event.time > episode.first && event.time <= episode.last + AFTERMATH.delta()
+            let follows = |failed: &&Event| {
+                event.time > failed.time && event.time <= failed.time + AFTERMATH.delta()
+            };
+            episode.failed.iter().any(follows)
         })
         .map(|event| (whose(window, episode, event), event))
         // A sign-in of the person's own is everyday life; only an approval must be explained.
@@ -170,7 +181,12 @@ fn whose(window: &Window, episode: &Episode<'_>, event: &Event) -> ApprovalSeen 
     let own_ip = window.knows_ip(event.ip, before);
     let own_device = window.knows_device(event.device.as_deref(), before);
     let own_asn = window.knows_asn(event.asn, before);
-    if flow || ip && !own_ip || device && !own_device || asn && !own_asn && !own_ip {
+    // Nobody else has the person's own device: a burst that all came from it is their own mishap.
+    let is_own = |e: &Event| window.is_own_device(e.device.as_deref(), before);
+    let own_burst = is_own(event) && episode.failed.iter().all(|failed| is_own(failed));
+    if own_burst {
+        if own_ip { ApprovalSeen::Own } else { ApprovalSeen::Unknown }
+    } else if flow || ip && !own_ip || device && !own_device || asn && !own_asn && !own_ip {
         ApprovalSeen::Hostile
     } else if ip || device {
         ApprovalSeen::Unknown
@@ -198,6 +214,10 @@ fn context<'e>(
     let mut context = HostileContext::default();
     let before = episode.first;
     for event in episode.failed.iter().copied().chain(entries) {
+        // Else the person's own session would be a hostile entry into their own incident.
+        if window.is_own_device(event.device.as_deref(), before) {
+            continue;
+        }
         if !window.knows_ip(event.ip, before) {
             keep(&mut context.ips, event.ip);
         }

@@ -4,11 +4,13 @@
 //! goes to several devices counts once, and a known device's VPN client that keeps
 //! reconnecting does not count at all. Typed codes are no prompts to tire anybody with.
 
+use super::traits::Trait;
 use super::window::{AFTERMATH, Window};
 use crate::model::event::{Event, EventOutcome, Factor, Origin};
 use crate::model::time::{Span, Time};
 
-/// Longest pause within an episode, and the span in which prompts are counted.
+/// Longest pause within an episode, and, unless a detection says otherwise, the span in which
+/// prompts are counted.
 pub(super) const GAP: Span = Span::minutes(10);
 /// Prompts this close together, of one flow, are one push to several devices.
 const FAN_OUT: Span = Span::seconds(2);
@@ -18,24 +20,44 @@ pub(super) struct Episode<'w> {
     pub(super) failed: Vec<&'w Event>,
     /// Prompts that count.
     pub(super) counted: Vec<&'w Event>,
-    /// Most prompts within ten minutes.
-    pub(super) peak: usize,
     pub(super) first: Time,
     pub(super) last: Time,
 }
 
 impl Episode<'_> {
+    /// Most prompts within a time, of those that have all of `of`.
+    pub(super) fn peak(&self, window: &Window, span: Span, of: &[Trait]) -> usize {
+        if of.is_empty() {
+            return peak(&self.counted, span);
+        }
+        let counts = |event: &&&Event| {
+            of.iter().all(|one| one.holds_of(window, event, self.first.min(event.time)))
+        };
+        let counted: Vec<&Event> = self.counted.iter().filter(counts).copied().collect();
+        peak(&counted, span)
+    }
+
+    pub(super) fn overlaps(&self, other: &Episode<'_>) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
     /// Whether something at `time` can matter to it.
     pub(super) fn is_near(&self, time: Time) -> bool {
         self.first - AFTERMATH.delta() <= time && time <= self.last + AFTERMATH.delta()
     }
 }
 
-pub(super) fn episodes(window: &Window) -> Vec<Episode<'_>> {
-    let mut all: Vec<Episode<'_>> = Vec::new();
-    for event in window.events().filter(|event| is_tiring(event) && !is_reconnect(window, event)) {
+/// Chains of failed prompts with pauses of at most `pause`, of prompts that have all of `of`.
+pub(super) fn episodes<'w>(window: &'w Window, pause: Span, of: &[Trait]) -> Vec<Episode<'w>> {
+    let counts = |event: &&Event| {
+        is_tiring(event)
+            && !is_reconnect(window, event)
+            && of.iter().all(|one| one.holds_of(window, event, event.time))
+    };
+    let mut all: Vec<Episode<'w>> = Vec::new();
+    for event in window.events().filter(counts) {
         match all.last_mut() {
-            Some(open) if event.time.signed_duration_since(open.last) <= GAP.delta() => {
+            Some(open) if event.time.signed_duration_since(open.last) <= pause.delta() => {
                 let leader = open.counted.last();
                 if leader.is_none_or(|leader| !is_same_push(leader, event)) {
                     open.counted.push(event);
@@ -46,14 +68,10 @@ pub(super) fn episodes(window: &Window) -> Vec<Episode<'_>> {
             _ => all.push(Episode {
                 failed: vec![event],
                 counted: vec![event],
-                peak: 1,
                 first: event.time,
                 last: event.time,
             }),
         }
-    }
-    for episode in &mut all {
-        episode.peak = peak(&episode.counted);
     }
     all
 }
@@ -84,11 +102,12 @@ fn is_same_push(leader: &Event, event: &Event) -> bool {
             || leader.ip.is_some() && leader.ip == event.ip)
 }
 
-fn peak(counted: &[&Event]) -> usize {
+/// Most of these prompts within a time.
+fn peak(counted: &[&Event], span: Span) -> usize {
     let within = |from: usize| {
         let start = counted[from].time;
         let rest = counted[from..].iter();
-        rest.take_while(|e| e.time.signed_duration_since(start) <= GAP.delta()).count()
+        rest.take_while(|e| e.time.signed_duration_since(start) <= span.delta()).count()
     };
     (0..counted.len()).map(within).max().unwrap_or_default()
 }

@@ -55,7 +55,7 @@ pub(crate) struct Signal {
     pub(crate) approval: ApprovalSeen,
     /// Why, in one sentence.
     pub(crate) reason: String,
-    pub(crate) rule: &'static str,
+    pub(crate) rule: String,
     /// The events that count, oldest first, each once.
     pub(crate) events: Vec<Event>,
     pub(crate) first: Time,

@@ -90,7 +90,7 @@ fn breached(
         stage: Stage::Breached,
         approval,
         reason,
-        rule,
+        rule: rule.to_owned(),
         events: vec![event.clone()],
         first: event.time,
         last: event.time,

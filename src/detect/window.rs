@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 use super::assess::Finding;
+use super::habits::Habits;
 use super::signal::About;
-use crate::model::event::{Event, EventKind, EventOutcome, Factor};
+use crate::model::event::{CLAIMED_DEVICE, Event, EventKind, EventOutcome, Factor};
 use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
 use crate::model::time::{Span, Time};
 
@@ -64,6 +65,8 @@ pub(super) struct Window {
     /// Oldest first, each id once.
     events: Vec<Kept>,
     known: Vec<Known>,
+    #[serde(default)]
+    habits: Habits,
     marks: Vec<Mark>,
     raised: Vec<Raised>,
     /// The newest entry into an open incident that was told.
@@ -136,6 +139,15 @@ impl Window {
         self.events.iter().map(|kept| &kept.event)
     }
 
+    pub(super) fn habits(&self) -> &Habits {
+        &self.habits
+    }
+
+    /// Without one there is nothing to look at.
+    pub(super) fn has_failed(&self) -> bool {
+        self.events().any(Event::is_failed_prompt)
+    }
+
     pub(super) fn is_marked(&self, first: Time, last: Time) -> bool {
         let around = first - AFTERMATH.delta()..=last + AFTERMATH.delta();
         self.marks.iter().any(|mark| around.contains(&mark.time))
@@ -162,6 +174,13 @@ impl Window {
         device.is_some() && self.knows(before, |known| known.device.as_deref() == device)
     }
 
+    /// The same of a device that the provider vouches for: nobody else has it. What a client merely says
+    /// of itself can be said by whoever has seen it.
+    pub(super) fn is_own_device(&self, device: Option<&str>, before: Time) -> bool {
+        let claimed = device.is_some_and(|device| device.starts_with(CLAIMED_DEVICE));
+        !claimed && self.knows_device(device, before)
+    }
+
     /// Whether a request came from somewhere that is not known. No history, or no context at
     /// all, is new.
     pub(super) fn is_new(&self, event: &Event, before: Time) -> bool {
@@ -177,6 +196,7 @@ impl Window {
     }
 
     fn learn(&mut self, event: &Event) {
+        self.habits.learn(event);
         let same = |k: &Known| k.ip == event.ip && k.asn == event.asn && k.device == event.device;
         if let Some(known) = self.known.iter_mut().find(|known| same(known)) {
             known.first = known.first.min(event.time);

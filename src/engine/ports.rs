@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Bound;
 use std::pin::Pin;
 
 use crate::model::action::{
@@ -133,6 +135,36 @@ pub(crate) trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Commit>, StoreError>;
+}
+
+/// What [`Store::scan`] means, over rows in memory.
+pub(crate) fn after_key(
+    rows: &BTreeMap<String, Bytes>,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Vec<(String, Bytes)> {
+    let from = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    let rows = rows.range::<str, _>((from, Bound::Unbounded));
+    let fitting = rows.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+    fitting.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// What [`Store::scan_back`] means.
+pub(crate) fn before_key(
+    rows: &BTreeMap<String, Bytes>,
+    prefix: &str,
+    before: Option<&str>,
+    limit: usize,
+) -> Vec<(String, Bytes)> {
+    let to = before.map_or(Bound::Unbounded, Bound::Excluded);
+    let rows = rows.range::<str, _>((Bound::Unbounded, to)).rev();
+    let rows = rows.skip_while(|(key, _)| !key.starts_with(prefix) && key.as_str() > prefix);
+    let fitting = rows.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+    fitting.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// The evidence log: raw events, kept for a time.

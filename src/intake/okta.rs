@@ -137,7 +137,7 @@ impl Log<'_> {
             ip: ip_at(self.row, &["client", "ipAddress"]),
             asn: asn_at(self.row, &["securityContext", "asNumber"]),
             place: self.place(),
-            device: self.text(&["device", "id"]).or_else(|| self.debug("deviceFingerprint")),
+            device: self.text(&["device", "id"]).or_else(|| self.claimed_device()),
             app: self.target_name("AppInstance", "displayName"),
             session: self.text(&["authenticationContext", "externalSessionId"]),
             correlation: self.text(&["transaction", "id"]),
@@ -212,6 +212,12 @@ impl Log<'_> {
     }
 
     /// Okta's behaviour detection, as an object or as `{New Device=POSITIVE, …}`.
+    /// What the client says of itself: it tells requests apart, and proves nothing.
+    fn claimed_device(&self) -> Option<String> {
+        let print = self.debug("deviceFingerprint")?;
+        Some(format!("{}{print}", crate::model::event::CLAIMED_DEVICE))
+    }
+
     fn new_device(&self) -> Option<bool> {
         let said = match get(&self.debug, "behaviors")? {
             Value::Object(map) => map.get("New Device").and_then(text)?,

@@ -113,6 +113,10 @@ pub(crate) struct Place {
     pub(crate) city: Option<String>,
 }
 
+/// Device names begin so that a client made up for itself (a browser's fingerprint): no provider vouches
+/// for them.
+pub(crate) const CLAIMED_DEVICE: &str = "claimed:";
+
 /// One fact from an identity provider.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Event {

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -20,7 +19,9 @@ use tokio::sync::watch;
 
 use super::hold::hold;
 use super::journal::incidents;
-use crate::engine::ports::{Clock, Durable, Evidence, Projected, RowChange, Store, StoreError};
+use crate::engine::ports::{
+    Clock, Durable, Evidence, Projected, RowChange, Store, StoreError, after_key, before_key,
+};
 use crate::model::entry::Commit;
 use crate::model::id::IncidentId;
 use crate::model::time::Span;
@@ -243,36 +244,6 @@ async fn durable(
         inner.settle(seq);
     }
     inner.until_durable(seq).await
-}
-
-/// `scan` over rows in memory.
-pub(crate) fn after_key(
-    rows: &BTreeMap<String, Bytes>,
-    prefix: &str,
-    after: Option<&str>,
-    limit: usize,
-) -> Vec<(String, Bytes)> {
-    let from = match after {
-        Some(after) if after >= prefix => Bound::Excluded(after),
-        _ => Bound::Included(prefix),
-    };
-    let rows = rows.range::<str, _>((from, Bound::Unbounded));
-    let fitting = rows.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
-    fitting.map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// `scan_back` over rows in memory.
-pub(crate) fn before_key(
-    rows: &BTreeMap<String, Bytes>,
-    prefix: &str,
-    before: Option<&str>,
-    limit: usize,
-) -> Vec<(String, Bytes)> {
-    let to = before.map_or(Bound::Unbounded, Bound::Excluded);
-    let rows = rows.range::<str, _>((Bound::Unbounded, to)).rev();
-    let rows = rows.skip_while(|(key, _)| !key.starts_with(prefix) && key.as_str() > prefix);
-    let fitting = rows.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
-    fitting.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@
 
 mod copies;
 mod crash;
+mod detection;
 mod docs;
 mod golden;
 mod inputs;

@@ -115,7 +115,7 @@ impl Engine {
             time: signal.last,
             stage: signal.stage,
             reason: signal.reason.clone(),
-            rule: signal.rule.to_owned(),
+            rule: signal.rule.clone(),
             events: signal.event_ids(),
             password_exposed: signal.password_exposed,
             link: None,

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::engine::ports::{Durable, Evidence, Projected, RowChange, Store, StoreError};
+use crate::engine::ports::{
+    Durable, Evidence, Projected, RowChange, Store, StoreError, after_key, before_key,
+};
 use crate::model::entry::Commit;
 use crate::model::id::IncidentId;
-use crate::store::memory::{after_key, before_key};
 
 pub(in crate::engine) struct MemStore {
     journal: Mutex<Vec<Commit>>,

@@ -181,7 +181,9 @@ impl State {
         for approval in people.approvals.into_iter().filter(|a| cases.contains(&a.incident)) {
             self.approvals.insert(approval.id, approval);
         }
-        for (digest, plan) in people.plans {
+        let come = cases.iter().flat_map(|case| self.runs_of(*case));
+        let pinned: HashSet<PlanDigest> = come.map(|run| run.plan.clone()).collect();
+        for (digest, plan) in people.plans.into_iter().filter(|(plan, _)| pinned.contains(plan)) {
             self.plans.entry(digest).or_insert(plan);
         }
     }

@@ -11,10 +11,11 @@ use std::time::Duration;
 use super::draw::Draw;
 use super::life::Life;
 use super::link::Outside;
-use crate::engine::ports::{Durable, Evidence, Projected, RowChange, Store, StoreError};
+use crate::engine::ports::{
+    Durable, Evidence, Projected, RowChange, Store, StoreError, after_key, before_key,
+};
 use crate::model::entry::Commit;
 use crate::model::id::IncidentId;
-use crate::store::memory::{after_key, before_key};
 
 /// The disk itself.
 pub(super) struct Disk {

@@ -274,8 +274,16 @@ impl<'s> Play<'s> {
     }
 
     fn incident(&self, which: u64) -> Option<IncidentId> {
-        let state = folded(&self.outside.disk);
-        nth(&state.incidents.keys().copied().collect::<Vec<_>>(), which)
+        // In memory, or at rest in the index.
+        let mut all: BTreeSet<IncidentId> =
+            self.engine.read(|c| c.state.incidents.keys().copied().collect());
+        let rows = self.outside.disk.rows.lock().unwrap();
+        let away = rows
+            .1
+            .keys()
+            .filter_map(|key| key.strip_prefix("incident/")?.parse::<IncidentId>().ok());
+        all.extend(away);
+        nth(&all.into_iter().collect::<Vec<_>>(), which)
     }
 
     fn parked(&self, which: u64) -> Option<RunId> {

@@ -1,0 +1,119 @@
+//! Detections as data: how many failed prompts, of what sort, support which stage.
+//!
+//! What counts only within an open incident (a hostile approval, a changed factor) is the
+//! doctrine's and no rule: a file can neither switch it off nor loosen it.
+//!
+//! Plain values; [`written`](super::written) makes them from YAML.
+
+use std::sync::Arc;
+
+use super::traits::Trait;
+use crate::model::incident::Stage;
+use crate::model::time::Span;
+
+/// One detection.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rule {
+    pub(crate) name: String,
+    pub(crate) stage: Stage,
+    /// Prompts that must have failed, within `within`.
+    pub(crate) failed: usize,
+    pub(crate) within: Span,
+    /// Longest pause between two of them.
+    pub(crate) pause: Span,
+    /// A prompt counts only if all of these hold of it.
+    pub(crate) of: Vec<Trait>,
+    /// At least one of them must hold, if there are any.
+    pub(crate) any: Vec<Trait>,
+    pub(crate) all: Vec<Trait>,
+    /// None of them may hold.
+    pub(crate) none: Vec<Trait>,
+    /// Points of the traits that hold; `score` is how many it takes.
+    pub(crate) weights: Vec<(Trait, u32)>,
+    pub(crate) score: u32,
+    /// Classes of people it is for; everybody if there are none.
+    pub(crate) classes: Vec<String>,
+    /// Classes it is not for.
+    pub(crate) except: Vec<String>,
+}
+
+/// People (or workloads) that have detections of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Class {
+    pub(crate) name: String,
+    /// Sign-in names, with `*` for anything.
+    pub(crate) people: Vec<String>,
+}
+
+/// Every detection that runs, by name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rules {
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) classes: Vec<Class>,
+}
+
+impl Rules {
+    /// Those that a subject is judged by. `key` is the name that its windows go by.
+    pub(super) fn of<'r>(&'r self, key: &str) -> impl Iterator<Item = &'r Rule> {
+        let login = key.strip_prefix("login:").unwrap_or(key);
+        let within: Vec<&str> = self
+            .classes
+            .iter()
+            .filter(|class| class.people.iter().any(|pattern| fits(pattern, login)))
+            .map(|class| class.name.as_str())
+            .collect();
+        self.rules.iter().filter(move |rule| {
+            let among = |list: &[String]| list.iter().any(|name| within.contains(&name.as_str()));
+            (rule.classes.is_empty() || among(&rule.classes)) && !among(&rule.except)
+        })
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        // A test keeps the shipped files clean; what did not check would not be here.
+        super::written::read(&super::shipped())
+            .unwrap_or_else(|_| Self { rules: Vec::new(), classes: Vec::new() })
+    }
+}
+
+/// The shipped detections, read once.
+pub(super) fn shipped_rules() -> Arc<Rules> {
+    static SHIPPED: std::sync::OnceLock<Arc<Rules>> = std::sync::OnceLock::new();
+    Arc::clone(SHIPPED.get_or_init(|| Arc::new(Rules::default())))
+}
+
+/// Whether a name fits a pattern; `*` stands for anything, and case does not matter.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_whole_names_only() {
+        for (pattern, name, fit) in [
+            ("svc-*", "svc-backup@example.com", true),
+            ("*@Plant.example.com", "eve@plant.example.com", true),
+            ("a*b*c", "a1b2c", true),
+            ("ana@example.com", "ana@example.com.evil", false),
+            ("svc-*", "ana.svc-@example.com", false),
+            ("*ab*ab", "ab", false),
+        ] {
+            assert_eq!(fits(pattern, name), fit, "{pattern} {name}");
+        }
+    }
+}
