@@ -7,16 +7,20 @@
 //! May use `model`. Knows no axum, no HTTP client, no store and no clock: the time of
 //! receipt is handed in. Every text that is kept has been tamed.
 
+mod asserted;
 mod auth;
 mod body;
+mod duo;
 mod entra;
 mod generic;
 mod json;
 mod kind;
+mod microsoft;
 mod okta;
 mod parsed;
 mod pingid;
 mod problem;
+mod siem;
 mod verify;
 
 use serde_json::Value;
@@ -45,6 +49,12 @@ pub(crate) fn parse(kind: Kind, bytes: &[u8], received_at: Time) -> Result<Parse
         Kind::Okta => okta::record,
         Kind::Entra => entra::record,
         Kind::PingId => pingid::record,
+        Kind::Duo => duo::record,
+        Kind::Sentinel => microsoft::sentinel,
+        Kind::Defender => microsoft::defender,
+        Kind::Splunk => siem::splunk,
+        Kind::Elastic => siem::elastic,
+        Kind::Wazuh => siem::wazuh,
     };
     let mut parsed = Parsed::default();
     for (index, row) in rows.into_iter().enumerate() {

@@ -25,11 +25,35 @@ pub(crate) enum Kind {
     /// Entra sign-in, audit and risk records.
     Entra,
     PingId,
+    /// Duo's authentication log.
+    Duo,
+    /// Microsoft Sentinel incidents.
+    Sentinel,
+    /// Defender XDR alerts (Graph `alerts_v2`).
+    Defender,
+    /// Splunk's webhook alert action.
+    Splunk,
+    /// Elastic Security's connector.
+    Elastic,
+    /// Wazuh alerts.
+    Wazuh,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Events, Self::Alerts, Self::Reports, Self::Okta, Self::Entra, Self::PingId];
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Events,
+        Self::Alerts,
+        Self::Reports,
+        Self::Okta,
+        Self::Entra,
+        Self::PingId,
+        Self::Duo,
+        Self::Sentinel,
+        Self::Defender,
+        Self::Splunk,
+        Self::Elastic,
+        Self::Wazuh,
+    ];
 
     /// The name used in configuration and on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -40,14 +64,27 @@ impl Kind {
             Self::Okta => "okta",
             Self::Entra => "entra",
             Self::PingId => "pingid",
+            Self::Duo => "duo",
+            Self::Sentinel => "sentinel",
+            Self::Defender => "defender",
+            Self::Splunk => "splunk",
+            Self::Elastic => "elastic",
+            Self::Wazuh => "wazuh",
         }
     }
 
     /// Longest body, before and after inflating.
     pub(crate) fn body_cap(self) -> usize {
         match self {
-            Self::Alerts | Self::Reports | Self::Okta => 256 * KIB,
-            Self::Events | Self::Entra | Self::PingId => 4 * MIB,
+            Self::Alerts
+            | Self::Reports
+            | Self::Okta
+            | Self::Sentinel
+            | Self::Defender
+            | Self::Splunk
+            | Self::Elastic
+            | Self::Wazuh => 256 * KIB,
+            Self::Events | Self::Entra | Self::PingId | Self::Duo => 4 * MIB,
         }
     }
 
@@ -66,6 +103,9 @@ impl Kind {
             Self::Okta => &[&["data", "events"], &["events"]],
             Self::Entra => &[&["records"], &["value"]],
             Self::PingId => &[&["events"], &["records"]],
+            Self::Duo => &[&["response", "authlogs"], &["authlogs"]],
+            Self::Sentinel | Self::Defender => &[&["value"]],
+            Self::Splunk | Self::Elastic | Self::Wazuh => &[],
         }
     }
 }
@@ -78,8 +118,12 @@ impl fmt::Display for Kind {
 
 /// Why a text names no [`Kind`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no kind of source: use events, alerts, reports, okta, entra or pingid")]
+#[error("`{0}` is no kind of source: use {kinds}", kinds = kinds())]
 pub(crate) struct NoSuchKind(String);
+
+fn kinds() -> String {
+    Kind::ALL.map(Kind::name).join(", ")
+}
 
 impl FromStr for Kind {
     type Err = NoSuchKind;

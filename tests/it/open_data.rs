@@ -9,7 +9,7 @@ use std::path::Path;
 /// File, source kind, then records: all, understood, irrelevant, with problems; then incidents.
 type Line = (&'static str, &'static str, [u64; 4], usize);
 
-const FILES: [Line; 17] = [
+const FILES: [Line; 29] = [
     ("pingid/pingid-bursts-AB.log", "pingid", [38, 20, 18, 0], 1),
     ("pingid/splunk-data_sources-examples.jsonl", "pingid", [1, 1, 0, 0], 0),
     ("okta/msaad00-okta_system_log_raw_sample.json", "okta", [9, 6, 3, 0], 0),
@@ -26,7 +26,19 @@ const FILES: [Line; 17] = [
     ("entra/panther-rule-tests.jsonl", "entra", [47, 18, 29, 0], 0),
     ("entra/sentinel-training-sign-in_adelete.csv", "entra", [56, 53, 3, 0], 0),
     ("entra/splunk-data_sources-examples.jsonl", "entra", [16, 4, 12, 0], 0),
+    ("duo/content-hub-authlogs.jsonl", "duo", [5, 5, 0, 0], 0),
+    ("duo/cribl-duo-auth.jsonl", "duo", [2, 2, 0, 0], 0),
+    ("duo/duo_log_sync-auth.jsonl", "duo", [2, 2, 0, 0], 0),
+    ("duo/panther-rule-tests.jsonl", "duo", [42, 0, 28, 14], 0),
+    ("duo/CiscoDuo_CL.json", "duo", [12, 2, 10, 0], 0),
+    ("duo/DuoSecurityAuthentication_CL.json", "duo", [30, 30, 0, 0], 0),
+    ("duo/DuoSecurityTelephony_CL.json", "duo", [5, 0, 5, 0], 0),
+    ("duo/DuoSecurityTrustMonitor_CL.json", "duo", [10, 0, 10, 0], 0),
     ("webhooks/okta-event-hook.json", "okta", [1, 1, 0, 0], 0),
+    ("webhooks/msticpy-sentinel-incident.json", "sentinel", [1, 0, 1, 0], 0),
+    ("webhooks/stix-shifter-graph-alert_v2.json", "defender", [1, 0, 1, 0], 0),
+    ("webhooks/stix-shifter-graph-alertV2-response.json", "defender", [1, 0, 1, 0], 0),
+    ("webhooks/cribl-graph-alert_v2.jsonl", "defender", [1, 0, 1, 0], 0),
 ];
 
 fn read(file: &str) -> Vec<u8> {
@@ -127,6 +139,8 @@ fn both_real_bursts_are_found_with_their_windows_and_no_approval() {
 #[test]
 fn reingested_events_count_once() {
     assert_eq!(summary("okta/okta_cl_2021.json.gz", "okta")["distinct_events"], 22);
+    // Five times each.
+    assert_eq!(summary("duo/DuoSecurityAuthentication_CL.json", "duo")["distinct_events"], 6);
     // A challenge and the success after it share the record's id and are two facts.
     let random = summary("entra/msticnb-aad_signin_random.jsonl.gz", "entra");
     assert_eq!(random["distinct_events"], 301);
@@ -142,7 +156,7 @@ fn the_one_incident_of_the_rule_tests_is_a_persons_report() {
 
 #[test]
 fn an_unknown_kind_is_named() {
-    let refused = quell::open_data_summary("splunk", b"[]").unwrap_err();
+    let refused = quell::open_data_summary("nonsuch", b"[]").unwrap_err();
 
-    assert!(refused.contains("`splunk` is no kind of source"), "{refused}");
+    assert!(refused.contains("`nonsuch` is no kind of source"), "{refused}");
 }
