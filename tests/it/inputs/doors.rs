@@ -341,7 +341,7 @@ fn asked(tokens: &Tokens) -> Vec<Case> {
     };
     let refused = |query: &str, name: &str| sent(query, name).refused(422, "invalid-query");
     vec![
-        refused("kind=splunk", "query-kind-unknown"),
+        refused("kind=nonsuch", "query-kind-unknown"),
         refused("kind=okta&kind=entra", "query-kind-doubled"),
         refused("replayed=maybe", "query-replayed-maybe"),
         refused("shift_ms=much", "query-shift-in-words"),
