@@ -125,6 +125,12 @@ impl Engine {
         answer.ok_or_else(|| StoreError::Busy("this delivery is being answered".to_owned()))
     }
 
+    /// Whether the journal remembers what a delivery was answered.
+    pub(crate) fn has_answered(&self, source: &str, delivery: &str) -> bool {
+        let key = DeliveryKey::new(source, delivery);
+        self.read(|core| core.state.deliveries.get(key).is_some())
+    }
+
     /// What a delivery was answered before, once that is on disk.
     async fn answered(&self, key: DeliveryKey) -> Result<Option<Answer>, StoreError> {
         let Some(known) = self.delivered(key).await? else { return Ok(None) };

@@ -233,7 +233,10 @@ async fn accept(
     parsed.sort_by_time();
     let incoming = incoming(source, delivery.clone(), parsed, sent);
     let answer = api.engine().ingest(incoming).await?;
-    api.answers().put(id, &delivery, answer.remembered());
+    // What is in the journal is remembered there.
+    if !api.engine().has_answered(id.as_str(), &delivery) {
+        api.answers().put(id, &delivery, answer.remembered());
+    }
     tracing::info!(
         source.id = %id,
         receipt = %answer.receipt,

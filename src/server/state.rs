@@ -14,6 +14,7 @@ use super::problem::{Kind, Problem};
 use crate::engine::driver::Engine;
 use crate::engine::ingest::Answer;
 use crate::engine::policy::SourceView;
+use crate::engine::state::DeliveryKey;
 use crate::intake::{self, Verifier};
 use crate::model::action::Signatures;
 use crate::model::alert::Proof;
@@ -164,14 +165,14 @@ pub(crate) struct Answers(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
-    by_key: HashMap<String, Answer>,
-    order: VecDeque<String>,
+    by_key: HashMap<DeliveryKey, Answer>,
+    order: VecDeque<DeliveryKey>,
 }
 
 impl Answers {
     pub(crate) fn get(&self, source: &SourceId, delivery: &str) -> Option<Answer> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut answer = known.by_key.get(&key(source, delivery))?.clone();
+        let mut answer = known.by_key.get(&DeliveryKey::new(source.as_str(), delivery))?.clone();
         answer.duplicate = true;
         Some(answer)
     }
@@ -179,8 +180,8 @@ impl Answers {
     /// Remembers an answer, and forgets the oldest where there are too many.
     pub(crate) fn put(&self, source: &SourceId, delivery: &str, answer: Answer) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = key(source, delivery);
-        if known.by_key.insert(key.clone(), answer).is_none() {
+        let key = DeliveryKey::new(source.as_str(), delivery);
+        if known.by_key.insert(key, answer).is_none() {
             known.order.push_back(key);
         }
         if known.order.len() > ANSWERS
@@ -189,8 +190,4 @@ impl Answers {
             known.by_key.remove(&oldest);
         }
     }
-}
-
-fn key(source: &SourceId, delivery: &str) -> String {
-    format!("{source}/{delivery}")
 }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use super::rows::{ENDED, Ended, parse};
 use super::{DeliveryKey, State};
 use crate::engine::ports::StoreError;
+use crate::model::approval::Approval;
 use crate::model::id::{PlanDigest, PlaybookName, RunId};
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::run::{Cell, Run};
@@ -65,7 +66,9 @@ impl State {
             // Made of what the rows of subjects and incidents say.
             "alias" | "cases" => {}
             "run" => {
-                let run: Run = parse(key, value)?;
+                let mut run: Run = parse(key, value)?;
+                run.asked.shrink_to_fit();
+                run.rounds.shrink_to_fit();
                 self.live.insert(run.id);
                 self.spread.insert(run.id);
                 self.runs.insert(run.id, Box::new(run));
@@ -80,7 +83,9 @@ impl State {
                 cells.push((run, parse(key, value)?));
             }
             "approval" => {
-                drop(self.approvals.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
+                let mut approval: Approval = parse(key, value)?;
+                slim(&mut approval);
+                self.approvals.insert(rest.parse().map_err(|_| bad())?, approval);
             }
             "plan" => drop(self.plans.insert(PlanDigest::new(rest), parse(key, value)?)),
             "published" => drop(self.published.insert(PlaybookName::new(rest), parse(key, value)?)),
@@ -131,7 +136,10 @@ impl State {
         Ok(state)
     }
 
-    pub(super) fn load_subject(&mut self, subject: Subject) {
+    pub(super) fn load_subject(&mut self, mut subject: Subject) {
+        subject.aliases.shrink_to_fit();
+        subject.accounts.shrink_to_fit();
+        subject.connections.shrink_to_fit();
         // The names of somebody who was merged are the survivor's.
         if subject.merged_into.is_none() {
             for alias in &subject.aliases {
@@ -141,7 +149,12 @@ impl State {
         self.subjects.insert(subject.id, subject);
     }
 
-    pub(super) fn load_incident(&mut self, incident: Box<Incident>) {
+    pub(super) fn load_incident(&mut self, mut incident: Box<Incident>) {
+        incident.containment.shrink_to_fit();
+        incident.runs.shrink_to_fit();
+        incident.triggers.shrink_to_fit();
+        incident.event_ids.shrink_to_fit();
+        incident.hostile_factors.shrink_to_fit();
         if let Some(before) = self.incidents.get(&incident.id).map(|i| i.subject)
             && before != incident.subject
             && let Some(cases) = self.cases.get_mut(&before)
@@ -159,6 +172,13 @@ impl State {
         }
         self.incidents.insert(incident.id, incident);
     }
+}
+
+/// What is read back grows by doubling: of a list with one item, three quarters are reserve.
+pub(super) fn slim(approval: &mut Approval) {
+    approval.items.shrink_to_fit();
+    approval.granted.shrink_to_fit();
+    approval.barred.shrink_to_fit();
 }
 
 /// Of a person's incidents, the one that ranks highest is the one that evidence joins.

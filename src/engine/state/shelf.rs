@@ -178,7 +178,8 @@ impl State {
             // Live runs are in memory before the people whom they are about.
             self.runs.entry(run.id).or_insert(run);
         }
-        for approval in people.approvals.into_iter().filter(|a| cases.contains(&a.incident)) {
+        for mut approval in people.approvals.into_iter().filter(|a| cases.contains(&a.incident)) {
+            super::load::slim(&mut approval);
             self.approvals.insert(approval.id, approval);
         }
         let come = cases.iter().flat_map(|case| self.runs_of(*case));
