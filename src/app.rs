@@ -42,6 +42,7 @@ pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
 pub(crate) use plugs::{Plugs, connect};
 pub(crate) use ports::{SystemClock, SystemEntropy};
+pub(crate) use sources::mapping;
 
 /// Builds the console's routes once there is an engine to look at.
 pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates) -> axum::Router + Send>;
@@ -91,6 +92,10 @@ pub(crate) enum BootError {
     Playbooks(Vec<Diagnostic>),
     #[error("could not read playbooks from `{}`", path.display())]
     PlaybookFiles { path: PathBuf, source: std::io::Error },
+    #[error("mappings have problems")]
+    Mapping(Vec<Diagnostic>),
+    #[error("could not read the mapping `{}`", path.display())]
+    MappingFile { path: PathBuf, source: std::io::Error },
     #[error("could not listen on {address}: is another Quell running there?")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]

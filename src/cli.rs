@@ -16,6 +16,7 @@ mod explain;
 mod init;
 mod lab;
 mod lists;
+mod mapping;
 mod output;
 mod pause;
 mod playbook;
@@ -84,6 +85,9 @@ enum Command {
     /// See what connectors can do, and check their manifests.
     #[command(subcommand)]
     Connector(connector::Command),
+    /// See and check how records of other products are read.
+    #[command(subcommand)]
+    Mapping(mapping::Command),
     /// Try the configured connections.
     #[command(subcommand)]
     Connection(connection::Command),
@@ -142,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Token(command) => token::run(&command, &mut output),
         Command::Playbook(command) => playbook::run(command, &mut output),
         Command::Connector(command) => connector::run(command, &mut output),
+        Command::Mapping(command) => mapping::run(&command, &mut output),
         Command::Connection(command) => connection::run(&command, &mut output),
         Command::Lab(args) => lab::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),

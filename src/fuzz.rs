@@ -54,7 +54,8 @@ fn led(data: &[u8]) -> (u8, &[u8]) {
 /// of a body is understood as the body is.
 pub fn intake(data: &[u8]) {
     let (first, body) = led(data);
-    let kind = Kind::ALL[usize::from(first) % Kind::ALL.len()];
+    let kinds: Vec<Kind> = Kind::all().collect();
+    let kind = kinds[usize::from(first) % kinds.len()];
     let rows = intake::count(kind, body);
     let Ok(parsed) = intake::parse(kind, body, now()) else { return };
     let told = parsed.understood + parsed.irrelevant.len() + parsed.problems.len();
@@ -68,7 +69,7 @@ pub fn intake(data: &[u8]) {
         };
         assert_tame(&written.expect("a fact can be written"));
     }
-    let batches = intake::rebatch(kind, body, kind.body_cap()).expect("the body was read");
+    let batches = intake::rebatch(kind, body, kind.body_cap(), now()).expect("the body was read");
     let again = batches.iter().map(|batch| {
         intake::parse(kind, batch.as_bytes(), now()).map_or(0, |parsed| parsed.understood)
     });

@@ -4,7 +4,7 @@
 //! is the only way to a [`Verified`]), inflate, and only then [`parse`]. A bad record costs
 //! only itself: records in = understood + irrelevant + problems.
 //!
-//! May use `model`. Knows no axum, no HTTP client, no store and no clock: the time of
+//! May use `model`, and to read mappings `diagnostic` and the YAML of `playbook`. Knows no axum, no HTTP client, no store and no clock: the time of
 //! receipt is handed in. Every text that is kept has been tamed.
 
 mod asserted;
@@ -15,15 +15,18 @@ mod entra;
 mod generic;
 mod json;
 mod kind;
+mod mapping;
 mod microsoft;
 mod okta;
 mod parsed;
 mod pingid;
 mod problem;
+mod shipped;
 mod siem;
 mod verify;
 
 use serde_json::Value;
+use std::sync::Arc;
 
 use crate::model::time::Time;
 
@@ -31,18 +34,65 @@ pub(crate) use auth::Auth;
 #[cfg(any(test, fuzzing))]
 pub(crate) use auth::Encoding;
 pub(crate) use kind::Kind;
+pub(crate) use mapping::{Mapping, read as read_mapping};
 pub(crate) use okta::challenge as okta_challenge;
 pub(crate) use parsed::{Parsed, Record};
 pub(crate) use problem::Problem;
+pub(crate) use shipped::mappings as shipped_mappings;
 pub(crate) use verify::{Verified, Verifier};
+
+/// What a body is read as: a kind, and the deployment's own mapping where the kind is [`Kind::Mapping`].
+#[derive(Debug, Clone)]
+pub(crate) struct Format {
+    pub(crate) kind: Kind,
+    pub(crate) mapping: Option<Arc<Mapping>>,
+}
+
+impl From<Kind> for Format {
+    fn from(kind: Kind) -> Self {
+        Self { kind, mapping: None }
+    }
+}
+
+impl Format {
+    fn mapping(&self) -> Result<Option<&Mapping>, Problem> {
+        match (self.kind, &self.mapping) {
+            (Kind::Shipped(shipped), _) => Ok(Some(shipped.mapping())),
+            (Kind::Mapping, Some(mapping)) => Ok(Some(mapping)),
+            (Kind::Mapping, None) => Err(Problem::NoMapping),
+            _ => Ok(None),
+        }
+    }
+}
 
 /// Understands a plain (inflated) body as records of one kind.
 ///
 /// An error concerns the body as a whole; what is wrong with one record is in
 /// [`Parsed::problems`].
-pub(crate) fn parse(kind: Kind, bytes: &[u8], received_at: Time) -> Result<Parsed, Problem> {
-    let rows = split(kind, bytes)?;
-    let read: fn(&Value, Time) -> Result<parsed::Verdict, Problem> = match kind {
+pub(crate) fn parse(
+    format: impl Into<Format>,
+    bytes: &[u8],
+    received_at: Time,
+) -> Result<Parsed, Problem> {
+    let format = format.into();
+    let rows = split(&format, bytes, received_at)?;
+    let mapping = format.mapping()?;
+    let native = native(format.kind);
+    let mut parsed = Parsed::default();
+    for (index, row) in rows.into_iter().enumerate() {
+        let verdict = row.and_then(|row| match mapping {
+            Some(mapping) => mapping.record(&row, received_at),
+            None => native(&row, received_at),
+        });
+        parsed.take(index, verdict, received_at);
+    }
+    Ok(parsed)
+}
+
+type Reader = fn(&Value, Time) -> Result<parsed::Verdict, Problem>;
+
+fn native(kind: Kind) -> Reader {
+    match kind {
         Kind::Events => generic::event,
         Kind::Alerts => generic::alert,
         Kind::Reports => generic::report,
@@ -55,21 +105,22 @@ pub(crate) fn parse(kind: Kind, bytes: &[u8], received_at: Time) -> Result<Parse
         Kind::Splunk => siem::splunk,
         Kind::Elastic => siem::elastic,
         Kind::Wazuh => siem::wazuh,
-    };
-    let mut parsed = Parsed::default();
-    for (index, row) in rows.into_iter().enumerate() {
-        let verdict = row.and_then(|row| read(&row, received_at));
-        parsed.take(index, verdict, received_at);
+        // These are read by their mapping.
+        Kind::Mapping | Kind::Shipped(_) => |_, _| Err(Problem::NoMapping),
     }
-    Ok(parsed)
 }
 
 /// Puts the readable records of a body into JSON arrays of at most `cap` bytes each, so that a
 /// file longer than one delivery may be can be replayed as several.
-pub(crate) fn rebatch(kind: Kind, bytes: &[u8], cap: usize) -> Result<Vec<String>, Problem> {
+pub(crate) fn rebatch(
+    format: impl Into<Format>,
+    bytes: &[u8],
+    cap: usize,
+    received_at: Time,
+) -> Result<Vec<String>, Problem> {
     let mut batches: Vec<String> = Vec::new();
     let mut open = String::new();
-    for row in split(kind, bytes)?.into_iter().flatten() {
+    for row in split(&format.into(), bytes, received_at)?.into_iter().flatten() {
         let row = row.to_string();
         // One level more is one too many for the whole batch: such a record goes alone.
         if body::depth(&row) >= body::DEPTH_MAX {
@@ -94,14 +145,17 @@ pub(crate) fn rebatch(kind: Kind, bytes: &[u8], cap: usize) -> Result<Vec<String
 /// How many records a body is cut into, readable or not.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn count(kind: Kind, bytes: &[u8]) -> Result<usize, Problem> {
-    split(kind, bytes).map(|rows| rows.len())
+    split(&kind.into(), bytes, Time::UNIX_EPOCH).map(|rows| rows.len())
 }
 
-fn split(kind: Kind, bytes: &[u8]) -> Result<Vec<Result<Value, Problem>>, Problem> {
-    if kind == Kind::Entra && body::looks_like_csv(bytes) {
+fn split(format: &Format, bytes: &[u8], received_at: Time) -> Result<body::Rows, Problem> {
+    if let Some(mapping) = format.mapping()? {
+        return mapping.rows(bytes, received_at);
+    }
+    if format.kind == Kind::Entra && body::looks_like_csv(bytes) {
         return body::csv_rows(bytes);
     }
-    body::rows(bytes, kind.wrappers())
+    body::rows(bytes, format.kind.wrappers())
 }
 
 #[cfg(test)]
@@ -164,14 +218,14 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_a_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            for kind in Kind::ALL {
+            for kind in Kind::all() {
                 drop(parse(kind, &bytes, now()));
             }
         }
 
         #[test]
         fn every_record_is_accounted_for(text in any_json()) {
-            for kind in Kind::ALL {
+            for kind in Kind::all() {
                 let rows = count(kind, text.as_bytes()).unwrap_or_default();
                 if let Ok(parsed) = parse(kind, text.as_bytes(), now()) {
                     let told = parsed.understood + parsed.irrelevant.len() + parsed.problems.len();
@@ -185,7 +239,7 @@ mod tests {
     fn a_rebatched_body_holds_the_same_records() {
         let body = br#"{"records":[{"a":1},{"a":2},{"a":3}]}"#;
 
-        let batches = rebatch(Kind::Entra, body, 18).unwrap();
+        let batches = rebatch(Kind::Entra, body, 18, now()).unwrap();
 
         assert_eq!(batches, [r#"[{"a":1},{"a":2}]"#, r#"[{"a":3}]"#]);
     }
@@ -196,7 +250,7 @@ mod tests {
         let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         let body = format!("{{\"a\":1}}\n{deep}\n{{\"a\":2}}");
 
-        let batches = rebatch(Kind::Events, body.as_bytes(), 9_999).unwrap();
+        let batches = rebatch(Kind::Events, body.as_bytes(), 9_999, now()).unwrap();
 
         let records = |batch: &String| count(Kind::Events, batch.as_bytes()).unwrap();
         assert_eq!(batches.iter().map(records).collect::<Vec<_>>(), [1, 1, 1]);

@@ -22,6 +22,7 @@ mod playbooks;
 mod problem;
 mod runs;
 mod state;
+mod story;
 mod stream;
 mod subjects;
 mod token;
@@ -56,6 +57,7 @@ pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
         .route("/v1/incidents", get(incidents::list))
         .route("/v1/incidents/{id}", get(incidents::show))
         .route("/v1/incidents/{id}/timeline", get(incidents::timeline))
+        .route("/v1/incidents/{id}/story", get(story::story))
         .route("/v1/incidents/{id}/notes", post(incidents::note))
         .route("/v1/incidents/{id}/request-restore", post(incidents::request_restore))
         .route("/v1/containments", get(incidents::containments))

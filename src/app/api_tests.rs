@@ -367,3 +367,70 @@ async fn the_description_of_the_api_has_every_route() {
         assert!(described["paths"][route].is_object(), "{route} is not described");
     }
 }
+
+#[tokio::test]
+async fn an_incident_is_told_as_a_story_in_three_forms() {
+    let world = World::new().await;
+    let token = world.token(&[Scope::Ingest], Some("siem")).await;
+    let reader = world.token(&[Scope::Read], None).await;
+    let evil = alert("ana@example.com").replace("6 prompts", "=HYPERLINK(<b>x</b>) | 6 prompts");
+    let (status, answer) = world.post("/v1/alerts", &token, evil).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    let id = answer["incidents"][0]["incident"].as_str().unwrap().to_owned();
+    let told = async |form: &str| {
+        let request = Request::get(format!("/v1/incidents/{id}/story?format={form}"))
+            .header(header::AUTHORIZATION, format!("Bearer {reader}"))
+            .body(Body::empty())
+            .unwrap();
+        let response = world.router.clone().oneshot(request).await.unwrap();
+        let kind = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (kind, String::from_utf8(body.to_vec()).unwrap())
+    };
+
+    let (kind, json) = told("json").await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(kind, "application/json");
+    assert_eq!(json["attack"][0], "T1621");
+    assert!(json["csf"].as_array().unwrap().contains(&json!("DE.AE-08")), "{json}");
+    assert_eq!(json["incident"]["id"], *id);
+
+    let (kind, csv) = told("csv").await;
+    assert!(kind.starts_with("text/csv"), "{kind}");
+    assert!(csv.contains("Incident opened as confirmed"), "{csv}");
+    // Where the evidence's own words begin a cell, they begin it as text.
+    assert!(csv.contains("'=HYPERLINK") && !csv.contains(",=HYPERLINK"), "{csv}");
+
+    let (kind, markdown) = told("markdown").await;
+    assert!(kind.starts_with("text/markdown"), "{kind}");
+    assert!(markdown.contains("&lt;b&gt;x&lt;/b&gt;\\) \\| 6 prompts"), "{markdown}");
+    assert_eq!(world.get("/v1/incidents/x/story", &reader).await.0, StatusCode::NOT_FOUND);
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_source_is_read_by_its_own_mapping_or_by_one_that_comes_with_quell() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("acme.yaml");
+    let mapping = "mapping: acme\nfields: { time: t, login: who }\nrules: [{ alert: mfa_fatigue, stage: suspected }]\n";
+    std::fs::write(&file, mapping).unwrap();
+    let sources = format!(
+        "[sources.acme]\nkind = \"mapping\"\nmapping = {file:?}\nauth = \"bearer\"\nsecrets = [\"text:acme-secret-1\"]\n\
+         [sources.idp]\nkind = \"keycloak\"\nauth = \"bearer\"\nsecrets = [\"text:acme-secret-1\"]\n"
+    );
+    let quell = Quell::start(lab(folder.path(), &sources)).await.unwrap();
+    let router = quell.router.clone();
+    let world = World { quell, router, _folder: folder };
+    let now = crate::model::time::rfc3339(world.quell.engine.now());
+
+    let body = json!([{"t": now, "who": "ana@example.com"}, {"t": now}]).to_string();
+    let (status, answer) = world.post("/v1/hooks/acme", "acme-secret-1", body).await;
+    assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{answer}");
+    assert_eq!(answer["incidents"].as_array().unwrap().len(), 1, "{answer}");
+    assert_eq!(answer["rejected"][0]["problem"], "missing-field");
+
+    let body = json!({"id": "1", "time": now, "type": "LOGIN", "userId": "u"}).to_string();
+    let (status, answer) = world.post("/v1/hooks/idp", "acme-secret-1", body).await;
+    assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{answer}");
+    world.quell.stop().await.unwrap();
+}

@@ -1,10 +1,11 @@
 //! Sources as the server wants them: secrets looked up, verifiers made.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::BootError;
 use crate::config::{Config, Source};
-use crate::intake::{Auth, Verifier};
+use crate::intake::{Auth, Format, Mapping, Verifier, read_mapping};
 use crate::model::id::SourceId;
 use crate::secret::{Reference, Scrubber, Sources as Secrets};
 use crate::server::{self, Bucket};
@@ -25,7 +26,7 @@ pub(super) fn ready(
         let verifier = verifier(source, secrets, scrubber).map_err(refuse)?;
         let made = server::Source {
             view: source.view(id),
-            kind: source.kind,
+            format: Format { kind: source.kind, mapping: mapping(source)? },
             verifier,
             highest_stage: source.highest_stage(),
             proof: source.proof,
@@ -34,6 +35,15 @@ pub(super) fn ready(
         ready.insert(id.clone(), made);
     }
     Ok(ready)
+}
+
+/// The mapping that a source's records are read by, if it has one of its own.
+pub(crate) fn mapping(source: &Source) -> Result<Option<Arc<Mapping>>, BootError> {
+    let Some(path) = &source.mapping else { return Ok(None) };
+    let refuse = |source| BootError::MappingFile { path: path.clone(), source };
+    let text = std::fs::read_to_string(path).map_err(refuse)?;
+    let read = read_mapping(&path.display().to_string(), &text);
+    Ok(Some(Arc::new(read.map_err(BootError::Mapping)?)))
 }
 
 fn verifier(

@@ -57,6 +57,15 @@ impl Client {
         self.send(self.request(Method::POST, path)?.json(body)).await
     }
 
+    /// An answer's body as it is.
+    pub(super) async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let response = self.ask(self.request(Method::GET, path)?).await?;
+        if !response.status().is_success() {
+            return answer(response).await.map(|body| body.to_string());
+        }
+        response.text().await.context("the answer broke off")
+    }
+
     /// Writes an answer's body into `file` as it comes, however long it takes. An answer that breaks
     /// off is an error.
     pub(super) async fn download(

@@ -57,6 +57,13 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
                         Err(error) => return Err(error.into()),
                         Ok(_) => {}
                     }
+                    for source in loaded.config.sources.values() {
+                        match crate::app::mapping(source) {
+                            Err(crate::app::BootError::Mapping(found)) => problems.extend(found),
+                            Err(error) => return Err(error.into()),
+                            Ok(_) => {}
+                        }
+                    }
                     problems
                 }
                 Err(problems) => problems,

@@ -1,4 +1,4 @@
-//! `quell incident|run|approval list|show`, and `incident request-restore`.
+//! `quell incident|run|approval list|show`, and `incident export|request-restore`.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -26,12 +26,29 @@ pub(super) enum Incident {
         #[command(flatten)]
         how: How,
     },
+    /// Write everything that happened in an incident, for a report or another tool.
+    Export {
+        id: String,
+        #[arg(long = "as", value_enum, default_value_t)]
+        form: Form,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Ask people whether what an incident changed may be taken back.
     RequestRestore {
         id: String,
         #[command(flatten)]
         how: How,
     },
+}
+
+/// In what form an incident is told.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(super) enum Form {
+    #[default]
+    Markdown,
+    Json,
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,6 +104,17 @@ pub(super) fn incident(command: &Incident, output: &mut Output) -> anyhow::Resul
             list(&path, &columns, how, output)
         }
         Incident::Show { id, how } => show("/v1/incidents", id, how, output),
+        Incident::Export { id, form, server } => {
+            let form = match form {
+                Form::Markdown => "markdown",
+                Form::Json => "json",
+                Form::Csv => "csv",
+            };
+            let client = Client::new(server)?;
+            let path = format!("/v1/incidents/{}/story?format={form}", part(id));
+            output.data(&block_on(async { client.text(&path).await })?)?;
+            Ok(Verdict::Fine)
+        }
         Incident::RequestRestore { id, how } => {
             let client = Client::new(&how.server)?;
             let path = format!("/v1/incidents/{}/request-restore", part(id));

@@ -21,9 +21,12 @@ pub(super) struct Args {
     /// JSON, NDJSON or CSV, as the source sends or exports it.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// What the files hold: events, alerts, reports, okta, entra or pingid.
+    /// What the files hold: events, alerts, reports, okta, entra, a product of `quell mapping list` …
     #[arg(long, value_name = "KIND")]
     source: Kind,
+    /// The file that describes the records, where `--source mapping` says so.
+    #[arg(long, value_name = "FILE", required_if_eq("source", "mapping"))]
+    mapping: Option<PathBuf>,
     /// Where to send it; without it, to `--url`.
     #[arg(long, conflicts_with = "detect_only", value_name = "URL")]
     to: Option<url::Url>,
@@ -46,7 +49,14 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
             std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
         texts.push((path.as_path(), inflated(bytes, path)?));
     }
-    let told = if args.detect_only { detect(args, &texts)? } else { send(args, &texts)? };
+    let mapping = match args.mapping.as_deref().map(super::mapping::read).transpose()? {
+        Some(Err(problems)) => return super::config::report(&problems, Format::Text, output),
+        Some(Ok(mapping)) => Some(mapping),
+        None => None,
+    };
+    let records = intake::Format { kind: args.source, mapping };
+    let told =
+        if args.detect_only { detect(&records, &texts)? } else { send(args, &records, &texts)? };
     match args.format {
         Format::Json => output.json(&told)?,
         Format::Text => tell(args, &told, output)?,
@@ -69,11 +79,11 @@ fn inflated(bytes: Vec<u8>, path: &Path) -> anyhow::Result<Vec<u8>> {
 
 type Texts<'p> = [(&'p Path, Vec<u8>)];
 
-fn detect(args: &Args, texts: &Texts<'_>) -> anyhow::Result<Value> {
+fn detect(records: &intake::Format, texts: &Texts<'_>) -> anyhow::Result<Value> {
     let mut tables = Vec::new();
     for (path, bytes) in texts {
-        let table = crate::detect::backtest(args.source, bytes)
-            .with_context(|| unread(args.source, path))?;
+        let table = crate::detect::backtest(records.clone(), bytes)
+            .with_context(|| unread(records.kind, path))?;
         let mut table = serde_json::to_value(table)?;
         table["file"] = path.display().to_string().into();
         tables.push(table);
@@ -81,9 +91,9 @@ fn detect(args: &Args, texts: &Texts<'_>) -> anyhow::Result<Value> {
     Ok(Value::Array(tables))
 }
 
-fn send(args: &Args, texts: &Texts<'_>) -> anyhow::Result<Value> {
+fn send(args: &Args, records: &intake::Format, texts: &Texts<'_>) -> anyhow::Result<Value> {
     let query = if args.shift_to_now {
-        format!("shift_ms={}", shift(args.source, texts)?)
+        format!("shift_ms={}", shift(records, texts)?)
     } else {
         "replayed=true".to_owned()
     };
@@ -96,7 +106,8 @@ fn send(args: &Args, texts: &Texts<'_>) -> anyhow::Result<Value> {
     block_on(async {
         let mut answers = Vec::new();
         for (file, bytes) in texts {
-            let batches = intake::rebatch(args.source, bytes, args.source.body_cap())
+            let cap = args.source.body_cap();
+            let batches = intake::rebatch(records.clone(), bytes, cap, SystemClock.now())
                 .with_context(|| unread(args.source, file))?;
             for batch in batches {
                 let mut answer = client.post_text(&path, "application/json", batch).await?;
@@ -109,14 +120,17 @@ fn send(args: &Args, texts: &Texts<'_>) -> anyhow::Result<Value> {
 }
 
 /// From the newest record of all files to now.
-fn shift(kind: Kind, texts: &Texts<'_>) -> anyhow::Result<i64> {
+fn shift(records: &intake::Format, texts: &Texts<'_>) -> anyhow::Result<i64> {
     let now = SystemClock.now();
     let mut newest: Option<Time> = None;
     for (path, bytes) in texts {
-        let parsed = intake::parse(kind, bytes, now).with_context(|| unread(kind, path))?;
+        let parsed = intake::parse(records.clone(), bytes, now)
+            .with_context(|| unread(records.kind, path))?;
         newest = newest.max(parsed.records.iter().map(intake::Record::time).max());
     }
-    let Some(newest) = newest else { bail!("the files hold no record that {kind} understands") };
+    let Some(newest) = newest else {
+        bail!("the files hold no record that {} understands", records.kind)
+    };
     Ok((now - newest).num_milliseconds())
 }
 

@@ -44,7 +44,9 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     let served = block_on(serve(loaded.config, secrets));
     match served {
         Err(error) => match error.downcast::<BootError>() {
-            Ok(BootError::Playbooks(problems)) => report(&problems, Format::Text, output),
+            Ok(BootError::Playbooks(problems) | BootError::Mapping(problems)) => {
+                report(&problems, Format::Text, output)
+            }
             Ok(other) => Err(other.into()),
             Err(error) => Err(error),
         },

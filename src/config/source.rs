@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::engine::policy::SourceView;
 use crate::intake::{Auth, Kind};
@@ -14,6 +15,9 @@ use crate::model::incident::{MayCause, Stage};
 #[serde(try_from = "Typed")]
 pub(crate) struct Source {
     pub(crate) kind: Kind,
+    /// The file that describes its records, where its kind is `mapping`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mapping: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auth: Option<Auth>,
     pub(crate) may_cause: MayCause,
@@ -30,6 +34,7 @@ pub(crate) struct Source {
 #[serde(deny_unknown_fields)]
 struct Typed {
     kind: Kind,
+    mapping: Option<PathBuf>,
     auth: Option<toml::Value>,
     #[serde(default)]
     secrets: Vec<String>,
@@ -55,6 +60,9 @@ impl TryFrom<Typed> for Source {
         if auth.is_none() && !typed.secrets.is_empty() {
             return Err("`secrets` are given without `auth`, which says how they are used".into());
         }
+        if typed.mapping.is_some() != (typed.kind == Kind::Mapping) {
+            return Err("`mapping` names the file of a source whose `kind` is `mapping`".into());
+        }
         if typed.per_minute == 0 {
             return Err("`per_minute` is at least 1".into());
         }
@@ -63,6 +71,7 @@ impl TryFrom<Typed> for Source {
             if vouched(auth.as_ref(), may_cause) { Proof::SelfProved } else { Proof::Relayed };
         Ok(Self {
             kind: typed.kind,
+            mapping: typed.mapping,
             auth,
             may_cause,
             connections: typed.connections,

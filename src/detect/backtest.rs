@@ -7,13 +7,15 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{About, Detector, Open, Raised, Signal};
-use crate::intake::{Kind, Problem, Record, parse};
+use crate::intake::{Format, Problem, Record, parse};
 use crate::model::event::AccountName;
 use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
 use crate::model::time::{Span, Time, rfc3339};
 
 /// How long an incident is joined after its last evidence.
 const JOINED: Span = Span::hours(24);
+/// Nothing in a file can be ahead of its being read back one day.
+const LATER: Time = Time::MAX_UTC;
 
 /// What a file holds, and what it would lead to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -60,9 +62,8 @@ struct Case {
 }
 
 /// Reads and judges a file. Only an unreadable body is an error.
-pub(crate) fn backtest(kind: Kind, bytes: &[u8]) -> Result<Table, Problem> {
-    // Nothing in a file can be ahead of its being read back one day.
-    let mut parsed = parse(kind, bytes, Time::MAX_UTC)?;
+pub(crate) fn backtest(format: impl Into<Format>, bytes: &[u8]) -> Result<Table, Problem> {
+    let mut parsed = parse(format, bytes, LATER)?;
     parsed.sort_by_time();
     let mut bench = Bench::default();
     for record in &parsed.records {

@@ -8,7 +8,7 @@ macro_rules! pages {
 }
 
 pages! {
-    "C001" "C002" "C003" "D001" "D002"
+    "C001" "C002" "C003" "D001" "D002" "M001" "M002"
     "P001" "P002" "P003" "P004" "P005" "P006" "P007" "P008"
     "P009" "P010" "P011" "P012" "P013" "P014" "P015" "P016"
     "P017" "P018" "P019" "P020" "P021" "P022" "P023" "P024"
@@ -39,6 +39,7 @@ mod tests {
         let mut used = codes_below(&src.join("playbook"));
         used.extend(codes_below(&src.join("config")));
         used.extend(codes_below(&src.join("detect")));
+        used.extend(codes_below(&src.join("intake")));
         used.insert("C001".to_owned()); // in config.rs
         let pages: BTreeSet<String> = all_codes().map(|(code, _)| code.to_owned()).collect();
 
@@ -76,7 +77,7 @@ mod tests {
 
     fn is_code(word: &str) -> bool {
         word.len() == 4
-            && word.starts_with(['C', 'D', 'P'])
+            && word.starts_with(['C', 'D', 'M', 'P'])
             && word[1..].chars().all(|c| c.is_ascii_digit())
     }
 }

@@ -21,7 +21,8 @@ const SIGNED: u8 = 0x80;
 pub fn headers(data: &[u8]) {
     let (first, rest) = led(data);
     let (second, rest) = led(rest);
-    let kind = Kind::ALL[usize::from(second) % Kind::ALL.len()];
+    let kinds: Vec<Kind> = Kind::all().collect();
+    let kind = kinds[usize::from(second) % kinds.len()];
     let (mut headers, body) = read(rest);
     let secret = secret(data, "source");
     let source = Source::new(first, &secret);

@@ -28,7 +28,10 @@ pub(super) fn gunzip(body: &[u8], cap: usize) -> Result<Vec<u8>, Problem> {
 }
 
 /// Splits a body into records. `wrappers` are paths under which an object may hold the array.
-pub(super) fn rows(bytes: &[u8], wrappers: &[&[&str]]) -> Result<Rows, Problem> {
+pub(super) fn rows<S: AsRef<str>>(
+    bytes: &[u8],
+    wrappers: &[impl AsRef<[S]>],
+) -> Result<Rows, Problem> {
     let text = plain(bytes)?;
     let rows: Rows = match document(text) {
         Ok(value) => unwrap(value, wrappers).into_iter().map(Ok).collect(),
@@ -36,6 +39,19 @@ pub(super) fn rows(bytes: &[u8], wrappers: &[&[&str]]) -> Result<Rows, Problem> 
         Err(problem) => return Err(problem),
     };
     counted(rows)
+}
+
+/// Lines that are no JSON, each made a record; what is JSON after all is taken as it is, so that
+/// records can be sent again as they were read.
+pub(super) fn plain_lines(bytes: &[u8], record: impl Fn(&str) -> Value) -> Result<Rows, Problem> {
+    let text = plain(bytes)?;
+    if text.starts_with('[')
+        && let Ok(Value::Array(rows)) = document(text)
+    {
+        return counted(rows.into_iter().map(Ok).collect());
+    }
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    counted(lines.take(RECORDS_MAX + 1).map(|line| Ok(record(line))).collect())
 }
 
 /// Reads CSV with a header line; every record becomes an object of texts, blanks left out.
@@ -91,12 +107,13 @@ fn lines(text: &str, whole: Problem) -> Result<Rows, Problem> {
     Ok(std::iter::once(Ok(first)).chain(rest).collect())
 }
 
-fn unwrap(value: Value, wrappers: &[&[&str]]) -> Vec<Value> {
+fn unwrap<S: AsRef<str>>(value: Value, wrappers: &[impl AsRef<[S]>]) -> Vec<Value> {
     match value {
         Value::Array(rows) => rows,
         mut value => {
             for path in wrappers {
-                let inner = path.iter().try_fold(&mut value, |v, name| v.get_mut(*name));
+                let mut names = path.as_ref().iter();
+                let inner = names.try_fold(&mut value, |v, name| v.get_mut(name.as_ref()));
                 if let Some(Value::Array(rows)) = inner {
                     return std::mem::take(rows);
                 }
@@ -133,6 +150,8 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write as _;
 
+    const NONE: &[&[&str]] = &[];
+
     fn zip(bytes: &[u8]) -> Vec<u8> {
         let mut out = GzEncoder::new(Vec::new(), Compression::best());
         out.write_all(bytes).unwrap();
@@ -160,35 +179,35 @@ mod tests {
         let deep = "[".repeat(65) + &"]".repeat(65);
         let quoted = format!("{{\"a\":\"{}\"}}", "[".repeat(99));
 
-        assert_eq!(rows(deep.as_bytes(), &[]), Err(Problem::TooDeep(64)));
-        assert_eq!(rows(quoted.as_bytes(), &[]).unwrap().len(), 1);
+        assert_eq!(rows(deep.as_bytes(), NONE), Err(Problem::TooDeep(64)));
+        assert_eq!(rows(quoted.as_bytes(), NONE).unwrap().len(), 1);
     }
 
     #[test]
     fn one_bad_line_costs_only_itself() {
-        let rows = rows(b"{\"a\":1}\n{\"a\":\n\n{\"a\":3}\n", &[]).unwrap();
+        let rows = rows(b"{\"a\":1}\n{\"a\":\n\n{\"a\":3}\n", NONE).unwrap();
 
         assert_eq!(rows.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     }
 
     #[test]
     fn a_repeated_key_counts_as_its_last_value() {
-        let rows = rows(b"{\"a\":1,\"a\":2}", &[]).unwrap();
+        let rows = rows(b"{\"a\":1,\"a\":2}", NONE).unwrap();
 
         assert_eq!(rows[0].as_ref().unwrap()["a"], 2);
     }
 
     #[test]
     fn what_is_neither_text_nor_json_says_which() {
-        assert_eq!(rows(b"\xff\xfe{}", &[]).unwrap_err().slug(), "not-utf8");
-        assert_eq!(rows(b"hello", &[]).unwrap_err().slug(), "not-json");
-        assert_eq!(rows(b"", &[]).unwrap_err().slug(), "not-json");
+        assert_eq!(rows(b"\xff\xfe{}", NONE).unwrap_err().slug(), "not-utf8");
+        assert_eq!(rows(b"hello", NONE).unwrap_err().slug(), "not-json");
+        assert_eq!(rows(b"", NONE).unwrap_err().slug(), "not-json");
     }
 
     #[test]
     fn too_many_records_are_refused_whole() {
         let many = format!("[{}1]", "1,".repeat(RECORDS_MAX));
 
-        assert_eq!(rows(many.as_bytes(), &[]).unwrap_err().slug(), "too-many-records");
+        assert_eq!(rows(many.as_bytes(), NONE).unwrap_err().slug(), "too-many-records");
     }
 }

@@ -23,13 +23,13 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
     }
     let says = |names: &[&str]| names.iter().any(|name| field(row, &[name]).is_some());
     if says(&["sekey", "surfaced_timestamp", "surfaced_auth"]) {
-        return Ok(Verdict::Irrelevant("what Trust Monitor found odd"));
+        return Ok(Verdict::irrelevant("what Trust Monitor found odd"));
     }
     if says(&["credits"]) {
-        return Ok(Verdict::Irrelevant("a text message or call that was paid for"));
+        return Ok(Verdict::irrelevant("a text message or call that was paid for"));
     }
     if says(&["action"]) {
-        return Ok(Verdict::Irrelevant("what an administrator did"));
+        return Ok(Verdict::irrelevant("what an administrator did"));
     }
     let result = field(row, &["result"]).unwrap_or_default().to_lowercase();
     let reason = field(row, &["reason"]).unwrap_or_default().to_lowercase();
@@ -38,7 +38,7 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
         return Err(Problem::MissingField("result"));
     }
     if result == "error" {
-        return Ok(Verdict::Irrelevant("an error of the service, and no answer"));
+        return Ok(Verdict::irrelevant("an error of the service, and no answer"));
     }
     let asked = factor(row);
     let (kind, outcome) = if kind == "enrollment" {
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(change: &Value) -> Result<(EventKind, EventOutcome), &'static str> {
+    fn read(change: &Value) -> Result<(EventKind, EventOutcome), String> {
         let mut row = json!({
             "txid": "340a23e3", "timestamp": 1_777_975_572, "event_type": "authentication",
             "isotimestamp": "2026-05-05T10:06:12.000000+00:00", "factor": "duo_push",
@@ -185,7 +185,7 @@ mod tests {
                 assert_eq!(event.id.as_str(), "duo:340a23e3");
                 Ok((event.kind, event.outcome))
             }
-            _ => Err(parsed.irrelevant.first().map_or("unusable", |(_, why)| why)),
+            _ => Err(parsed.irrelevant.first().map_or("unusable", |(_, why)| why).to_owned()),
         }
     }
 
@@ -212,8 +212,11 @@ mod tests {
 
     #[test]
     fn what_is_no_authentication_is_named() {
-        assert_eq!(read(&json!({"action": "admin_login"})), Err("what an administrator did"));
+        assert_eq!(
+            read(&json!({"action": "admin_login"})),
+            Err("what an administrator did".to_owned())
+        );
         assert!(read(&json!({"credits": 1})).is_err());
-        assert_eq!(read(&json!({})), Err("unusable"), "nothing says what came of it");
+        assert_eq!(read(&json!({})), Err("unusable".to_owned()), "nothing says what came of it");
     }
 }

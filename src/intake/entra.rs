@@ -33,7 +33,7 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
         .or_else(|| fields.text(&["operationName"]))
         .unwrap_or_default();
     if category.contains("serviceprincipal") || category.contains("managedidentity") {
-        Ok(Verdict::Irrelevant("a workload's sign-in, not a person's"))
+        Ok(Verdict::irrelevant("a workload's sign-in, not a person's"))
     } else if fields.has("riskEventType") && fields.has("detectedDateTime")
         || matches!(category.as_str(), "userriskevents" | "riskdetections")
     {

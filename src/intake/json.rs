@@ -45,6 +45,16 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// A text, a number or a flag as it stands in the record.
+pub(super) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(s) => Some(Cow::Borrowed(s)),
+        Value::Number(n) => Some(Cow::Owned(n.to_string())),
+        Value::Bool(b) => Some(Cow::Owned(b.to_string())),
+        _ => None,
+    }
+}
+
 /// [`text`] at a path.
 pub(super) fn text_at(value: &Value, path: &[&str]) -> Option<String> {
     at(value, path).and_then(text)
@@ -83,6 +93,20 @@ pub(super) fn time(value: &Value) -> Option<Time> {
         _ => return None,
     };
     is_sane(at).then_some(at)
+}
+
+/// Seconds or milliseconds since 1970, with or without a fraction.
+pub(super) fn epoch(n: f64) -> Option<Time> {
+    let millis = if n.abs() < 1e11 { n * 1_000.0 } else { n };
+    // Further than any calendar goes.
+    if !millis.is_finite() || millis.abs() > 1e15 {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "it was looked at: far below what i64 holds"
+    )]
+    DateTime::from_timestamp_millis(millis as i64).filter(|at| is_sane(*at))
 }
 
 /// Far enough from the calendar's ends that spans can be added without a second thought.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+use super::shipped::Shipped;
 use crate::model::incident::MayCause;
 
 const KIB: usize = 1024;
@@ -11,10 +12,9 @@ const MIB: usize = 1024 * KIB;
 
 /// What a source sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String", into = "String")]
 pub(crate) enum Kind {
     /// Quell's own event schema.
-    #[serde(alias = "generic")]
     Events,
     /// What a detector asserts.
     Alerts,
@@ -37,10 +37,14 @@ pub(crate) enum Kind {
     Elastic,
     /// Wazuh alerts.
     Wazuh,
+    /// Whatever the deployment's own mapping describes.
+    Mapping,
+    /// A product whose mapping comes with Quell.
+    Shipped(Shipped),
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 12] = [
+    const NATIVE: [Self; 13] = [
         Self::Events,
         Self::Alerts,
         Self::Reports,
@@ -53,7 +57,13 @@ impl Kind {
         Self::Splunk,
         Self::Elastic,
         Self::Wazuh,
+        Self::Mapping,
     ];
+
+    /// Every kind, those of shipped mappings last.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::NATIVE.into_iter().chain(Shipped::all().map(Self::Shipped))
+    }
 
     /// The name used in configuration and on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -70,6 +80,8 @@ impl Kind {
             Self::Splunk => "splunk",
             Self::Elastic => "elastic",
             Self::Wazuh => "wazuh",
+            Self::Mapping => "mapping",
+            Self::Shipped(shipped) => shipped.name(),
         }
     }
 
@@ -84,7 +96,12 @@ impl Kind {
             | Self::Splunk
             | Self::Elastic
             | Self::Wazuh => 256 * KIB,
-            Self::Events | Self::Entra | Self::PingId | Self::Duo => 4 * MIB,
+            Self::Events
+            | Self::Entra
+            | Self::PingId
+            | Self::Duo
+            | Self::Mapping
+            | Self::Shipped(_) => 4 * MIB,
         }
     }
 
@@ -105,7 +122,7 @@ impl Kind {
             Self::PingId => &[&["events"], &["records"]],
             Self::Duo => &[&["response", "authlogs"], &["authlogs"]],
             Self::Sentinel | Self::Defender => &[&["value"]],
-            Self::Splunk | Self::Elastic | Self::Wazuh => &[],
+            Self::Splunk | Self::Elastic | Self::Wazuh | Self::Mapping | Self::Shipped(_) => &[],
         }
     }
 }
@@ -122,7 +139,21 @@ impl fmt::Display for Kind {
 pub(crate) struct NoSuchKind(String);
 
 fn kinds() -> String {
-    Kind::ALL.map(Kind::name).join(", ")
+    Kind::all().map(Kind::name).collect::<Vec<_>>().join(", ")
+}
+
+impl TryFrom<String> for Kind {
+    type Error = NoSuchKind;
+
+    fn try_from(text: String) -> Result<Self, NoSuchKind> {
+        text.parse()
+    }
+}
+
+impl From<Kind> for String {
+    fn from(kind: Kind) -> Self {
+        kind.name().to_owned()
+    }
 }
 
 impl FromStr for Kind {
@@ -130,8 +161,7 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Self, NoSuchKind> {
         let named = if text == "generic" { "events" } else { text };
-        Self::ALL
-            .into_iter()
+        Self::all()
             .find(|kind| kind.name() == named)
             .ok_or_else(|| NoSuchKind(text.chars().take(40).collect()))
     }
@@ -143,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_kind_reads_back_as_it_is_named() {
-        for kind in Kind::ALL {
+        for kind in Kind::all() {
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }

@@ -28,7 +28,7 @@ pub(super) fn sentinel(row: &Value, received_at: Time) -> Result<Verdict, Proble
         link: text_at(properties, &["incidentUrl"]),
     };
     if !asserted.is_about_prompts() {
-        return Ok(Verdict::Irrelevant(ELSEWHERE));
+        return Ok(Verdict::irrelevant(ELSEWHERE));
     }
     let entities = list(get(properties, "relatedEntities")).iter();
     let accounts = entities
@@ -60,7 +60,7 @@ pub(super) fn defender(row: &Value, received_at: Time) -> Result<Verdict, Proble
             facts.extend(more);
         }
     }
-    Ok(if facts.is_empty() { Verdict::Irrelevant(ELSEWHERE) } else { Verdict::Facts(facts) })
+    Ok(if facts.is_empty() { Verdict::irrelevant(ELSEWHERE) } else { Verdict::Facts(facts) })
 }
 
 fn alert(row: &Value, received_at: Time) -> Result<Verdict, Problem> {
@@ -75,7 +75,7 @@ fn alert(row: &Value, received_at: Time) -> Result<Verdict, Problem> {
     };
     let detector = text_at(row, &["detectorId"]).unwrap_or_default().to_lowercase();
     if !asserted.is_about_prompts() && !detector.contains("reportedsuspicious") {
-        return Ok(Verdict::Irrelevant(ELSEWHERE));
+        return Ok(Verdict::irrelevant(ELSEWHERE));
     }
     let evidence = list(get(row, "evidence")).iter().filter_map(|e| get(e, "userAccount"));
     // The older API's name for the same.

@@ -64,7 +64,7 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
             "okta.mfa_brute_force",
             "Okta itself detected an MFA brute force attack",
         ),
-        _ => Ok(Verdict::Irrelevant("an event type that states nothing about prompts or access")),
+        _ => Ok(Verdict::irrelevant("an event type that states nothing about prompts or access")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a body turned out to hold.
 
 use chrono::TimeDelta;
+use std::borrow::Cow;
 
 use super::json::is_sane;
 use super::problem::Problem;
@@ -40,12 +41,16 @@ impl Record {
 /// What a parser makes of one record: facts (one or several), or nothing that matters here.
 pub(super) enum Verdict {
     Facts(Vec<Record>),
-    Irrelevant(&'static str),
+    Irrelevant(Cow<'static, str>),
 }
 
 impl Verdict {
     pub(super) fn event(event: Event) -> Self {
         Self::Facts(vec![Record::Event(Box::new(event))])
+    }
+
+    pub(super) fn irrelevant(why: &'static str) -> Self {
+        Self::Irrelevant(Cow::Borrowed(why))
     }
 }
 
@@ -57,7 +62,7 @@ pub(crate) struct Parsed {
     /// The facts, in the body's order; one record may give several.
     pub(crate) records: Vec<Record>,
     /// Records that are sound but state nothing that matters here: position and why.
-    pub(crate) irrelevant: Vec<(usize, &'static str)>,
+    pub(crate) irrelevant: Vec<(usize, Cow<'static, str>)>,
     /// Records that could not be used: position and why.
     pub(crate) problems: Vec<(usize, Problem)>,
 }

@@ -20,16 +20,16 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
     let Some(message) = message else {
         let known = text_at(row, &["source"]).is_some_and(|s| s.eq_ignore_ascii_case("PINGID"));
         return if known || !status.is_empty() {
-            Ok(Verdict::Irrelevant("no message"))
+            Ok(Verdict::irrelevant("no message"))
         } else {
             Err(Problem::UnknownShape("neither `result` nor `resources` says what happened".into()))
         };
     };
     if status == "POLICY" {
-        return Ok(Verdict::Irrelevant("how a policy was evaluated, not what came of it"));
+        return Ok(Verdict::irrelevant("how a policy was evaluated, not what came of it"));
     }
     let Some((kind, outcome)) = meaning(&status, &message.to_lowercase()) else {
-        return Ok(Verdict::Irrelevant("neither a prompt nor a change of a factor"));
+        return Ok(Verdict::irrelevant("neither a prompt nor a change of a factor"));
     };
     let (account, changed_by) = people(row)?;
     Ok(Verdict::event(Event {

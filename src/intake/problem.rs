@@ -38,6 +38,9 @@ pub(crate) enum Problem {
     MissingField(&'static str),
     #[error("`{field}` cannot be used: {why}")]
     BadField { field: String, why: String },
+    /// A token's delivery says `kind=mapping`, and its source has none.
+    #[error("this source has no mapping")]
+    NoMapping,
     #[error("its time is more than five minutes ahead")]
     FutureTime,
 }
@@ -60,6 +63,7 @@ impl Problem {
             Self::UnknownShape(_) => "unknown-shape",
             Self::MissingField(_) => "missing-field",
             Self::BadField { .. } => "bad-field",
+            Self::NoMapping => "no-mapping",
             Self::FutureTime => "future-time",
         }
     }
@@ -78,6 +82,7 @@ impl Problem {
             | Self::UnknownShape(_)
             | Self::MissingField(_)
             | Self::BadField { .. }
+            | Self::NoMapping
             | Self::FutureTime => 422,
         }
     }

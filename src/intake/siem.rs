@@ -36,7 +36,7 @@ pub(super) fn splunk(row: &Value, received_at: Time) -> Result<Verdict, Problem>
         link: text_at(row, &["results_link"]),
     };
     if !asserted.is_about_prompts() {
-        return Ok(Verdict::Irrelevant(ELSEWHERE));
+        return Ok(Verdict::irrelevant(ELSEWHERE));
     }
     asserted.alerts(vec![login(USER.iter().find_map(|name| text_at(result, &[name])))])
 }
@@ -60,7 +60,7 @@ pub(super) fn elastic(row: &Value, received_at: Time) -> Result<Verdict, Problem
             link: text_at(row, &["kibana_url"]),
         };
         if !asserted.is_about_prompts() {
-            return Ok(Verdict::Irrelevant(ELSEWHERE));
+            return Ok(Verdict::irrelevant(ELSEWHERE));
         }
         let login = [
             "user.email",
@@ -94,7 +94,7 @@ pub(super) fn wazuh(row: &Value, received_at: Time) -> Result<Verdict, Problem> 
         link: None,
     };
     if !asserted.is_about_prompts() {
-        return Ok(Verdict::Irrelevant(ELSEWHERE));
+        return Ok(Verdict::irrelevant(ELSEWHERE));
     }
     let data = get(row, "data").unwrap_or(row);
     let inside = get(data, "integration").and_then(text).and_then(|name| get(data, &name));

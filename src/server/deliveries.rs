@@ -46,7 +46,7 @@ pub(super) async fn hook(
 
 async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<Answer, Problem> {
     // Without a source the smallest cap counts, and everything is read as if there were one.
-    let kind = source.map_or(intake::Kind::Alerts, |source| source.kind);
+    let kind = source.map_or(intake::Kind::Alerts, |source| source.format.kind);
     let (parts, body) = request.into_parts();
     // A stranger's names share one place, however many they are.
     let name = source.map_or("", |source| source.view.id.as_str());
@@ -70,7 +70,7 @@ pub(super) async fn challenge(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    let is_okta = api.source(&name).is_some_and(|s| s.kind == intake::Kind::Okta);
+    let is_okta = api.source(&name).is_some_and(|s| s.format.kind == intake::Kind::Okta);
     let answer = intake::okta_challenge(&headers).filter(|_| is_okta);
     let nothing = || Problem::new(Kind::NotFound).detail("deliveries are sent here with POST");
     answer.map(Json).ok_or_else(nothing)
@@ -81,7 +81,8 @@ pub(super) async fn challenge(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Sent {
-    /// Records in a vendor's own format: `okta`, `entra` or `pingid`.
+    /// Records in a product's own format, by the name of its kind of source: `okta`, `entra`, `duo` …
+    /// `mapping` is the source's own.
     #[param(value_type = Option<String>)]
     kind: Option<intake::Kind>,
     /// The records are old ones sent again: they open incidents but act only with approval.
@@ -226,7 +227,8 @@ async fn accept(
     if let Some(answer) = api.answers().get(id, &delivery) {
         return Ok(answer);
     }
-    let mut parsed = intake::parse(kind, verified.body(), api.engine().now())?;
+    let format = intake::Format { kind, mapping: source.format.mapping.clone() };
+    let mut parsed = intake::parse(format, verified.body(), api.engine().now())?;
     if sent.shift_ms != 0 {
         parsed.shift(sent.shift_ms, api.engine().now())?;
     }

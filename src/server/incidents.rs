@@ -106,7 +106,7 @@ pub(super) async fn timeline(
     Ok(Json(Page { items, next }))
 }
 
-async fn known(api: &Api, id: IncidentId) -> Result<(), Problem> {
+pub(super) async fn known(api: &Api, id: IncidentId) -> Result<(), Problem> {
     api.engine().fetch_about(About::Incident(id)).await?;
     let known = api.engine().read(|core| core.state.incidents.contains_key(&id));
     if known { Ok(()) } else { Err(Problem::not_found("incident", &id.to_string())) }

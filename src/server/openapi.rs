@@ -3,14 +3,14 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
-use super::{control, deliveries, files, incidents, ops, playbooks, runs, stream, subjects};
+use super::{control, deliveries, files, incidents, ops, playbooks, runs, story, stream, subjects};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Quell", description = "Automated response to MFA fatigue: alerts in, verified containment out. No token decides; people do, with passkeys, on the console."),
     paths(
         deliveries::hook, deliveries::challenge, deliveries::events, deliveries::alerts, deliveries::reports,
-        incidents::list, incidents::show, incidents::timeline, incidents::note, incidents::request_restore, incidents::containments,
+        incidents::list, incidents::show, incidents::timeline, story::story, incidents::note, incidents::request_restore, incidents::containments,
         subjects::show, subjects::contain,
         playbooks::list, playbooks::show, playbooks::submit, playbooks::run,
         runs::list, runs::show, runs::journal, runs::approvals, runs::approval,

@@ -31,7 +31,7 @@ const STREAMS: usize = 64;
 /// One source, ready to receive.
 pub(crate) struct Source {
     pub(crate) view: SourceView,
-    pub(crate) kind: intake::Kind,
+    pub(crate) format: intake::Format,
     /// Without one, only tokens deliver.
     pub(crate) verifier: Option<Verifier>,
     pub(crate) highest_stage: Stage,

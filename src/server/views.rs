@@ -48,6 +48,26 @@ pub(super) struct IncidentView {
     approvals: Vec<String>,
 }
 
+impl IncidentView {
+    /// The case in one line.
+    pub(super) fn headline(&self) -> String {
+        format!("Incident {}: {}, {}", self.id, self.subject.name, self.stage.name())
+    }
+
+    /// What a reader wants to know first.
+    pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
+        let mut facts = vec![
+            ("Why", self.reason.clone()),
+            ("Severity", self.severity.name().to_owned()),
+            ("Approved prompt", self.approval.name().to_owned()),
+            ("First event", self.first_event_at.clone()),
+            ("Opened", self.opened_at.clone()),
+        ];
+        facts.extend(self.contained_at.clone().map(|at| ("Contained", at)));
+        facts
+    }
+}
+
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct SubjectName {
     id: String,

@@ -9,7 +9,7 @@ use std::path::Path;
 /// File, source kind, then records: all, understood, irrelevant, with problems; then incidents.
 type Line = (&'static str, &'static str, [u64; 4], usize);
 
-const FILES: [Line; 29] = [
+const FILES: [Line; 42] = [
     ("pingid/pingid-bursts-AB.log", "pingid", [38, 20, 18, 0], 1),
     ("pingid/splunk-data_sources-examples.jsonl", "pingid", [1, 1, 0, 0], 0),
     ("okta/msaad00-okta_system_log_raw_sample.json", "okta", [9, 6, 3, 0], 0),
@@ -34,6 +34,24 @@ const FILES: [Line; 29] = [
     ("duo/DuoSecurityAuthentication_CL.json", "duo", [30, 30, 0, 0], 0),
     ("duo/DuoSecurityTelephony_CL.json", "duo", [5, 0, 5, 0], 0),
     ("duo/DuoSecurityTrustMonitor_CL.json", "duo", [10, 0, 10, 0], 0),
+    ("auth0/datadog-auth0_tests.yaml", "auth0", [7, 1, 6, 0], 0),
+    ("auth0/panther-rule-tests.jsonl", "auth0", [57, 4, 53, 0], 0),
+    ("aws/splunk-data_sources-examples.jsonl", "aws", [1, 0, 1, 0], 0),
+    ("google_workspace/GWorkspace_ReportsAPI_login_CL.json", "google-workspace", [3, 3, 0, 0], 0),
+    (
+        "google_workspace/GWorkspace_ReportsAPI_user_accounts_CL.json",
+        "google-workspace",
+        [2, 2, 0, 0],
+        0,
+    ),
+    ("google_workspace/msaad00-login_raw_sample.json", "google-workspace", [3, 3, 0, 0], 0),
+    ("google_workspace/panther-rule-tests.jsonl", "google-workspace", [16, 0, 10, 6], 0),
+    ("google_workspace/splunk-data_sources-examples.jsonl", "google-workspace", [2, 2, 0, 0], 0),
+    ("o365_ual/splunk-data_sources-examples.jsonl", "office365", [4, 3, 0, 1], 0),
+    ("onelogin/OneLogin_CL.json", "onelogin", [7, 3, 4, 0], 0),
+    ("onelogin/panther-rule-tests.jsonl", "onelogin", [26, 0, 13, 13], 0),
+    ("pingfederate/PingFederate.json", "pingfederate", [6, 0, 6, 0], 0),
+    ("symantec_vip/SymantecVIP.json.gz", "symantec-vip", [733, 99, 634, 0], 0),
     ("webhooks/okta-event-hook.json", "okta", [1, 1, 0, 0], 0),
     ("webhooks/msticpy-sentinel-incident.json", "sentinel", [1, 0, 1, 0], 0),
     ("webhooks/stix-shifter-graph-alert_v2.json", "defender", [1, 0, 1, 0], 0),
@@ -50,7 +68,22 @@ fn read(file: &str) -> Vec<u8> {
     } else {
         out = bytes;
     }
-    if file.contains("rule-tests") { unwrap_logs(&out) } else { out }
+    match file {
+        _ if file.contains("rule-tests") => unwrap_logs(&out),
+        _ if file.ends_with("auth0_tests.yaml") => unwrap_samples(&out),
+        _ => out,
+    }
+}
+
+/// The parser's tests keep each record as text under `sample`.
+fn unwrap_samples(bytes: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(bytes).expect("UTF-8");
+    let tests: Value = serde_saphyr::from_str(text).expect("YAML");
+    let samples = tests["tests"].as_array().expect("a list").iter().map(|test| {
+        let sample = test["sample"].as_str().expect("a text");
+        serde_json::from_str::<Value>(sample).expect("JSON")
+    });
+    Value::Array(samples.collect()).to_string().into_bytes()
 }
 
 /// The rule tests keep each record under `log`, beside what the rule was expected to say.
@@ -87,12 +120,12 @@ fn every_record_is_accounted_for_and_only_the_real_bursts_and_reports_open_incid
 /// Past the test harness, which keeps what a passing test prints to itself.
 fn print(table: &[Line]) {
     let mut text = format!(
-        "\n{:<52} {:<7} {:>7} {:>10} {:>10} {:>8} {:>9}\n",
+        "\n{:<60} {:<16} {:>7} {:>10} {:>10} {:>8} {:>9}\n",
         "FILE", "SOURCE", "RECORDS", "UNDERSTOOD", "IRRELEVANT", "UNUSABLE", "INCIDENTS"
     );
     for (file, kind, [records, understood, irrelevant, problems], incidents) in table {
         let line = format!(
-            "{file:<52} {kind:<7} {records:>7} {understood:>10} {irrelevant:>10} {problems:>8} {incidents:>9}\n"
+            "{file:<60} {kind:<16} {records:>7} {understood:>10} {irrelevant:>10} {problems:>8} {incidents:>9}\n"
         );
         text += &line;
     }

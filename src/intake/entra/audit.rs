@@ -18,7 +18,7 @@ const REPORTED: &str = "userReportedSuspiciousActivity";
 pub(super) fn risk(fields: &Fields<'_>) -> Result<Verdict, Problem> {
     let kind = fields.text(&["riskEventType"]).or_else(|| fields.text(&["riskType"]));
     if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(REPORTED)) {
-        return Ok(Verdict::Irrelevant("a risk detection of another kind"));
+        return Ok(Verdict::irrelevant("a risk detection of another kind"));
     }
     report(fields, fields.account()?, "entra.user_reported_suspicious_activity")
 }
@@ -44,7 +44,7 @@ pub(super) fn record(fields: &Fields<'_>, operation: &str) -> Result<Verdict, Pr
         | "change password (self-service)"
         | "change user password"
         | "reset user password" => change(fields, EventKind::RecoveryChange, false),
-        _ => Ok(Verdict::Irrelevant("an operation that states nothing about prompts or access")),
+        _ => Ok(Verdict::irrelevant("an operation that states nothing about prompts or access")),
     }
 }
 

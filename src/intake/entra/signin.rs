@@ -52,7 +52,7 @@ pub(super) fn record(fields: &Fields<'_>, category: &str) -> Result<Verdict, Pro
         None => return Err(Problem::MissingField("status.errorCode")),
     }
     if facts.is_empty() {
-        return Ok(Verdict::Irrelevant("an interruption of a sign-in, not a result"));
+        return Ok(Verdict::irrelevant("an interruption of a sign-in, not a result"));
     }
     Ok(Verdict::Facts(facts.into_iter().map(|event| Record::Event(Box::new(event))).collect()))
 }
