@@ -86,6 +86,7 @@ impl Detector {
             signals.retain(|signal| signal.hostile_entry_at.is_none());
         }
         signals.extend(episodes);
+        signals.extend(watch::changes(window, about));
         signals
     }
 
@@ -226,5 +227,7 @@ shipped! {
     "push-burst-at-privileged-person" "push-burst-from-new-context" "scored" "slow-drip"
 }
 
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;

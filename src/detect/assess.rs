@@ -83,11 +83,8 @@ pub(super) fn assess(
     let entries = entries(window, episode);
     let approval = entries.iter().map(|(seen, _)| *seen).max().unwrap_or_default();
     let (stage, rule) = match approval {
-        ApprovalSeen::Hostile => {
-            let sure =
-                about.open.is_some() || window.is_raised() || stage >= Some(Stage::Suspected);
-            (if sure { Stage::Breached } else { Stage::Confirmed }, "hostile_approval")
-        }
+        // Told in order, the prompts would have opened the incident that the approval is in.
+        ApprovalSeen::Hostile => (Stage::Breached, "hostile_approval"),
         ApprovalSeen::Unknown => {
             (stage.unwrap_or(Stage::Confirmed).max(Stage::Confirmed), "unknown_approval")
         }

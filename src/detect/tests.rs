@@ -5,14 +5,14 @@ use crate::model::event::{AccountName, ChangedBy, EventKind, EventOutcome, Facto
 use crate::model::id::EventId;
 use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
 
-const ATTACKER: &str = "203.0.113.9";
-const HOME: &str = "198.51.100.7";
+pub(super) const ATTACKER: &str = "203.0.113.9";
+pub(super) const HOME: &str = "198.51.100.7";
 
-fn at(seconds: i64) -> Time {
+pub(super) fn at(seconds: i64) -> Time {
     Time::from_timestamp(1_777_975_200 + seconds, 0).unwrap()
 }
 
-fn event(seconds: i64, kind: EventKind, outcome: EventOutcome, ip: &str) -> Event {
+pub(super) fn event(seconds: i64, kind: EventKind, outcome: EventOutcome, ip: &str) -> Event {
     Event {
         id: EventId::new(format!("t:{kind:?}:{outcome:?}:{ip}:{seconds}")),
         kind,
@@ -44,7 +44,7 @@ fn approved(seconds: i64, ip: &str) -> Event {
     event(seconds, EventKind::Prompt, EventOutcome::Approved, ip)
 }
 
-fn signed_in(seconds: i64, ip: &str) -> Event {
+pub(super) fn signed_in(seconds: i64, ip: &str) -> Event {
     event(seconds, EventKind::SignIn, EventOutcome::Succeeded, ip)
 }
 

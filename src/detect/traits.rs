@@ -39,6 +39,7 @@ traits! {
     NewDevice "new_device" "A device that is new for this person, or that the provider calls new.",
     NewApp "new_app" "An application that is new for this person.",
     Unfamiliar "unfamiliar" "A new address, and no device or network that is known.",
+    OwnContext "own_context" "All prompts are from a known device that the provider vouches for, at known addresses.",
     UnusualHour "unusual_hour" "An hour at which this person does not sign in.",
     ImpossibleTravel "impossible_travel" "Another country than two hours before.",
     RecoveryBefore "recovery_before" "A reset or recovery change within the hour before.",
@@ -92,6 +93,9 @@ impl Trait {
                     && !window.knows_device(device, before)
                     && !window.knows_asn(event.asn, before)
             }
+            Self::OwnContext => {
+                window.is_own_device(device, before) && window.knows_ip(event.ip, before)
+            }
             Self::UnusualHour => window.habits().is_unusual_hour(event.time),
             Self::ImpossibleTravel => is_far(window, event),
             Self::Reported | Self::Privileged | Self::RecoveryBefore => false,
@@ -112,6 +116,10 @@ impl Trait {
             }
             Self::Privileged => about.privileged,
             Self::RecoveryBefore => recovery_before(window, episode),
+            // One prompt from elsewhere makes the whole of it suspect.
+            Self::OwnContext => {
+                episode.failed.iter().all(|e| self.holds_of(window, e, episode.first))
+            }
             // A fan-out's copies may be what was answered.
             Self::Denied => episode.failed.iter().any(|e| self.holds_of(window, e, episode.first)),
             _ => episode.counted.iter().any(|e| self.holds_of(window, e, episode.first)),

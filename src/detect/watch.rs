@@ -5,6 +5,7 @@ use super::signal::{About, FactorSeen, Open, Signal, is_stale};
 use super::window::{AFTERMATH, Window, is_approval, is_success, shares};
 use crate::model::alert::AlertKind;
 use crate::model::event::{ChangedBy, Event, EventKind, EventOutcome};
+use crate::model::id::EventId;
 use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
 use crate::model::time::Time;
 
@@ -17,7 +18,27 @@ pub(super) fn in_open_incident(
     if let Some(signal) = &entry {
         window.entry_told = signal.hostile_entry_at.max(window.entry_told);
     }
-    entry.or_else(|| change(window, event, about)).into_iter().collect()
+    entry.into_iter().collect()
+}
+
+/// Changes of factors and means of recovery that no administrator made, after the first hostile event:
+/// each once, also where the change was told of before the prompts.
+pub(super) fn changes(window: &mut Window, about: &About<'_>) -> Vec<Signal> {
+    let raised = window.raised().iter().map(|raised| raised.first).min();
+    let Some(first) = about.open.map(|open| open.first_event_at).into_iter().chain(raised).min()
+    else {
+        return Vec::new();
+    };
+    let signals: Vec<(EventId, Signal)> = window
+        .events()
+        .filter(|event| event.time >= first && !window.is_change_told(&event.id))
+        .filter_map(|event| Some((event.id.clone(), change(event, about.now)?)))
+        .collect();
+    let tell = |(id, signal)| {
+        window.change_told(id);
+        signal
+    };
+    signals.into_iter().map(tell).collect()
 }
 
 /// A success from the hostile context: at any time after containment, and before it only as
@@ -50,8 +71,7 @@ fn entry(window: &Window, event: &Event, open: &Open, now: Time) -> Option<Signa
     Some(signal)
 }
 
-/// A factor or recovery change that no administrator made, after the first hostile event.
-fn change(window: &Window, event: &Event, about: &About<'_>) -> Option<Signal> {
+fn change(event: &Event, now: Time) -> Option<Signal> {
     let kind = match event.kind {
         EventKind::FactorChange => "factor",
         EventKind::RecoveryChange => "recovery means",
@@ -60,15 +80,10 @@ fn change(window: &Window, event: &Event, about: &About<'_>) -> Option<Signal> {
     if event.outcome != EventOutcome::Succeeded || event.changed_by == ChangedBy::Administrator {
         return None;
     }
-    let raised = window.raised().iter().map(|raised| raised.first).min();
-    let first = about.open.map(|open| open.first_event_at).or(raised)?;
-    if event.time < first {
-        return None;
-    }
     let reason =
         format!("A {kind} was changed after the first hostile prompt, by no administrator");
     let rule = "change_in_open_incident";
-    let mut signal = breached(event, rule, reason, ApprovalSeen::None, about.now);
+    let mut signal = breached(event, rule, reason, ApprovalSeen::None, now);
     signal.hostile_factor = event.factor_id.clone().map(|id| FactorSeen {
         account: event.account.clone(),
         id,

@@ -8,6 +8,7 @@ use super::assess::Finding;
 use super::habits::Habits;
 use super::signal::About;
 use crate::model::event::{CLAIMED_DEVICE, Event, EventKind, EventOutcome, Factor};
+use crate::model::id::EventId;
 use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
 use crate::model::time::{Span, Time};
 
@@ -71,6 +72,9 @@ pub(super) struct Window {
     raised: Vec<Raised>,
     /// The newest entry into an open incident that was told.
     pub(super) entry_told: Option<Time>,
+    /// Changes that were told, as long as they are kept.
+    #[serde(default)]
+    changes_told: Vec<EventId>,
     touched: Option<Time>,
     /// Events that the whole knows of: as many as there were at the last look.
     #[serde(default)]
@@ -110,11 +114,21 @@ impl Window {
     pub(super) fn prune(&mut self, now: Time) {
         let old = |at: Time, span: Span| now.signed_duration_since(at) > span.delta();
         self.events.retain(|kept| !old(kept.seen_at, KEEP));
+        let events = &self.events;
+        self.changes_told.retain(|id| events.iter().any(|kept| kept.event.id == *id));
         self.marks.retain(|mark| !old(mark.seen_at, KEEP));
         self.raised.retain(|raised| !old(raised.told_at, KEEP));
         self.known.retain(|known| !old(known.last, MEMORY));
         self.touched = Some(now);
         self.counted = self.events.len();
+    }
+
+    pub(super) fn is_change_told(&self, id: &EventId) -> bool {
+        self.changes_told.contains(id)
+    }
+
+    pub(super) fn change_told(&mut self, id: EventId) {
+        self.changes_told.push(id);
     }
 
     pub(super) fn touched(&self) -> Option<Time> {

@@ -238,13 +238,20 @@ fn judge(table: &Value, mut attacks: BTreeMap<String, (usize, (i64, i64))>, figu
 #[test]
 fn attacks_are_caught_and_the_wolf_is_not_cried() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let people = number("QUELL_PEOPLE").unwrap_or(2_000);
-    let seeds = number("QUELL_SEED").map_or_else(|| vec![1, 2, 3], |seed| vec![seed]);
+    let people = number("QUELL_PEOPLE");
+    let months = match number("QUELL_SEED") {
+        Some(seed) => vec![(seed, people.unwrap_or(2_000))],
+        None => vec![
+            (1, people.unwrap_or(20_000)),
+            (2, people.unwrap_or(2_000)),
+            (3, people.unwrap_or(2_000)),
+        ],
+    };
 
     println!(
         "seed  people  events  caught  breached  false: noted  suspected  confirmed  breached  missed"
     );
-    for seed in seeds {
+    for (seed, people) in months {
         let people = usize::try_from(people).unwrap();
         let figures = month(seed, people);
         let wolf = |stage: &str| figures.wolf.get(stage).copied().unwrap_or_default();
@@ -263,9 +270,7 @@ fn attacks_are_caught_and_the_wolf_is_not_cried() {
         // 0.97 of thirty: one missed is too many.
         assert_eq!(figures.caught, ATTACKS, "seed {seed} missed {:?}", figures.missed);
         assert!(wolf("breached") <= people / 20_000, "seed {seed}");
-        assert!(
-            (wolf("suspected") + wolf("confirmed")) * 1_000 <= people.max(1_000),
-            "seed {seed}"
-        );
+        let cried: usize = figures.wolf.values().sum();
+        assert!(cried * 1_000 <= people, "seed {seed}: {cried} false incidents");
     }
 }
