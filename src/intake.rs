@@ -21,6 +21,7 @@ mod okta;
 mod parsed;
 mod pingid;
 mod problem;
+mod set;
 mod shipped;
 mod siem;
 mod verify;
@@ -37,7 +38,7 @@ pub(crate) use kind::Kind;
 pub(crate) use mapping::{Mapping, read as read_mapping};
 pub(crate) use okta::challenge as okta_challenge;
 pub(crate) use parsed::{Parsed, Record};
-pub(crate) use problem::Problem;
+pub(crate) use problem::{Problem, SetError};
 pub(crate) use shipped::mappings as shipped_mappings;
 pub(crate) use verify::{Verified, Verifier};
 

@@ -434,3 +434,24 @@ async fn a_source_is_read_by_its_own_mapping_or_by_one_that_comes_with_quell() {
     assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{answer}");
     world.quell.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_transmitter_of_event_tokens_is_answered_in_its_own_terms() {
+    let folder = tempfile::tempdir().unwrap();
+    let jwks = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let sources = format!(
+        "[sources.idp]\nkind = \"shared-signals\"\nauth = {{ set = {{ issuer = \"https://idp.example.com/\", audience = \"https://quell.example.com\" }} }}\nsecrets = ['text:{jwks}']\n"
+    );
+    let quell = Quell::start(lab(folder.path(), &sources)).await.unwrap();
+    let router = quell.router.clone();
+    let world = World { quell, router, _folder: folder };
+
+    let (status, answer) = world.post("/v1/hooks/idp", "none", "rubbish").await;
+
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        answer,
+        json!({"err": "invalid_request", "description": "the body is no signed token"})
+    );
+    world.quell.stop().await.unwrap();
+}

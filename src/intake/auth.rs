@@ -42,6 +42,9 @@ pub(crate) enum Auth {
     Basic { secrets: Vec<String> },
     /// A fixed value in a header, as Okta's event hooks send it.
     Header { name: String, secrets: Vec<String> },
+    /// The body is a security event token of this issuer for this audience; each secret is the issuer's JSON
+    /// Web Key Set.
+    Set { issuer: String, audience: String, secrets: Vec<String> },
     /// Nothing. Only for a lab that listens on loopback; the caller checks that.
     None,
 }
@@ -63,14 +66,15 @@ impl Auth {
             | Self::Hmac { secrets, .. }
             | Self::Bearer { secrets }
             | Self::Basic { secrets }
-            | Self::Header { secrets, .. } => secrets,
+            | Self::Header { secrets, .. }
+            | Self::Set { secrets, .. } => secrets,
             Self::None => &[],
         }
     }
 
     /// Whether the bytes of the body are proved, not only who sent them.
     pub(crate) fn signs_body(&self) -> bool {
-        matches!(self, Self::StandardWebhooks { .. } | Self::Hmac { .. })
+        matches!(self, Self::StandardWebhooks { .. } | Self::Hmac { .. } | Self::Set { .. })
     }
 
     /// Whether anybody may send.

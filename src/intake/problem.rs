@@ -38,11 +38,60 @@ pub(crate) enum Problem {
     MissingField(&'static str),
     #[error("`{field}` cannot be used: {why}")]
     BadField { field: String, why: String },
+    /// A security event token was refused, in RFC 8935's terms.
+    #[error("{why}")]
+    Set { error: SetError, why: String },
     /// A token's delivery says `kind=mapping`, and its source has none.
     #[error("this source has no mapping")]
     NoMapping,
     #[error("its time is more than five minutes ahead")]
     FutureTime,
+}
+
+/// Why a security event token was refused (RFC 8935, section 2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SetError {
+    InvalidRequest,
+    InvalidKey,
+    InvalidIssuer,
+    InvalidAudience,
+    AuthenticationFailed,
+}
+
+impl SetError {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::InvalidRequest,
+        Self::InvalidKey,
+        Self::InvalidIssuer,
+        Self::InvalidAudience,
+        Self::AuthenticationFailed,
+    ];
+
+    fn slug(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "set-invalid-request",
+            Self::InvalidKey => "set-invalid-key",
+            Self::InvalidIssuer => "set-invalid-issuer",
+            Self::InvalidAudience => "set-invalid-audience",
+            Self::AuthenticationFailed => "set-authentication-failed",
+        }
+    }
+
+    /// The code that the transmitter is told.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidKey => "invalid_key",
+            Self::InvalidIssuer => "invalid_issuer",
+            Self::InvalidAudience => "invalid_audience",
+            Self::AuthenticationFailed => "authentication_failed",
+        }
+    }
+
+    /// The error that a problem's slug names.
+    pub(crate) fn of_slug(slug: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|error| error.slug() == slug)
+    }
 }
 
 impl Problem {
@@ -63,6 +112,7 @@ impl Problem {
             Self::UnknownShape(_) => "unknown-shape",
             Self::MissingField(_) => "missing-field",
             Self::BadField { .. } => "bad-field",
+            Self::Set { error, .. } => error.slug(),
             Self::NoMapping => "no-mapping",
             Self::FutureTime => "future-time",
         }
@@ -77,7 +127,11 @@ impl Problem {
             | Self::StaleTimestamp(_) => 401,
             Self::BodyTooLarge { .. } | Self::TooManyRecords(_) => 413,
             Self::WrongEncoding(_) => 415,
-            Self::NotUtf8 | Self::BadGzip | Self::NotJson(_) | Self::NotCsv(_) => 400,
+            Self::Set { .. }
+            | Self::NotUtf8
+            | Self::BadGzip
+            | Self::NotJson(_)
+            | Self::NotCsv(_) => 400,
             Self::TooDeep(_)
             | Self::UnknownShape(_)
             | Self::MissingField(_)

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
+use jsonwebtoken::jwk::Jwk;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq as _};
@@ -20,6 +21,7 @@ use super::body;
 use super::json::{sha256_hex, text_at};
 use super::kind::Kind;
 use super::problem::Problem;
+use super::set;
 use crate::model::text::tame_field;
 use crate::model::time::{Span, Time};
 
@@ -33,6 +35,8 @@ pub(crate) enum BadSecret {
     Missing,
     #[error("the secret is not `whsec_` and base64 of 24 to 64 bytes")]
     NotWhsec,
+    #[error("the secret is no JSON Web Key Set with a key that signs")]
+    NotJwks,
     #[error("the secret is shorter than {0} bytes")]
     TooShort(usize),
     #[error("`signed` must end with {{body}}, and name {{timestamp}} if `timestamp_header` is set")]
@@ -43,6 +47,8 @@ pub(crate) enum BadSecret {
 pub(crate) struct Verifier {
     auth: Auth,
     keys: Vec<Zeroizing<Vec<u8>>>,
+    /// Of a transmitter of event tokens.
+    public: Vec<Jwk>,
 }
 
 impl fmt::Debug for Verifier {
@@ -50,6 +56,7 @@ impl fmt::Debug for Verifier {
         f.debug_struct("Verifier")
             .field("auth", &self.auth)
             .field("keys", &self.keys.len())
+            .field("public", &self.public.len())
             .finish()
     }
 }
@@ -98,7 +105,18 @@ impl Verifier {
                 return Err(BadSecret::BadTemplate);
             }
         }
-        Ok(Self { auth, keys })
+        let mut public = Vec::new();
+        if let Auth::Set { .. } = &auth {
+            for set in &keys {
+                public.extend(set::keys(set).ok_or(BadSecret::NotJwks)?);
+            }
+        }
+        Ok(Self { auth, keys, public })
+    }
+
+    /// Whether its deliveries are security event tokens.
+    pub(crate) fn is_set(&self) -> bool {
+        matches!(self.auth, Auth::Set { .. })
     }
 
     /// Authenticates the raw body, inflates it and names the delivery.
@@ -112,6 +130,10 @@ impl Verifier {
         let cap = kind.body_cap();
         if raw.len() > cap {
             return Err(Problem::BodyTooLarge { cap });
+        }
+        if let Auth::Set { issuer, audience, .. } = &self.auth {
+            let token = set::prove(&raw, &self.public, issuer, audience)?;
+            return Ok(Verified { body: token.claims.into(), delivery_id: bounded(&token.id) });
         }
         let named = self.authenticate(headers, &raw, now)?;
         let fallback = sha256_hex(&raw);
@@ -149,6 +171,8 @@ impl Verifier {
             Auth::Header { name, .. } => {
                 self.shared(required(headers, name)?.as_bytes()).map(|()| None)
             }
+            // Proved as a whole, before this.
+            Auth::Set { .. } => Err(Problem::WrongSignature),
             Auth::None => Ok(None),
         }
     }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use bytes::BytesMut;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
@@ -25,7 +26,8 @@ type Answered = Result<(StatusCode, Json<Answer>), Problem>;
 /// Receives one delivery of a configured source.
 ///
 /// `202 Accepted` means that what it says is on disk; runs start after the answer. A repeated
-/// delivery gets the same receipt and starts nothing twice.
+/// delivery gets the same receipt and starts nothing twice. A transmitter of security event tokens is
+/// answered as RFC 8935 says: `202` without a body, or `400` with `err` and `description`.
 #[utoipa::path(post, path = "/v1/hooks/{source}", tag = "deliver",
     params(("source" = String, Path, description = "The name of a `[sources.NAME]` section")),
     responses((status = 202, body = Answer), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
@@ -33,15 +35,28 @@ pub(super) async fn hook(
     State(api): State<Api>,
     Path(name): Path<String>,
     request: Request,
-) -> Answered {
+) -> Response {
     let source = api.source(&name).filter(|source| source.verifier.is_some());
+    let pushes_tokens = source.is_some_and(|s| s.verifier.as_ref().is_some_and(Verifier::is_set));
     // A stranger's names never become labels.
     let label = source.map_or("unknown", |source| source.view.id.as_str()).to_owned();
     let answered = match api.bucket(source) {
         Ok(()) => hooked(&api, source, request).await,
         Err(problem) => Err(problem),
     };
-    tell(&api, &label, answered)
+    let answered = tell(&api, &label, answered);
+    if pushes_tokens { to_transmitter(answered) } else { answered.into_response() }
+}
+
+/// RFC 8935, sections 2.2 and 2.4. What is not the token's fault (too much, too early) stays a problem
+/// with its own status, so that the token is sent again.
+fn to_transmitter(answered: Answered) -> Response {
+    let Err(problem) = answered else { return StatusCode::ACCEPTED.into_response() };
+    let Some(error) = intake::SetError::of_slug(problem.slug()) else {
+        return problem.into_response();
+    };
+    let body = serde_json::json!({"err": error.code(), "description": problem.said()});
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_LANGUAGE, "en")], Json(body)).into_response()
 }
 
 async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<Answer, Problem> {

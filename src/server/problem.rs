@@ -80,6 +80,12 @@ const DELIVERY: &[(&str, u16)] = &[
     ("missing-field", 422),
     ("bad-field", 422),
     ("future-time", 422),
+    ("no-mapping", 422),
+    ("set-invalid-request", 400),
+    ("set-invalid-key", 400),
+    ("set-invalid-issuer", 400),
+    ("set-invalid-audience", 400),
+    ("set-authentication-failed", 400),
 ];
 
 /// A problem, as it is sent.
@@ -138,6 +144,11 @@ impl Problem {
     pub(crate) fn not_found(what: &str, name: &str) -> Self {
         let name = crate::model::text::tame(name, 80);
         Self::new(Kind::NotFound).detail(format!("there is no {what} `{name}`"))
+    }
+
+    /// What happened, in words.
+    pub(crate) fn said(&self) -> &str {
+        self.detail.as_deref().unwrap_or(self.title)
     }
 
     /// The last part of the type: a metric label.

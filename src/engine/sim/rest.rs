@@ -119,3 +119,27 @@ async fn a_restart_reads_only_those_whom_something_may_happen_to() {
     assert!(state.may_be_shelved(&Alias::login("dana")));
     assert_eq!(state.seq, sim.engine.read(|core| core.state.seq));
 }
+
+/// What a row does not say yet is in memory only.
+#[tokio::test(start_paused = true)]
+async fn whoever_has_changed_stays_until_it_is_written() {
+    let sim = forgetful(37).await;
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    sim.pass(Span::minutes(1)).await;
+    let weaker = Fact::Alert(Box::new(sim.an_alert("dana", Stage::Noted)));
+    let joined = sim.deliver("d2", MayCause::Contain, weaker).await.unwrap();
+
+    let [went, before] = sim.engine.change(|core| {
+        let before = core.state.incidents[&joined.incidents[0].incident].counts.alerts;
+        [core.state.shelve(0, |_| false), before as usize]
+    });
+    assert_eq!(went, 0, "its rows are on their way");
+    sim.pass(Span::minutes(1)).await;
+    let went = sim.engine.change(|core| core.state.shelve(0, |_| false));
+    assert_eq!((went, sim.engine.read(in_memory)), (1, [0; 4]), "they are written: it goes");
+
+    let incident = joined.incidents[0].incident;
+    sim.engine.fetch_about(About::Incident(incident)).await.unwrap();
+    let after = sim.engine.read(|core| core.state.incidents[&incident].counts.alerts);
+    assert_eq!(after as usize, before);
+}
