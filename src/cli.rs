@@ -12,6 +12,7 @@ mod connection;
 mod connector;
 mod contain;
 mod demo;
+mod detect;
 mod explain;
 mod init;
 mod lab;
@@ -24,6 +25,7 @@ mod playbook_run;
 mod replay;
 mod serve;
 mod store;
+mod sweep;
 mod table;
 mod token;
 mod trial;
@@ -88,6 +90,9 @@ enum Command {
     /// See and check how records of other products are read.
     #[command(subcommand)]
     Mapping(mapping::Command),
+    /// See why the detections said something, or nothing.
+    #[command(subcommand)]
+    Detect(detect::Command),
     /// Try the configured connections.
     #[command(subcommand)]
     Connection(connection::Command),
@@ -147,6 +152,7 @@ pub fn main() -> ExitCode {
         Command::Playbook(command) => playbook::run(command, &mut output),
         Command::Connector(command) => connector::run(command, &mut output),
         Command::Mapping(command) => mapping::run(&command, &mut output),
+        Command::Detect(command) => detect::run(&command, &mut output),
         Command::Connection(command) => connection::run(&command, &mut output),
         Command::Lab(args) => lab::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),

@@ -14,9 +14,11 @@
 mod assess;
 mod backtest;
 mod episode;
+mod explain;
 mod habits;
 mod rules;
 mod signal;
+mod sweep;
 mod traits;
 mod watch;
 mod window;
@@ -31,9 +33,11 @@ use crate::model::event::Event;
 use crate::model::time::{Span, Time};
 
 pub(crate) use backtest::backtest;
+pub(crate) use explain::{Explained, explain};
 use rules::Rule;
 pub(crate) use rules::Rules;
 pub(crate) use signal::{About, Open, Signal};
+pub(crate) use sweep::{Attack, Point, sweep};
 use window::{Mark, Raised, Window};
 pub(crate) use written::{is_detection, read};
 

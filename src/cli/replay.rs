@@ -33,6 +33,15 @@ pub(super) struct Args {
     /// Send nothing: print what detection makes of it.
     #[arg(long)]
     detect_only: bool,
+    /// Send nothing: try other thresholds, and count what each would open.
+    #[arg(long, conflicts_with_all = ["to", "detect_only", "shift_to_now"])]
+    sweep: bool,
+    /// Known attacks, as CSV with the columns subject, first and last.
+    #[arg(long, requires = "sweep", value_name = "FILE")]
+    truth: Option<PathBuf>,
+    /// Where to draw what was counted, as HTML.
+    #[arg(long, requires = "sweep", value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Move the records' times so that the last one is now. Lab deployments only.
     #[arg(long, conflicts_with = "detect_only")]
     shift_to_now: bool,
@@ -55,6 +64,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
         None => None,
     };
     let records = intake::Format { kind: args.source, mapping };
+    if args.sweep {
+        let truth = args.truth.as_deref().map(super::sweep::truth).transpose()?;
+        let picture = args.picture.as_deref();
+        return super::sweep::run(&records, &texts, truth.as_deref(), picture, args.format, output);
+    }
     let told =
         if args.detect_only { detect(&records, &texts)? } else { send(args, &records, &texts)? };
     match args.format {

@@ -128,19 +128,54 @@ fn by_rules<'r>(
     about: &About<'_>,
     told: bool,
 ) -> Option<&'r Rule> {
-    let fires = |rule: &&Rule| {
-        let holds = |one: &Trait| one.holds(window, episode, about, told);
-        // Cheapest first: most episodes are too short for most detections.
-        episode.counted.len() >= rule.failed
-            && episode.peak(window, rule.within, &rule.of) >= rule.failed
-            && rule.all.iter().all(holds)
-            && !rule.none.iter().any(holds)
-            && (rule.any.is_empty() || rule.any.iter().any(holds))
-            && points(rule, holds) >= rule.score
-    };
+    let fires = |rule: &&Rule| missing(window, episode, rule, about, told).is_none();
     let firing = rules.iter().copied().filter(fires);
     // `max_by_key` gives the last of equals.
     firing.rev().max_by_key(|rule| rule.stage)
+}
+
+/// What an episode lacks for a detection, if anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Prompts {
+        most: usize,
+        needed: usize,
+    },
+    Trait(Trait),
+    /// It holds, and must not.
+    Barred(Trait),
+    AnyOf,
+    Points {
+        has: u32,
+        needed: u32,
+    },
+}
+
+pub(super) fn missing(
+    window: &Window,
+    episode: &Episode<'_>,
+    rule: &Rule,
+    about: &About<'_>,
+    told: bool,
+) -> Option<Missing> {
+    let holds = |one: &Trait| one.holds(window, episode, about, told);
+    // Cheapest first: most episodes are too short for most detections.
+    let all = episode.counted.len();
+    let most = if all < rule.failed { all } else { episode.peak(window, rule.within, &rule.of) };
+    if most < rule.failed {
+        return Some(Missing::Prompts { most, needed: rule.failed });
+    }
+    if let Some(lacks) = rule.all.iter().find(|one| !holds(one)) {
+        return Some(Missing::Trait(*lacks));
+    }
+    if let Some(has) = rule.none.iter().find(|one| holds(one)) {
+        return Some(Missing::Barred(*has));
+    }
+    if !rule.any.is_empty() && !rule.any.iter().any(holds) {
+        return Some(Missing::AnyOf);
+    }
+    let has = points(rule, holds);
+    (has < rule.score).then_some(Missing::Points { has, needed: rule.score })
 }
 
 fn points(rule: &Rule, holds: impl Fn(&Trait) -> bool) -> u32 {

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{About, Detector, Open, Raised, Signal};
+use super::{About, Detector, Open, Raised, Rules, Signal};
 use crate::intake::{Format, Problem, Record, parse};
 use crate::model::event::AccountName;
 use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
@@ -75,19 +75,29 @@ pub(crate) fn backtest(format: impl Into<Format>, bytes: &[u8]) -> Result<Table,
         irrelevant: parsed.irrelevant.len(),
         problems: parsed.problems.len(),
         distinct_events: bench.ids.len(),
-        incidents: bench.cases.into_iter().map(Case::line).collect(),
+        incidents: bench.incidents(),
     })
 }
 
 #[derive(Default)]
-struct Bench {
+pub(super) struct Bench {
     detector: Detector,
     cases: Vec<Case>,
     ids: BTreeSet<String>,
 }
 
 impl Bench {
-    fn take(&mut self, record: &Record) {
+    /// Judged by these detections only.
+    pub(super) fn under(rules: Rules) -> Self {
+        Self { detector: Detector::default().under(rules), ..Self::default() }
+    }
+
+    /// What came of it.
+    pub(super) fn incidents(self) -> Vec<IncidentLine> {
+        self.cases.into_iter().map(Case::line).collect()
+    }
+
+    pub(super) fn take(&mut self, record: &Record) {
         let (account, id) = match record {
             Record::Event(event) => (&event.account, event.id.to_string()),
             Record::Alert(alert) => (&alert.account, alert.id.to_string()),

@@ -18,6 +18,7 @@ mod inputs;
 mod layers;
 mod load;
 mod open_data;
+mod published_rules;
 mod spec;
 mod storm;
 mod world;

@@ -7,9 +7,9 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 /// File, source kind, then records: all, understood, irrelevant, with problems; then incidents.
-type Line = (&'static str, &'static str, [u64; 4], usize);
+pub(crate) type Line = (&'static str, &'static str, [u64; 4], usize);
 
-const FILES: [Line; 42] = [
+pub(crate) const FILES: [Line; 42] = [
     ("pingid/pingid-bursts-AB.log", "pingid", [38, 20, 18, 0], 1),
     ("pingid/splunk-data_sources-examples.jsonl", "pingid", [1, 1, 0, 0], 0),
     ("okta/msaad00-okta_system_log_raw_sample.json", "okta", [9, 6, 3, 0], 0),
@@ -59,7 +59,7 @@ const FILES: [Line; 42] = [
     ("webhooks/cribl-graph-alert_v2.jsonl", "defender", [1, 0, 1, 0], 0),
 ];
 
-fn read(file: &str) -> Vec<u8> {
+pub(crate) fn read(file: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/open").join(file);
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut out = Vec::new();
@@ -96,7 +96,7 @@ fn unwrap_logs(bytes: &[u8]) -> Vec<u8> {
     Value::Array(logs.collect()).to_string().into_bytes()
 }
 
-fn summary(file: &str, kind: &str) -> Value {
+pub(crate) fn summary(file: &str, kind: &str) -> Value {
     quell::open_data_summary(kind, &read(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
 }
 
