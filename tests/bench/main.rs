@@ -117,6 +117,8 @@ async fn sides(vendor: &Vendor, port: u16) -> [Side; 2] {
 async fn rest(amounts: &Amounts, vendor: &Vendor, port: u16, table: &mut Table) {
     let [floor, quell] = sides(vendor, port).await;
     let (mut least, mut ours) = (Latency::default(), Latency::default());
+    // So is the warm-up's last.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let commits = quell.commits();
     for _ in 0..amounts.rounds {
         load::at_rest(&floor, vendor, amounts.rest, &mut least).await;
