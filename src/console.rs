@@ -44,7 +44,7 @@ use crate::server::Candidates;
 /// More than any form or passkey's answer here.
 const BODY_MAX: usize = 64 * 1024;
 
-pub(crate) use timeline::told;
+pub(crate) use timeline::{told, told_of};
 
 /// What the pages are made from.
 #[derive(Clone)]

@@ -133,19 +133,13 @@ fn fact(record: &Record) -> serde_json::Result<Value> {
 }
 
 fn line(record: &Record) -> Vec<String> {
-    let (account, what, ip, says) = match record {
-        Record::Event(e) => {
-            let word = |value: serde_json::Result<Value>| {
-                value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-            };
-            let kind = word(serde_json::to_value(e.kind));
-            let outcome = word(serde_json::to_value(e.outcome));
-            (&e.account, format!("{kind} {outcome}"), e.ip, e.message.clone())
-        }
+    let account = record.account();
+    let (what, ip, says) = match record {
+        Record::Event(e) => (e.words(), e.ip, e.message.clone()),
         Record::Alert(a) => {
-            (&a.account, format!("{} {}", a.kind.name(), a.stage.name()), None, a.reason.clone())
+            (format!("{} {}", a.kind.name(), a.stage.name()), None, a.reason.clone())
         }
-        Record::Report(r) => (&r.account, "report".to_owned(), None, r.text.clone()),
+        Record::Report(r) => ("report".to_owned(), None, r.text.clone()),
     };
     let who = account.login.clone().or_else(|| account.provider_id.clone()).unwrap_or_default();
     let from = ip.map(|ip| ip.to_string()).unwrap_or_default();

@@ -124,12 +124,13 @@ pub(super) fn actions(n: usize) -> String {
 
 /// A commit as sentences for a terminal: when, an icon, what, and the detail behind it.
 pub(crate) fn told(commit: &Commit) -> Vec<(Time, &'static str, String, String)> {
-    commit
-        .entries
-        .iter()
-        .filter_map(|entry| say(commit.at, entry))
-        .map(|(at, kind, text, detail)| (at, kind.icon(), text, detail))
-        .collect()
+    commit.entries.iter().filter_map(|entry| told_of(commit.at, entry)).collect()
+}
+
+/// The same of one entry, of a commit at `at`.
+pub(crate) fn told_of(at: Time, entry: &Entry) -> Option<(Time, &'static str, String, String)> {
+    let (at, kind, text, detail) = say(at, entry)?;
+    Some((at, kind.icon(), text, detail))
 }
 
 type Said = (Time, Kind, String, String);

@@ -98,12 +98,12 @@ impl Bench {
     }
 
     pub(super) fn take(&mut self, record: &Record) {
-        let (account, id) = match record {
-            Record::Event(event) => (&event.account, event.id.to_string()),
-            Record::Alert(alert) => (&alert.account, alert.id.to_string()),
-            Record::Report(report) => (&report.account, report.id.to_string()),
+        let id = match record {
+            Record::Event(event) => event.id.to_string(),
+            Record::Alert(alert) => alert.id.to_string(),
+            Record::Report(report) => report.id.to_string(),
         };
-        let subject = subject_key(account);
+        let subject = subject_key(record.account());
         self.ids.insert(id);
         let now = record.time();
         let current = self.cases.iter().rposition(|case| case.is_joined_by(&subject, now));

@@ -64,7 +64,7 @@ pub(crate) fn explain(
     let mut detector = Detector::default().under(rules.clone());
     let (mut lines, mut last) = (Vec::new(), None);
     for record in &parsed.records {
-        let (account, at) = (account(record), record.time());
+        let (account, at) = (record.account(), record.time());
         let after = day.is_some_and(|day| at.date_naive() > day);
         if !is(account, person) || after {
             continue;
@@ -92,14 +92,6 @@ pub(crate) fn explain(
     Ok(Explained { lines, episodes: episodes.unwrap_or_default() })
 }
 
-fn account(record: &Record) -> &AccountName {
-    match record {
-        Record::Event(event) => &event.account,
-        Record::Alert(alert) => &alert.account,
-        Record::Report(report) => &report.account,
-    }
-}
-
 fn is(account: &AccountName, person: &str) -> bool {
     let same =
         |name: &Option<String>| name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(person));
@@ -108,19 +100,11 @@ fn is(account: &AccountName, person: &str) -> bool {
 
 fn line(record: &Record, said: Vec<String>) -> Line {
     let (what, from) = match record {
-        Record::Event(event) => (words(event), from(event)),
+        Record::Event(event) => (event.words(), from(event)),
         Record::Alert(alert) => (format!("alert: {}", alert.reason), String::new()),
         Record::Report(_) => ("report".to_owned(), String::new()),
     };
     Line { at: rfc3339(record.time()), what, from, said }
-}
-
-fn words(event: &Event) -> String {
-    let word = |value: serde_json::Result<serde_json::Value>| {
-        value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-    };
-    let (kind, outcome) = (serde_json::to_value(event.kind), serde_json::to_value(event.outcome));
-    format!("{} {}", word(kind), word(outcome))
 }
 
 fn from(event: &Event) -> String {

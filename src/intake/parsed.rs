@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::json::is_sane;
 use super::problem::Problem;
 use crate::model::alert::{Alert, Report};
-use crate::model::event::Event;
+use crate::model::event::{AccountName, Event};
 use crate::model::time::{Span, Time};
 
 /// How far ahead of its receipt a record's time may be.
@@ -21,6 +21,15 @@ pub(crate) enum Record {
 }
 
 impl Record {
+    /// Whom it is about, as it names them.
+    pub(crate) fn account(&self) -> &AccountName {
+        match self {
+            Self::Event(event) => &event.account,
+            Self::Alert(alert) => &alert.account,
+            Self::Report(report) => &report.account,
+        }
+    }
+
     pub(crate) fn time(&self) -> Time {
         match self {
             Self::Event(event) => event.time,

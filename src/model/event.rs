@@ -163,6 +163,15 @@ pub(crate) struct Event {
 }
 
 impl Event {
+    /// Its kind and outcome as they are spelled in JSON: `prompt denied`.
+    pub(crate) fn words(&self) -> String {
+        let word = |value: serde_json::Result<serde_json::Value>| {
+            value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        };
+        let (kind, outcome) = (serde_json::to_value(self.kind), serde_json::to_value(self.outcome));
+        format!("{} {}", word(kind), word(outcome))
+    }
+
     /// A prompt that was denied, ignored, wrongly answered or reported.
     pub(crate) fn is_failed_prompt(&self) -> bool {
         self.kind == EventKind::Prompt && self.outcome.is_failed_prompt()

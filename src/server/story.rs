@@ -16,7 +16,7 @@ use super::incidents::known;
 use super::problem::{Kind, Problem};
 use super::state::Api;
 use super::views::IncidentView;
-use crate::console::told;
+use crate::console::told_of;
 use crate::model::action::Outcome;
 use crate::model::entry::{Commit, Entry};
 use crate::model::event::{Event, EventKind, EventOutcome};
@@ -131,8 +131,7 @@ fn said(api: &Api, commit: &Commit, id: IncidentId, called: &mut Called) -> Vec<
             let capability = api.engine().ports().catalogue.capability_of(e.call.action.as_str());
             called.extend(capability.map(|name| ((e.run, e.cell.clone()), name)));
         }
-        let alone = Commit { entries: vec![entry.clone()], ..commit.clone() };
-        for (at, _, what, detail) in told(&alone) {
+        if let Some((at, _, what, detail)) = told_of(commit.at, entry) {
             let (attack, csf) = tags(entry, called);
             lines.push(Line { at: rfc3339(at), seq: commit.seq, what, detail, attack, csf });
         }

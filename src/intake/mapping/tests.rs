@@ -1,6 +1,6 @@
 //! Mappings over made-up records of the shapes that products send: synthetic, all of them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 
 use super::super::{Format, Kind, Record, parse};
@@ -16,12 +16,10 @@ fn now() -> Time {
 fn told(format: impl Into<Format>, body: &str) -> Vec<String> {
     let parsed = parse(format, body.as_bytes(), now()).unwrap();
     assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
-    let word = |value: Value| value.as_str().unwrap_or_default().to_owned();
     let line = |record: &Record| match record {
         Record::Event(e) => format!(
-            "{} {} {} {}",
-            word(serde_json::to_value(e.kind).unwrap()),
-            word(serde_json::to_value(e.outcome).unwrap()),
+            "{} {} {}",
+            e.words(),
             e.account.login.as_deref().unwrap_or("-"),
             rfc3339(e.time)
         ),
