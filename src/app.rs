@@ -138,7 +138,9 @@ impl Quell {
             actions: plugs.actions,
             directory: plugs.directory,
         };
-        let engine = Engine::new(ports, config.policy.clone(), state, detector);
+        let mut policy = config.policy.clone();
+        policy.groups = config.groups();
+        let engine = Engine::new(ports, policy, state, detector);
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();

@@ -13,6 +13,8 @@
 //!
 //! May use `model`, `template`, `detect` and `approval`. Knows no HTTP, no YAML and no disk.
 
+mod answers;
+pub(crate) mod approvers;
 pub(crate) mod context;
 pub(crate) mod decide;
 pub(crate) mod driver;

@@ -12,14 +12,16 @@
 mod bind;
 mod ceremony;
 mod decide;
+pub(crate) mod decisions;
 mod enrol;
 pub(crate) mod offline;
-mod roles;
 mod session;
 mod sign_in;
 pub(crate) mod soft;
 mod ticket;
 
+#[cfg(test)]
+mod quorum_tests;
 #[cfg(test)]
 pub(crate) mod stand;
 #[cfg(test)]
@@ -30,16 +32,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use webauthn_rs::prelude::{AuthenticationResult, Url, Webauthn, WebauthnBuilder, WebauthnError};
 
+use crate::approval::who::Bar;
 use crate::engine::driver::Engine;
 use crate::engine::people::Refusal;
 use crate::model::entry::PersonEnrolled;
 use crate::model::id::PersonId;
 use crate::model::time::Time;
 
+pub(crate) use crate::approval::roles::{Act, may};
 use ceremony::Ceremonies;
 pub(crate) use ceremony::{Begun, LIFETIME};
-pub(crate) use decide::{Wish, eligible, tick};
-pub(crate) use roles::{Act, may};
+pub(crate) use decide::{Wish, tick};
 pub(crate) use session::Session;
 use session::Sessions;
 pub(crate) use ticket::{Ticket, ticket_hash};
@@ -60,14 +63,16 @@ pub(crate) enum Problem {
     Taken,
     #[error("your role does not allow this")]
     Role,
-    #[error("{0} may not decide this: it concerns them or they started it")]
-    Barred(String),
+    #[error(transparent)]
+    Bar(#[from] Bar),
     #[error("tick at least one action to approve, or deny")]
     NoItems,
     #[error("the question has changed since the page was loaded; load it again")]
     Changed,
     #[error("give a reason of at least {0} characters: a privileged person is concerned")]
     Justification(usize),
+    #[error("type `{0}`, whom this concerns, to confirm it")]
+    Confirm(String),
     #[error("there is no such {0}")]
     Missing(&'static str),
     #[error(transparent)]

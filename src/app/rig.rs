@@ -210,6 +210,7 @@ impl Rig {
                 passkey: Value::Null,
                 user_handle: uuid::Uuid::nil(),
                 ticket: String::new(),
+                enrolled_at: None,
             })));
         });
         published.await.unwrap();

@@ -1,6 +1,7 @@
 //! The response doctrine's "Who decides", for one step and one item.
 
 use crate::model::action::{Effect, Reversal};
+use crate::model::approval::Tier;
 use crate::model::incident::{ApprovalSeen, MayCause, Stage};
 use crate::model::plan::Mode;
 use crate::model::subject::{Account, Link};
@@ -23,8 +24,8 @@ pub(crate) struct Question<'a> {
     pub(crate) subject_privileged: bool,
     /// The playbook itself asks for approval.
     pub(crate) playbook_asks: bool,
-    /// A hold that runs out on a clean account.
-    pub(crate) clean_expiry: bool,
+    /// A hold that runs out on a clean account, or what people have refused to ratify.
+    pub(crate) is_settled: bool,
 }
 
 /// What the doctrine says.
@@ -33,6 +34,8 @@ pub(crate) enum Gate {
     /// At once. `ceiling` names the budget that it counts against.
     Go {
         ceiling: Option<&'static str>,
+        /// People are asked afterwards whether it stands.
+        ratify: bool,
     },
     Ask {
         reason: String,
@@ -53,14 +56,16 @@ pub(crate) const APPROVED_BLOCKS: &str = "approved_blocks";
 /// Blocks after a hostile approval or of a privileged person: their own budget, so that decoys cannot use it up.
 pub(crate) const RESERVED_BLOCKS: &str = "reserved_blocks";
 
+const GO: Gate = Gate::Go { ceiling: None, ratify: false };
+
 /// Judges one step for one item.
 pub(crate) fn gate(q: &Question<'_>) -> Gate {
     match q.effect {
-        Effect::Read => Gate::Go { ceiling: None },
+        Effect::Read => GO,
         _ if q.mode == Mode::Observe => Gate::Observe,
         Effect::Record | Effect::Notify if q.playbook_asks => ask("the playbook asks"),
-        Effect::Record | Effect::Notify => Gate::Go { ceiling: None },
-        Effect::Restore if q.clean_expiry => Gate::Go { ceiling: None },
+        Effect::Record | Effect::Notify => GO,
+        Effect::Restore if q.is_settled => GO,
         Effect::Restore => ask("restoring access is a person's decision"),
         Effect::Contain => contain(q),
     }
@@ -80,7 +85,7 @@ fn contain(q: &Question<'_>) -> Gate {
     if q.point_in_time {
         return match q.may_cause {
             MayCause::Record => ask("its source may only cause records"),
-            MayCause::Revoke | MayCause::Contain => Gate::Go { ceiling: None },
+            MayCause::Revoke | MayCause::Contain => GO,
         };
     }
     if let Some(account) = q.account.filter(|a| a.protected) {
@@ -112,13 +117,26 @@ fn judged(q: &Question<'_>) -> Gate {
     if q.may_cause < MayCause::Contain {
         return ask("its source may cause revocation only");
     }
-    if q.subject_privileged {
-        return ask("the person is privileged");
-    }
     if q.stage < Stage::Breached {
         return ask("the incident is not `breached`");
     }
-    Gate::Go { ceiling: ceiling(q, AUTO_BLOCKS) }
+    // Act, then ask: an administrator's account in an attacker's hands cannot wait for two people.
+    // What cannot be taken back does wait.
+    let ratify = q.subject_privileged;
+    if ratify && (q.approval != ApprovalSeen::Hostile || q.reversal != Reversal::Undo) {
+        return ask("the person is privileged");
+    }
+    Gate::Go { ceiling: ceiling(q, AUTO_BLOCKS), ratify }
+}
+
+/// How much it takes to say yes to it.
+pub(crate) fn tier(q: &Question<'_>) -> Tier {
+    match q.effect {
+        Effect::Read | Effect::Record | Effect::Notify => Tier::Harmless,
+        Effect::Contain if q.point_in_time => Tier::Harmless,
+        Effect::Contain | Effect::Restore if q.subject_privileged => Tier::Privileged,
+        Effect::Contain | Effect::Restore => Tier::LocksOut,
+    }
 }
 
 /// The budget that a step which may run counts against; blocks only, revocations never.
@@ -152,7 +170,7 @@ mod tests {
             account: None,
             subject_privileged: false,
             playbook_asks: false,
-            clean_expiry: false,
+            is_settled: false,
         }
     }
 
@@ -166,10 +184,10 @@ mod tests {
 
     #[test]
     fn a_breach_of_an_ordinary_person_is_blocked_at_once_in_auto() {
-        assert_eq!(gate(&block()), Gate::Go { ceiling: Some(RESERVED_BLOCKS) });
+        assert_eq!(gate(&block()), Gate::Go { ceiling: Some(RESERVED_BLOCKS), ratify: false });
         assert_eq!(
             gate(&Question { approval: ApprovalSeen::None, ..block() }),
-            Gate::Go { ceiling: Some(AUTO_BLOCKS) }
+            Gate::Go { ceiling: Some(AUTO_BLOCKS), ratify: false }
         );
     }
 
@@ -190,7 +208,23 @@ mod tests {
             ..revoke()
         };
 
-        assert_eq!(gate(&q), Gate::Go { ceiling: None });
+        assert_eq!(gate(&q), GO);
+    }
+
+    #[test]
+    fn a_privileged_person_who_let_somebody_in_is_blocked_first_and_people_ratify() {
+        let breached = Question { subject_privileged: true, ..block() };
+
+        assert_eq!(gate(&breached), Gate::Go { ceiling: Some(RESERVED_BLOCKS), ratify: true });
+        for waits in [
+            Question { reversal: Reversal::Recover, ..breached.clone() },
+            Question { approval: ApprovalSeen::Unknown, ..breached.clone() },
+            Question { mode: Mode::Approve, ..breached.clone() },
+        ] {
+            assert!(asks(&gate(&waits)));
+            assert_eq!(tier(&waits), Tier::Privileged);
+        }
+        assert_eq!(tier(&Question { subject_privileged: true, ..revoke() }), Tier::Harmless);
     }
 
     #[test]
@@ -211,6 +245,6 @@ mod tests {
         let restore = Question { effect: Effect::Restore, ..block() };
 
         assert!(asks(&gate(&restore)));
-        assert_eq!(gate(&Question { clean_expiry: true, ..restore }), Gate::Go { ceiling: None });
+        assert_eq!(gate(&Question { is_settled: true, ..restore }), GO);
     }
 }

@@ -72,6 +72,8 @@ pub(crate) fn unsigned(
         root: root(&items),
         items,
         decision,
+        asks: Some(question.asks),
+        typed: None,
         justification: String::new(),
         approver,
         nonce: String::new(),

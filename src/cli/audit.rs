@@ -2,15 +2,13 @@
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::client::{Client, ServerArgs, block_on};
 use super::output::Output;
 use super::{Format, Verdict, table};
-use crate::model::entry::{Entry, PersonEnrolled};
-use crate::model::id::PersonId;
-use crate::people::offline::verify_decided;
+use crate::model::entry::Entry;
+use crate::people::decisions::Decisions;
 use crate::store::anchor::{self, Anchor};
 use crate::store::verify;
 
@@ -45,38 +43,13 @@ pub(super) enum Command {
     },
 }
 
-/// Every decision is checked again, offline, against the passkey that its person had then.
-#[derive(Default)]
-pub(super) struct Decisions {
-    people: BTreeMap<PersonId, PersonEnrolled>,
-}
-
-impl Decisions {
-    pub(super) fn check(mut self) -> impl FnMut(&Entry) -> Result<(), String> {
-        move |entry| match entry {
-            Entry::PersonEnrolled(person) => {
-                self.people.insert(person.person, (**person).clone());
-                Ok(())
-            }
-            Entry::ApprovalDecided(decided) => {
-                let about = |why: String| format!("the decision on {}: {why}", decided.approval);
-                let person = self
-                    .people
-                    .get(&decided.by)
-                    .ok_or_else(|| about("its person was never enrolled".to_owned()))?;
-                verify_decided(decided, person).map_err(|invalid| about(invalid.to_string()))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
     match command {
         Command::Verify { folder, key, anchor, format } => {
             let anchors = anchor.as_deref().map(|file| anchors(file, key));
             let anchors = anchors.transpose()?.unwrap_or_default();
-            let also = &mut Decisions::default().check();
+            let mut decisions = Decisions::default();
+            let also = &mut |entry: &Entry| decisions.check(entry);
             let report = verify::audit_anchored(folder, key, &anchors, also)
                 .with_context(|| format!("could not read a journal in `{}`", folder.display()))?;
             table::one(&serde_json::to_value(&report)?, *format, output)?;

@@ -26,6 +26,14 @@ pub(crate) struct Config {
     pub(crate) notify: Notify,
 }
 
+impl Config {
+    /// The groups of each person who is in some, by name in lower case.
+    pub(crate) fn groups(&self) -> BTreeMap<String, Vec<String>> {
+        let people = self.people.iter().filter(|(_, person)| !person.groups.is_empty());
+        people.map(|(name, person)| (name.to_lowercase(), person.groups.clone())).collect()
+    }
+}
+
 /// `[server]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

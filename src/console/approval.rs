@@ -13,10 +13,11 @@ use super::show::{At, Coded, Mark, SIGNATURE_BROKEN, SIGNATURE_HOLDS};
 use super::signed_in::SignedIn;
 use super::timeline::{Kind, Line, folded, lines};
 use super::words;
+use crate::engine::approvers::Approvers;
 use crate::engine::shelf::About;
 use crate::engine::state::State as Facts;
-use crate::model::approval::{Approval, Item};
-use crate::model::entry::{ApprovalDecided, Commit, Entry};
+use crate::model::approval::{Approval, Asks, Decision, Item};
+use crate::model::entry::{Commit, Entry};
 use crate::model::id::ApprovalId;
 use crate::model::subject::Subject;
 use crate::model::text::tame_field;
@@ -46,10 +47,15 @@ struct ApprovalPage {
     /// There is older evidence than what is shown.
     cut: bool,
     silence: &'static str,
+    /// Whom it concerns, where that is to be typed, and a reason given.
+    typed: Option<String>,
+    /// It was done already.
+    ratify: bool,
     playbook: String,
     plan: String,
     started_by: Option<String>,
-    answer: Option<Answer>,
+    /// Everybody who answered, in turn.
+    answers: Vec<Answer>,
 }
 
 struct ItemRow {
@@ -64,9 +70,10 @@ struct ItemRow {
     granted: bool,
 }
 
-/// How it was decided, checked again as the page is made.
+/// What somebody answered, checked again as the page is made.
 struct Answer {
     by: String,
+    said: &'static str,
     at: At,
     justification: String,
     signature: Mark,
@@ -87,7 +94,8 @@ pub(super) async fn page(
     let now = state.engine.now();
     let frame = Frame::new(&state, &by, "Approval");
     let page = state.engine.read(|core| {
-        let row = question_row(&core.state, &question, &by.person, now);
+        let who = Approvers::new(&core.state, state.engine.policy(), now);
+        let row = question_row(&who, &question, &by.person);
         assemble(frame, row, &core.state, &question, &commits)
     });
     Ok(render(&page.ok_or_else(|| Problem::missing("incident"))?))
@@ -120,10 +128,12 @@ fn assemble(
         evidence,
         cut,
         silence: words::silence(question),
+        typed: subject.filter(|_| question.tier.is_typed()).map(|s| tame_field(&s.name)),
+        ratify: question.asks == Asks::Ratify,
         playbook: run.map(|r| tame_field(r.playbook.as_str())).unwrap_or_default(),
         plan: question.plan.to_string(),
         started_by: run.and_then(|r| r.started_by.as_deref()).map(tame_field),
-        answer: commits.iter().find_map(|commit| answer(commit, question.id)),
+        answers: commits.iter().flat_map(|commit| answers(commit, question.id)).collect(),
     })
 }
 
@@ -161,16 +171,17 @@ fn evidence(commits: &[Commit], subject: Option<&Subject>) -> (Vec<Line>, bool) 
     (found.split_off(older), older > 0)
 }
 
-fn answer(commit: &Commit, id: ApprovalId) -> Option<Answer> {
-    let decided: &ApprovalDecided = commit.entries.iter().find_map(|entry| match entry {
-        Entry::ApprovalDecided(decided) if decided.approval == id => Some(&**decided),
+fn answers(commit: &Commit, id: ApprovalId) -> impl Iterator<Item = Answer> {
+    let signed = commit.entries.iter().filter_map(move |entry| match entry {
+        Entry::ApprovalDecided(decided) if decided.approval == id => Some(&decided.signed),
+        Entry::ApprovalVoted(voted) if voted.approval == id => Some(&voted.signed),
         _ => None,
-    })?;
-    let holds = verify_signed(&decided.signed).is_ok();
-    Some(Answer {
-        by: tame_field(&decided.signed.by_name),
+    });
+    signed.map(|signed| Answer {
+        by: tame_field(&signed.by_name),
+        said: if signed.statement.decision == Decision::Approve { "Yes" } else { "No" },
         at: At(commit.at),
-        justification: crate::model::text::tame(&decided.signed.justification, 1_000),
-        signature: if holds { SIGNATURE_HOLDS } else { SIGNATURE_BROKEN },
+        justification: crate::model::text::tame(&signed.justification, 1_000),
+        signature: if verify_signed(signed).is_ok() { SIGNATURE_HOLDS } else { SIGNATURE_BROKEN },
     })
 }

@@ -22,6 +22,8 @@ pub(super) struct Begin {
     items: Vec<String>,
     #[serde(default)]
     justification: String,
+    #[serde(default)]
+    confirm: String,
 }
 
 pub(super) async fn begin(
@@ -30,8 +32,8 @@ pub(super) async fn begin(
     Path(approval): Path<String>,
     Json(asked): Json<Begin>,
 ) -> Result<Response, Problem> {
-    let Begin { decision, items, justification } = asked;
-    let wish = Wish { approval: id(&approval)?, decision, items, justification };
+    let Begin { decision, items, justification, confirm } = asked;
+    let wish = Wish { approval: id(&approval)?, decision, items, justification, confirm };
     state.engine.fetch_about(About::Approval(wish.approval)).await?;
     let (statement, begun) = state.people.decide_begin(by.person.person, &wish)?;
     Ok(Json(json!({

@@ -15,6 +15,7 @@ use super::show::{At, Coded, Mark, concluded, lasted};
 use super::signed_in::SignedIn;
 use super::timeline::{Line, cell, folded, lines, named};
 use super::words;
+use crate::engine::approvers::Approvers;
 use crate::engine::shelf::About;
 use crate::engine::state::State as Facts;
 use crate::model::entry::Commit;
@@ -116,7 +117,8 @@ pub(super) async fn page(
     let page = state.engine.read(|core| {
         let incident = core.state.incidents.get(&id)?;
         let questions = core.state.approvals.values().filter(|q| q.incident == id);
-        let questions = questions.map(|q| question_row(&core.state, q, &by.person, now)).collect();
+        let who = Approvers::new(&core.state, state.engine.policy(), now);
+        let questions = questions.map(|q| question_row(&who, q, &by.person)).collect();
         Some(assemble(frame, &by, whom, &core.state, incident, questions, &commits))
     });
     Ok(render(&page.ok_or_else(|| Problem::missing("incident"))?))

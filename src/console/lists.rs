@@ -10,13 +10,13 @@ use super::problem::{Oops, render};
 use super::show::{At, Mark, Until};
 use super::signed_in::SignedIn;
 use super::words;
+use crate::approval::who::Bar;
+use crate::engine::approvers::Approvers;
 use crate::engine::state::State as Facts;
-use crate::model::approval::{Approval, ApprovalState, Asks};
+use crate::model::approval::{Approval, ApprovalState, Asks, Decision, Vote};
 use crate::model::entry::PersonEnrolled;
 use crate::model::incident::Incident;
 use crate::model::text::tame_field;
-use crate::model::time::Time;
-use crate::people::{self, eligible};
 
 /// A page shows so many, newest first.
 const MOST: usize = 200;
@@ -34,24 +34,42 @@ pub(super) struct QuestionRow {
     pub(super) opened: At,
     /// Why the reader may not decide it.
     pub(super) not_me: Option<String>,
-    /// Nobody who is enrolled may.
+    /// Not enough of those who are enrolled may.
     pub(super) nobody: bool,
+    /// How far it is, where one answer is not enough.
+    pub(super) progress: Option<String>,
+}
+
+fn progress(question: &Approval) -> Option<String> {
+    let needed = question.quorum;
+    if needed < 2 {
+        return None;
+    }
+    if question.votes.is_empty() {
+        return Some(format!("{needed} people have to answer"));
+    }
+    let said = |v: &Vote| {
+        let what = if v.decision == Decision::Approve { "yes" } else { "no" };
+        format!("{} said {what}", tame_field(&v.name))
+    };
+    let so_far: Vec<String> = question.votes.iter().map(said).collect();
+    Some(format!("{needed} people have to answer: {}", so_far.join(", ")))
 }
 
 pub(super) fn question_row(
-    state: &Facts,
+    who: &Approvers<'_>,
     question: &Approval,
     reader: &PersonEnrolled,
-    now: Time,
 ) -> QuestionRow {
-    let open = question.state == ApprovalState::Pending && question.expires_at > now;
-    let not_me = eligible(reader, question, now).err().filter(|_| open);
+    let open = question.state == ApprovalState::Pending && question.expires_at > who.now;
+    let not_me = who.bar(question, reader.person).err().filter(|_| open);
     QuestionRow {
         id: question.id.to_string(),
-        whom: whom(state, question),
+        whom: whom(who.state, question),
         what: match question.asks {
             Asks::Contain => "Contain",
             Asks::Restore => "Restore",
+            Asks::Ratify => "Ratify",
         },
         gist: words::gist(question),
         state: if open { ApprovalState::Pending.into() } else { shown(question) },
@@ -59,10 +77,11 @@ pub(super) fn question_row(
         until: Until(question.expires_at),
         opened: At(question.opened_at),
         not_me: not_me.map(|why| match why {
-            people::Problem::Barred(_) => "it concerns you, or you asked for it".to_owned(),
+            Bar::Concerned(_) => "it concerns you, or you asked for it".to_owned(),
             other => other.to_string(),
         }),
-        nobody: open && !state.people.values().any(|p| eligible(p, question, now).is_ok()),
+        nobody: open && !who.can_settle(question),
+        progress: progress(question),
     }
 }
 
@@ -122,8 +141,8 @@ pub(super) async fn approvals(
     let newest_first = state.engine.list::<Approval>(None, MOST, |_| true).await?.ids;
     let questions = state.engine.read(|core| {
         let listed = newest_first.iter().filter_map(|id| core.state.approvals.get(id));
-        let mut rows: Vec<_> =
-            listed.map(|q| question_row(&core.state, q, &by.person, now)).collect();
+        let who = Approvers::new(&core.state, state.engine.policy(), now);
+        let mut rows: Vec<_> = listed.map(|q| question_row(&who, q, &by.person)).collect();
         rows.sort_by_key(|row| !row.open);
         rows
     });

@@ -12,13 +12,14 @@ use super::problem::{Oops, render};
 use super::show::{ASKED_TO_WAIT, CLOSED_BREAKER, Mark, OPEN_BREAKER};
 use super::signed_in::SignedIn;
 use crate::approval::gate::{APPROVED_BLOCKS, AUTO_BLOCKS, RESERVED_BLOCKS};
+use crate::engine::approvers::Approvers;
 use crate::engine::driver::{Core, Standing};
-use crate::engine::policy::Ceilings;
-use crate::model::approval::ApprovalState;
+use crate::engine::policy::{Ceilings, Policy};
+use crate::model::approval::{ApprovalState, Tier};
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::text::tame_field;
 use crate::model::time::Time;
-use crate::people::{Act, may};
+use crate::people::Act;
 
 /// Open incidents that the page shows at most.
 const OPEN_MOST: usize = 100;
@@ -31,7 +32,7 @@ struct NowPage {
     incidents: Vec<IncidentRow>,
     ceilings: Vec<Ceiling>,
     connections: Vec<Connection>,
-    no_approver: bool,
+    out_of_reach: Vec<&'static str>,
     may_pause: bool,
     may_release: bool,
 }
@@ -61,22 +62,36 @@ pub(super) async fn page(
     state.engine.list::<Incident>(None, OPEN_MOST, is_open).await?;
     let page = state.engine.read(|core| NowPage {
         frame,
-        questions: waiting(core, &by, now),
+        questions: waiting(core, &by, state.engine.policy(), now),
         incidents: open(core),
         ceilings: ceilings(core, &limits, now),
         connections: connections(core, now),
-        no_approver: !core.state.people.values().any(|p| may(&p.roles, Act::Decide)),
+        out_of_reach: out_of_reach(core, state.engine.policy(), now),
         may_pause: by.may(Act::Pause),
         may_release: by.may(Act::Release),
     });
     Ok(render(&page))
 }
 
-fn waiting(core: &Core, by: &SignedIn, now: Time) -> Vec<QuestionRow> {
+/// Kinds of questions that not enough people could answer, in words.
+fn out_of_reach(core: &Core, policy: &Policy, now: Time) -> Vec<&'static str> {
+    let words = |tier| match tier {
+        Tier::Harmless | Tier::LocksOut => {
+            "Nobody could decide anything: no approver is enrolled, or their own accounts are in incidents."
+        }
+        Tier::Privileged => {
+            "Nothing about a privileged person could be decided: it takes two approvers, of different groups where there are groups."
+        }
+    };
+    Approvers::new(&core.state, policy, now).out_of_reach().into_iter().map(words).collect()
+}
+
+fn waiting(core: &Core, by: &SignedIn, policy: &Policy, now: Time) -> Vec<QuestionRow> {
+    let who = Approvers::new(&core.state, policy, now);
     let questions = core.state.approvals.values();
     let mut rows: Vec<_> = questions
         .filter(|q| q.state == ApprovalState::Pending && q.expires_at > now)
-        .map(|q| question_row(&core.state, q, &by.person, now))
+        .map(|q| question_row(&who, q, &by.person))
         .collect();
     rows.sort_by_key(|row| row.until.0);
     rows

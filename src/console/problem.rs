@@ -7,6 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use serde_json::json;
 
 use super::frame::Frame;
+use crate::approval::who::Bar;
 use crate::engine::people::Refusal;
 use crate::engine::ports::StoreError;
 use crate::people;
@@ -72,9 +73,10 @@ impl From<people::Problem> for Problem {
         let status = match &problem {
             P::Refused(refusal) => refused(refusal),
             P::Ticket | P::Missing(_) => StatusCode::NOT_FOUND,
-            P::Passkey(_) | P::Copied | P::Role | P::Barred(_) => StatusCode::FORBIDDEN,
+            P::Bar(bar) => barred(bar),
+            P::Passkey(_) | P::Copied | P::Role => StatusCode::FORBIDDEN,
             P::Ceremony | P::Changed | P::Taken => StatusCode::CONFLICT,
-            P::NoItems | P::Justification(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            P::NoItems | P::Justification(_) | P::Confirm(_) => StatusCode::UNPROCESSABLE_ENTITY,
             P::Shape(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {
@@ -100,8 +102,16 @@ fn refused(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::Missing(_) => StatusCode::NOT_FOUND,
         Refusal::Barred(_) => StatusCode::FORBIDDEN,
+        Refusal::Bar(bar) => barred(bar),
         Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::CONFLICT,
+    }
+}
+
+fn barred(bar: &Bar) -> StatusCode {
+    match bar {
+        Bar::Closed(_) | Bar::Voted => StatusCode::CONFLICT,
+        _ => StatusCode::FORBIDDEN,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::show::{At, Coded, Till};
 
 use crate::model::action::{Outcome, Strength};
-use crate::model::approval::{ApprovalState, Decision};
+use crate::model::approval::{ApprovalState, Asks, Decision, Vote};
 use crate::model::entry::{ApprovalDecided, Commit, Entry, IncidentRisen, StepOutcome};
 use crate::model::event::{Event, EventKind, EventOutcome};
 use crate::model::run::{CellKey, CellState, Purpose};
@@ -170,8 +170,13 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
             (at, Kind::Run, format!("Playbook {} started {why}", e.playbook), none())
         }
         Entry::ApprovalOpened { approval } => {
-            let n = approval.items.len();
-            (at, Kind::Asked, format!("Asked people about {}", actions(n)), none())
+            (at, Kind::Asked, asked(approval.asks, approval.items.len()), none())
+        }
+        Entry::ApprovalVoted(e) => {
+            (at, Kind::Decided, voted(&e.vote), tame_field(&e.signed.justification))
+        }
+        Entry::ApprovalEscalated { reason, .. } => {
+            (at, Kind::Trouble, "Asked on, and more people".to_owned(), tame_field(reason))
         }
         Entry::ApprovalDecided(e) => {
             (at, Kind::Decided, decided(e), tame_field(&e.signed.justification))
@@ -280,6 +285,18 @@ fn event_said(event: &Event) -> Said {
 
 fn staged(e: &IncidentRisen) -> String {
     format!("The evidence rose: {}", e.evidence.stage.name())
+}
+
+fn asked(asks: Asks, n: usize) -> String {
+    match asks {
+        Asks::Ratify => format!("Asked people whether {} may stand", actions(n)),
+        Asks::Contain | Asks::Restore => format!("Asked people about {}", actions(n)),
+    }
+}
+
+fn voted(vote: &Vote) -> String {
+    let said = if vote.decision == Decision::Approve { "yes" } else { "no" };
+    format!("{} said {said}; others have to answer as well", tame_field(&vote.name))
 }
 
 fn decided(e: &ApprovalDecided) -> String {

@@ -54,12 +54,18 @@ pub(super) fn item(item: &Item, subject: Option<&Subject>) -> String {
 /// What happens when nobody answers.
 pub(super) fn silence(question: &Approval) -> &'static str {
     match (question.asks, question.on_timeout) {
+        (Asks::Ratify, _) => "it stands as it is",
         (Asks::Restore, _) => "it counts as no: what is blocked stays blocked",
         (Asks::Contain, OnTimeout::Deny) => {
             "it counts as no: none of this is done, and the incident stays open"
         }
         (Asks::Contain, OnTimeout::Approve) => "it counts as yes: all of this is done",
-        (Asks::Contain, OnTimeout::Escalate) => "the next people are asked; nothing is done yet",
+        (Asks::Contain, OnTimeout::Escalate) if question.escalations > 0 => {
+            "it counts as no: none of this is done, and the incident stays open"
+        }
+        (Asks::Contain, OnTimeout::Escalate) => {
+            "more people are told and it is asked on for as long again; nothing is done until then"
+        }
     }
 }
 

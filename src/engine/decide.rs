@@ -10,6 +10,7 @@ mod contained;
 mod expand;
 mod flow;
 mod judge;
+mod ratify;
 pub(crate) mod rise;
 
 pub(crate) use flow::{CRASHES_MAX, Took};
@@ -22,7 +23,7 @@ use super::policy::Policy;
 use super::ports::Catalogue;
 use super::state::State;
 use crate::model::action::{ActionSpec, Call, Rank};
-use crate::model::approval::Item;
+use crate::model::approval::{Asks, Item, Tier};
 use crate::model::id::{ApprovalId, Capability, ConnectionId, RunId};
 use crate::model::plan::{AskRule, OnTimeout, Plan};
 use crate::model::run::{
@@ -111,6 +112,8 @@ pub(crate) enum Command {
     Ask {
         items: Vec<Item>,
         rule: AskRule,
+        asks: Asks,
+        tier: Tier,
     },
     Expire {
         approval: ApprovalId,
@@ -152,6 +155,8 @@ pub(crate) struct Intend {
     pub(crate) attempt: u32,
     pub(crate) grant: Option<ApprovalId>,
     pub(crate) ceiling: Option<String>,
+    /// It is done first, and people are asked afterwards whether it stands.
+    pub(crate) ratify: bool,
 }
 
 /// The answer.
@@ -187,6 +192,7 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
     let reading = pass.reads_accounts();
     all_concluded &= !reading;
     all_concluded &= pass.what_is_left();
+    all_concluded &= pass.ratifications();
     let to_ask = std::mem::take(&mut pass.to_ask);
     let waiting = pass.waiting;
     let contain_open = pass.contain_open || reading;
@@ -236,16 +242,27 @@ impl RoundView {
     }
 }
 
+/// One thing to ask about, before it is part of a question.
+pub(super) struct Asking {
+    pub(super) item: Item,
+    pub(super) rule: Option<AskRule>,
+    pub(super) tier: Tier,
+}
+
 /// Everything in a run that is resolvable now is one question.
-fn ask(view: &View<'_>, asks: Vec<(Item, Option<AskRule>)>) -> Command {
-    let default = AskRule { timeout: view.policy.approval_timeout, on_timeout: OnTimeout::Deny };
-    // One question has one clock: the strictest of its steps'.
-    let rule = asks
-        .iter()
-        .filter_map(|(_, rule)| rule.clone())
-        .min_by_key(|r| r.timeout)
-        .unwrap_or(default);
-    Command::Ask { items: asks.into_iter().map(|(item, _)| item).collect(), rule }
+fn ask(view: &View<'_>, asking: Vec<Asking>) -> Command {
+    let default = AskRule {
+        timeout: view.policy.approval_timeout,
+        on_timeout: OnTimeout::Escalate,
+        quorum: 0,
+    };
+    let asks = if view.run.purpose == Purpose::Restore { Asks::Restore } else { Asks::Contain };
+    let tier = asking.iter().map(|a| a.tier).max().unwrap_or_default();
+    // One question has one clock: the strictest of its steps'; and as many people as any of them wants.
+    let rules = || asking.iter().filter_map(|a| a.rule.clone());
+    let mut rule = rules().min_by_key(|r| r.timeout).unwrap_or(default);
+    rule.quorum = rules().map(|r| r.quorum).max().unwrap_or(0);
+    Command::Ask { items: asking.into_iter().map(|a| a.item).collect(), rule, asks, tier }
 }
 
 /// A cell that stands for asking a connection which accounts the person has.

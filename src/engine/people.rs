@@ -1,4 +1,4 @@
-//! What people and tokens cause: decisions, contain-now, restore, pause, notes, plans, people and tokens.
+//! What people and tokens cause: contain-now, restore, pause, notes, plans, people and tokens.
 //!
 //! Who may is settled by the caller (`server`, `console`); what it leads to is settled here.
 
@@ -10,15 +10,13 @@ use super::ports::StoreError;
 use super::restore::{self, RESTORE};
 use super::shelf::About;
 use crate::approval::statement::{canonical, sha256_hex};
+use crate::approval::who::Bar;
 use crate::model::action::{Effect, Outcome, Proof, Repeat};
-use crate::model::approval::{ApprovalState, Decision, Signed, StatementItem};
 use crate::model::entry::{
-    ApprovalDecided, Entry, IncidentRisen, PersonEnrolled, PlanPublished, Rise, RunStarted,
-    StepSkipped, StepVerified, TokenChanged,
+    Entry, IncidentRisen, PersonEnrolled, PlanPublished, Rise, RunStarted, StepSkipped,
+    StepVerified, TokenChanged,
 };
-use crate::model::id::{
-    ApprovalId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SubjectId,
-};
+use crate::model::id::{IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SubjectId};
 use crate::model::incident::{Incident, MayCause, Stage};
 use crate::model::plan::{Plan, Trigger};
 use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose, StepIs};
@@ -39,8 +37,16 @@ pub(crate) enum Refusal {
     Already(&'static str),
     #[error("{0} may not decide this")]
     Barred(String),
+    #[error(transparent)]
+    Bar(#[from] Bar),
     #[error("the statement does not match the question any more; load the page again")]
     Changed,
+    #[error(
+        "the approvers before you ticked other actions; tick at least one that all of you approve, or deny"
+    )]
+    NothingInCommon,
+    #[error("the approvers before you are of your group; somebody of another group has to answer")]
+    SameGroup,
     #[error("{0}")]
     Nothing(String),
     #[error(transparent)]
@@ -48,77 +54,6 @@ pub(crate) enum Refusal {
 }
 
 impl Engine {
-    /// Records a person's verified decision and lets the run go on. The first decision counts.
-    pub(crate) async fn decide_approval(
-        &self,
-        approval: ApprovalId,
-        by: PersonId,
-        signed: Signed,
-    ) -> Result<ApprovalState, Refusal> {
-        self.fetch_about(About::Approval(approval)).await?;
-        let (result, written) = self.transact(|tx| self.decided(tx, approval, by, signed));
-        written.await?;
-        result
-    }
-
-    fn decided(
-        &self,
-        tx: &mut Tx<'_>,
-        id: ApprovalId,
-        by: PersonId,
-        signed: Signed,
-    ) -> Result<ApprovalState, Refusal> {
-        let question =
-            tx.core.state.approvals.get(&id).cloned().ok_or(Refusal::Missing("approval"))?;
-        match question.state {
-            ApprovalState::Pending if question.expires_at <= tx.at => {
-                return Err(Refusal::Already("expired"));
-            }
-            ApprovalState::Pending => {}
-            ApprovalState::Approved => return Err(Refusal::Already("approved")),
-            ApprovalState::Denied => return Err(Refusal::Already("denied")),
-            ApprovalState::Expired => return Err(Refusal::Already("expired")),
-            ApprovalState::Cancelled => return Err(Refusal::Already("cancelled")),
-        }
-        let person = tx.core.state.people.get(&by).ok_or(Refusal::Missing("person"))?;
-        if question.barred.iter().any(|name| name.eq_ignore_ascii_case(&person.name)) {
-            return Err(Refusal::Barred(person.name.clone()));
-        }
-        let statement = &signed.statement;
-        let asked: Vec<StatementItem> = question.items.iter().map(StatementItem::from).collect();
-        let all_known =
-            statement.items.iter().all(|item| asked.contains(item)) && !statement.items.is_empty();
-        if !all_known
-            || statement.plan != question.plan
-            || statement.run != question.run
-            || statement.approval != id
-        {
-            return Err(Refusal::Changed);
-        }
-        let granted: Vec<CellKey> = question
-            .items
-            .iter()
-            .filter(|item| statement.items.contains(&StatementItem::from(*item)))
-            .map(|item| item.cell.clone())
-            .collect();
-        let (state, granted) = match statement.decision {
-            Decision::Approve => (ApprovalState::Approved, granted),
-            Decision::Deny => (ApprovalState::Denied, Vec::new()),
-        };
-        let begin_until = tx.at + self.policy().grant.delta();
-        tx.push(Entry::ApprovalDecided(Box::new(ApprovalDecided {
-            approval: id,
-            incident: question.incident,
-            state,
-            granted,
-            by,
-            signed,
-            begin_until,
-        })));
-        self.settle(tx, question.run);
-        Ok(state)
-    }
-
     /// Starts containment of a person by hand, at stage `confirmed`.
     pub(crate) async fn contain(
         &self,
@@ -199,7 +134,11 @@ impl Engine {
         by: &str,
     ) -> Result<RunId, Refusal> {
         self.fetch_about(About::Incident(incident)).await?;
-        let (result, written) = self.transact(|tx| self.start_restore(tx, incident, by, None));
+        if restore::is_reserved(by) {
+            return Err(Refusal::Barred(by.to_owned()));
+        }
+        let (result, written) =
+            self.transact(|tx| self.start_restore(tx, incident, (by, None), None));
         written.await?;
         result
     }
@@ -238,17 +177,17 @@ impl Engine {
             if busy {
                 return;
             }
-            if let Err(refusal) = self.start_restore(tx, incident, by, Some(account)) {
+            if let Err(refusal) = self.start_restore(tx, incident, (by, None), Some(account)) {
                 tracing::warn!(incident.id = %incident, "A hold ran out and nothing was to be undone: {refusal}");
             }
         });
     }
 
-    fn start_restore(
+    pub(super) fn start_restore(
         &self,
         tx: &mut Tx<'_>,
         incident: IncidentId,
-        by: &str,
+        (by, decided_by): (&str, Option<PersonId>),
         only: Option<&AccountKey>,
     ) -> Result<RunId, Refusal> {
         let case: Incident = tx
@@ -283,7 +222,7 @@ impl Engine {
             rises_seen: case.rises,
             round: None,
             started_by: Some(by.to_owned()),
-            decided_by: None,
+            decided_by,
             own_plan: Some(Box::new(way.plan)),
         })));
         for (cell, how) in way.not_reversible {
@@ -463,13 +402,14 @@ impl Engine {
     }
 
     /// Uses a ticket up.
-    pub(crate) async fn enrol(&self, person: PersonEnrolled) -> Result<(), Refusal> {
+    pub(crate) async fn enrol(&self, mut person: PersonEnrolled) -> Result<(), Refusal> {
         let (result, written) = self.transact(|tx| {
             let ticket =
                 tx.core.state.enrolments.get(&person.ticket).ok_or(Refusal::Already("used"))?;
             if ticket.expires_at <= tx.at {
                 return Err(Refusal::Already("expired"));
             }
+            person.enrolled_at = Some(tx.at);
             tx.push(Entry::PersonEnrolled(Box::new(person)));
             Ok(())
         });

@@ -1,6 +1,7 @@
 //! The deployment's settings that bear on what runs: `[policy]`. Defaults are the response doctrine's.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use crate::model::id::{ConnectionId, PlaybookName};
 use crate::model::plan::Mode;
@@ -21,6 +22,8 @@ pub(crate) struct Policy {
     pub(crate) auto_publish: bool,
     /// How long a question stands.
     pub(crate) approval_timeout: Span,
+    /// How long people have to say whether what was done at once stands.
+    pub(crate) ratify_timeout: Span,
     /// How long after a yes an action may begin.
     pub(crate) grant: Span,
     /// How long an incident is watched after containment, or after its last evidence.
@@ -31,6 +34,9 @@ pub(crate) struct Policy {
     pub(crate) evidence_age: Span,
     /// How old the reading of a subject's accounts may be when a run starts.
     pub(crate) directory_age: Span,
+    /// The groups of each approver, by name in lower case: from `[people]`.
+    #[serde(skip)]
+    pub(crate) groups: BTreeMap<String, Vec<String>>,
 }
 
 /// How many account blocks may be done in an hour.
@@ -73,11 +79,13 @@ impl Default for Policy {
             playbooks: Vec::new(),
             auto_publish: false,
             approval_timeout: Span::minutes(20),
+            ratify_timeout: Span::minutes(30),
             grant: Span::minutes(10),
             watch: Span::hours(24),
             step_deadline: Span::minutes(15),
             evidence_age: Span::hours(1),
             directory_age: Span::minutes(15),
+            groups: BTreeMap::new(),
         }
     }
 }
@@ -100,5 +108,5 @@ pub(crate) struct SourceView {
     /// Connections whose accounts it may name.
     pub(crate) connections: Vec<ConnectionId>,
     /// The source's own names → sign-in names.
-    pub(crate) aliases: std::collections::BTreeMap<String, String>,
+    pub(crate) aliases: BTreeMap<String, String>,
 }

@@ -10,7 +10,7 @@ use crate::model::action::{Effect, Reversal};
 use crate::model::id::{IncidentId, PlaybookName};
 use crate::model::incident::{ApprovalSeen, Incident};
 use crate::model::plan::{Does, Plan, PlanStep};
-use crate::model::run::{Cell, Conclusion, Purpose};
+use crate::model::run::{Cell, Conclusion, Purpose, Run};
 use crate::model::subject::AccountKey;
 
 /// The name of restore runs' own plans.
@@ -19,6 +19,19 @@ pub(crate) const RESTORE: &str = "restore";
 pub(crate) const CLEAN_EXPIRY: &str = "expiry-clean";
 /// Who starts it otherwise: people are asked.
 pub(crate) const EXPIRY: &str = "expiry";
+/// Who starts the undo of what people refused to ratify; the run names whose no it was.
+pub(crate) const NOT_RATIFIED: &str = "not-ratified";
+
+/// Whether a way back was settled before it began, so that nobody is asked again.
+pub(crate) fn is_settled(run: &Run) -> bool {
+    run.purpose == Purpose::Restore
+        && (run.decided_by.is_some() || run.started_by.as_deref() == Some(CLEAN_EXPIRY))
+}
+
+/// Names that stand for Quell itself: nobody may ask for a way back under them.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    [CLEAN_EXPIRY, EXPIRY, NOT_RATIFIED].contains(&name)
+}
 
 /// What restoring an incident would do, and what it cannot.
 pub(crate) struct WayBack {

@@ -28,7 +28,7 @@ use super::ports::{Clock, Entropy, StoreError};
 use super::state::State;
 use crate::approval::statement::unsigned;
 use crate::model::alert::{Alert, AlertKind};
-use crate::model::approval::{Decision, Signed, StatementItem};
+use crate::model::approval::{Approval, ApprovalState, Asks, Decision};
 use crate::model::entry::{DeploymentCreated, Entry, PersonEnrolled, PlanPublished};
 use crate::model::event::AccountName;
 use crate::model::id::{AlertId, DeploymentId, PersonId, PlanDigest};
@@ -138,14 +138,17 @@ impl Sim {
                     diff: String::new(),
                     signed: None,
                 })));
-                tx.push(Entry::PersonEnrolled(Box::new(PersonEnrolled {
-                    person: person(),
-                    name: "olga.oncall".into(),
-                    roles: vec!["approver".into()],
-                    passkey: serde_json::Value::Null,
-                    user_handle: uuid::Uuid::nil(),
-                    ticket: String::new(),
-                })));
+                for name in [OLGA, PETE] {
+                    tx.push(Entry::PersonEnrolled(Box::new(PersonEnrolled {
+                        person: person(name),
+                        name: name.into(),
+                        roles: vec!["approver".into()],
+                        passkey: serde_json::Value::Null,
+                        user_handle: uuid::Uuid::nil(),
+                        ticket: String::new(),
+                        enrolled_at: None,
+                    })));
+                }
             })
             .await
             .unwrap();
@@ -160,6 +163,11 @@ impl Sim {
         self.store.crash_at.store(u64::MAX, Ordering::SeqCst);
         self.engine =
             boot(&self.world, &self.store, &self.clock, &self.dice, &self.alive, &self.policy);
+    }
+
+    /// The process dies, and no new one is there yet.
+    pub(super) fn kill(&mut self) {
+        self.alive.store(false, Ordering::SeqCst);
     }
 
     /// The store as a new process would find it.
@@ -263,36 +271,44 @@ impl Sim {
         self.engine.read(|core| core.state.runs.values().map(|r| (**r).clone()).collect())
     }
 
-    pub(super) fn pending(&self) -> Option<crate::model::approval::Approval> {
+    pub(super) fn pending(&self) -> Option<Approval> {
         self.engine.read(|core| {
-            core.state
-                .approvals
-                .values()
-                .find(|a| a.state == crate::model::approval::ApprovalState::Pending)
-                .cloned()
+            let mut open = core.state.approvals.values();
+            open.find(|a| a.state == ApprovalState::Pending).cloned()
+        })
+    }
+
+    /// The open question of a kind.
+    pub(super) fn asked(&self, asks: Asks) -> Option<Approval> {
+        self.engine.read(|core| {
+            let mut open = core.state.approvals.values();
+            open.find(|a| a.state == ApprovalState::Pending && a.asks == asks).cloned()
         })
     }
 
     pub(super) async fn answer(&self, decision: Decision) -> bool {
         let Some(question) = self.pending() else { return false };
-        let items: Vec<StatementItem> = question.items.iter().map(StatementItem::from).collect();
-        self.engine
-            .decide_approval(question.id, person(), signed(&question, items, decision))
-            .await
-            .is_ok()
+        self.answer_as(&question, OLGA, decision).await
+    }
+
+    /// Somebody answers about all that is asked; whether the answer was taken.
+    pub(super) async fn answer_as(
+        &self,
+        question: &Approval,
+        name: &str,
+        decision: Decision,
+    ) -> bool {
+        let items = question.items.iter().map(Into::into).collect();
+        let signed = unsigned(question, items, decision, person(name), name);
+        self.engine.decide_approval(question.id, person(name), signed).await.is_ok()
     }
 }
 
-pub(super) fn person() -> PersonId {
-    PersonId(uuid::Uuid::from_u128(42))
-}
+pub(super) const OLGA: &str = "olga.oncall";
+pub(super) const PETE: &str = "pete.oncall";
 
-pub(super) fn signed(
-    question: &crate::model::approval::Approval,
-    items: Vec<StatementItem>,
-    decision: Decision,
-) -> Signed {
-    unsigned(question, items, decision, person(), "olga.oncall")
+pub(super) fn person(name: &str) -> PersonId {
+    PersonId(uuid::Uuid::from_u128(name.bytes().map(u128::from).sum()))
 }
 
 fn boot(

@@ -64,6 +64,63 @@ pub(crate) enum Asks {
     Contain,
     /// May these be undone?
     Restore,
+    /// These were done at once: do they stand? Silence keeps them, a no undoes them.
+    Ratify,
+}
+
+/// How much it takes to say yes.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Tier {
+    /// Nobody is locked out: one person.
+    #[default]
+    Harmless,
+    /// One ordinary person is locked out, or let in again: one person.
+    LocksOut,
+    /// The same of a privileged person: two people of different groups, who type whom it concerns.
+    Privileged,
+}
+
+impl Tier {
+    /// How many people must say the same.
+    pub(crate) fn quorum(self) -> u32 {
+        match self {
+            Self::Harmless | Self::LocksOut => 1,
+            Self::Privileged => 2,
+        }
+    }
+
+    /// Whether an answer needs the name of whom it concerns typed, and a reason.
+    pub(crate) fn is_typed(self) -> bool {
+        self == Self::Privileged
+    }
+}
+
+/// One person's answer to a question that needs several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Vote {
+    pub(crate) by: PersonId,
+    pub(crate) name: String,
+    /// The groups that the settings put the person in, as they were then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) groups: Vec<String>,
+    pub(crate) decision: Decision,
+    /// What was ticked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cells: Vec<CellKey>,
+    pub(crate) at: Time,
 }
 
 /// A durable question about a list of exact actions.
@@ -79,8 +136,16 @@ pub(crate) struct Approval {
     pub(crate) expires_at: Time,
     pub(crate) on_timeout: super::plan::OnTimeout,
     pub(crate) state: ApprovalState,
-    /// Approvals needed; one until tiers come.
+    #[serde(default)]
+    pub(crate) tier: Tier,
+    /// How many people must say yes: the tier's number, or more where a playbook wants it.
     pub(crate) quorum: u32,
+    /// Answers so far, where one is not enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) votes: Vec<Vote>,
+    /// How often its time was prolonged because nobody had answered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) escalations: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) decided_at: Option<Time>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +156,11 @@ pub(crate) struct Approval {
     /// Names that may not decide: the victim and whoever started the run.
     #[serde(default)]
     pub(crate) barred: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// Yes or no.
@@ -114,6 +184,12 @@ pub(crate) struct Statement {
     pub(crate) root: String,
     pub(crate) items: Vec<StatementItem>,
     pub(crate) decision: Decision,
+    /// What kind of question it answers. Statements of before there were several do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asks: Option<Asks>,
+    /// The name of whom it concerns, as the approver typed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) typed: Option<String>,
     /// SHA-256, hex, of the justification's text.
     pub(crate) justification: String,
     pub(crate) approver: PersonId,

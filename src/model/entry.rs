@@ -101,8 +101,19 @@ pub(crate) enum Entry {
     },
     #[serde(rename = "approval.opened")]
     ApprovalOpened { approval: Box<Approval> },
+    /// One of several people has answered; the question stays open.
+    #[serde(rename = "approval.voted")]
+    ApprovalVoted(Box<ApprovalVoted>),
     #[serde(rename = "approval.decided")]
     ApprovalDecided(Box<ApprovalDecided>),
+    /// Nobody had answered in time: the question stands longer, and the next people are told.
+    #[serde(rename = "approval.escalated")]
+    ApprovalEscalated {
+        approval: ApprovalId,
+        incident: IncidentId,
+        expires_at: Time,
+        reason: String,
+    },
     #[serde(rename = "approval.expired")]
     ApprovalExpired {
         approval: ApprovalId,
@@ -291,6 +302,9 @@ pub(crate) struct StepIntent {
     /// Counts against the ceiling named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ceiling: Option<String>,
+    /// It is done first, and people are asked afterwards whether it stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ratify: bool,
 }
 
 /// What came of one attempt.
@@ -364,13 +378,24 @@ pub(crate) struct BlockDecided {
     pub(crate) reason: String,
 }
 
+/// One answer of several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ApprovalVoted {
+    pub(crate) approval: ApprovalId,
+    pub(crate) incident: IncidentId,
+    pub(crate) vote: super::approval::Vote,
+    pub(crate) signed: Signed,
+}
+
 /// People's answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ApprovalDecided {
     pub(crate) approval: ApprovalId,
     pub(crate) incident: IncidentId,
     pub(crate) state: ApprovalState,
+    /// Of several approvers only what all of them ticked.
     pub(crate) granted: Vec<CellKey>,
+    /// Whose answer settled it.
     pub(crate) by: PersonId,
     pub(crate) signed: Signed,
     /// Grants must begin before this.
@@ -388,6 +413,9 @@ pub(crate) struct PersonEnrolled {
     pub(crate) user_handle: uuid::Uuid,
     /// Hash of the enrolment ticket that was used up.
     pub(crate) ticket: String,
+    /// When this passkey was enrolled. Unknown for those of before it was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) enrolled_at: Option<Time>,
 }
 
 /// A token was created or revoked.
@@ -421,6 +449,7 @@ impl Entry {
             | Self::RunCrashed { incident, .. }
             | Self::StepParked { incident, .. }
             | Self::ApprovalExpired { incident, .. }
+            | Self::ApprovalEscalated { incident, .. }
             | Self::HoldPlaced { incident, .. }
             | Self::HoldReleased { incident, .. }
             | Self::GuardrailRefused { incident, .. } => Some(*incident),
@@ -433,6 +462,7 @@ impl Entry {
             Self::StepSkipped(e) => Some(e.incident),
             Self::BlockDecided(e) => Some(e.incident),
             Self::ApprovalOpened { approval } => Some(approval.incident),
+            Self::ApprovalVoted(e) => Some(e.incident),
             Self::ApprovalDecided(e) => Some(e.incident),
             Self::DeploymentCreated(_)
             | Self::DeploymentRestored(_)

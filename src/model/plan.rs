@@ -177,6 +177,9 @@ pub(crate) struct AskRule {
     /// How long the question stands.
     pub(crate) timeout: Span,
     pub(crate) on_timeout: OnTimeout,
+    /// More people than the doctrine asks for; zero: as many.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) quorum: u32,
 }
 
 /// What silence means.

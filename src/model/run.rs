@@ -189,6 +189,9 @@ pub(crate) struct Cell {
     /// The grant under which it began; retries under the same key need no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) grant: Option<ApprovalId>,
+    /// It was begun without a yes, and people are asked afterwards whether it stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ratify: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
     /// When the first intent was committed: what deadlines count from.
@@ -225,6 +228,7 @@ impl Cell {
             output: Value::Null,
             verified: None,
             grant: None,
+            ratify: false,
             problem: None,
             began_at: None,
             done_at: None,

@@ -5,11 +5,11 @@ use webauthn_rs::prelude::{PasskeyAuthentication, PublicKeyCredential, RequestCh
 
 use super::bind::bind;
 use super::sign_in::passkey;
-use super::{Act, Begun, LIFETIME, People, Problem, lock, may};
+use super::{Begun, LIFETIME, People, Problem, lock};
 use crate::approval::statement::{canonical, root, sha256_hex};
-use crate::engine::people::Refusal;
+use crate::engine::approvers::Approvers;
 use crate::model::approval::{
-    Approval, ApprovalState, Decision, Item, Signed, Statement, StatementItem,
+    Approval, ApprovalState, Asks, Decision, Item, Signed, Statement, StatementItem,
 };
 use crate::model::entry::PersonEnrolled;
 use crate::model::id::{ApprovalId, DeploymentId, PersonId};
@@ -28,6 +28,8 @@ pub(crate) struct Wish {
     /// The [`tick`]s of the items to approve; a denial is of everything.
     pub(crate) items: Vec<String>,
     pub(crate) justification: String,
+    /// Whom it concerns, typed again where a privileged person is concerned.
+    pub(crate) confirm: String,
 }
 
 pub(super) struct Deciding {
@@ -43,47 +45,25 @@ pub(crate) fn tick(item: &Item) -> String {
     sha256_hex(&canonical(&StatementItem::from(item)))
 }
 
-/// Whether a person may decide a question now.
-pub(crate) fn eligible(
-    person: &PersonEnrolled,
-    question: &Approval,
-    now: Time,
-) -> Result<(), Problem> {
-    let already = match question.state {
-        ApprovalState::Pending if question.expires_at <= now => Some("expired"),
-        ApprovalState::Pending => None,
-        ApprovalState::Approved => Some("approved"),
-        ApprovalState::Denied => Some("denied"),
-        ApprovalState::Expired => Some("expired"),
-        ApprovalState::Cancelled => Some("cancelled"),
-    };
-    if let Some(already) = already {
-        return Err(Refusal::Already(already).into());
-    }
-    if !may(&person.roles, Act::Decide) {
-        return Err(Problem::Role);
-    }
-    if question.barred.iter().any(|barred| is_same(barred, &person.name)) {
-        return Err(Problem::Barred(person.name.clone()));
-    }
-    Ok(())
-}
-
-/// `olga` and `olga@corp.example` are taken for one person: to bar one too many costs a
-/// second approver, one too few lets a victim's account decide its own case.
-fn is_same(barred: &str, name: &str) -> bool {
-    let local = |s: &str| s.split('@').next().unwrap_or_default().trim().to_lowercase();
-    let both_qualified = barred.contains('@') && name.contains('@');
-    barred.trim().eq_ignore_ascii_case(name.trim())
-        || (!both_qualified && local(barred) == local(name))
-}
-
 /// What is asked, by whom it would be answered, and where.
 struct Facing {
     question: Approval,
     person: PersonEnrolled,
     deployment: DeploymentId,
-    privileged: bool,
+    /// Whom it concerns.
+    whom: String,
+}
+
+impl Facing {
+    /// Whether this answer needs a reason and a typed name: one that lets something happen
+    /// to a privileged person.
+    fn is_typed(&self, decision: Decision) -> bool {
+        let acts = match self.question.asks {
+            Asks::Ratify => decision == Decision::Deny,
+            Asks::Contain | Asks::Restore => decision == Decision::Approve,
+        };
+        acts && self.question.tier.is_typed()
+    }
 }
 
 impl People {
@@ -95,14 +75,20 @@ impl People {
     ) -> Result<(Statement, Begun<RequestChallengeResponse>), Problem> {
         let now = self.now();
         let facing = self.facing(by, wish.approval)?;
-        eligible(&facing.person, &facing.question, now)?;
         let justification = tame(wish.justification.trim(), JUSTIFICATION_MAX);
-        let short = justification.chars().count() < JUSTIFICATION_MIN;
-        if facing.privileged && wish.decision == Decision::Approve && short {
-            return Err(Problem::Justification(JUSTIFICATION_MIN));
+        let mut typed = None;
+        if facing.is_typed(wish.decision) {
+            if justification.chars().count() < JUSTIFICATION_MIN {
+                return Err(Problem::Justification(JUSTIFICATION_MIN));
+            }
+            if !wish.confirm.trim().eq_ignore_ascii_case(facing.whom.trim()) {
+                return Err(Problem::Confirm(facing.whom));
+            }
+            typed = Some(facing.whom.clone());
         }
         let items = chosen(&facing.question, wish)?;
-        let statement = self.statement(&facing, wish.decision, items, &justification, now);
+        let mut statement = self.statement(&facing, wish.decision, items, &justification, now);
+        statement.typed = typed;
         let kept = facing.person.passkey;
         let key = passkey(&kept).ok_or(Problem::Missing("passkey"))?;
         let (mut options, state) = self.0.webauthn.start_passkey_authentication(&[key])?;
@@ -133,7 +119,6 @@ impl People {
             return Err(Problem::Ceremony);
         }
         let facing = self.facing(by, approval)?;
-        eligible(&facing.person, &facing.question, now)?;
         if facing.person.passkey != begun.passkey {
             return Err(Problem::Ceremony);
         }
@@ -149,6 +134,7 @@ impl People {
         Ok(self.0.engine.decide_approval(approval, by, signed).await?)
     }
 
+    /// What somebody would answer, if they may.
     fn facing(&self, by: PersonId, approval: ApprovalId) -> Result<Facing, Problem> {
         self.0.engine.read(|core| {
             let state = &core.state;
@@ -157,12 +143,11 @@ impl People {
             let person = state.people.get(&by).cloned().ok_or(Problem::Missing("person"))?;
             let deployment =
                 state.deployment.as_ref().ok_or(Problem::Missing("deployment"))?.deployment;
-            let subject = state
-                .incidents
-                .get(&question.incident)
-                .and_then(|incident| state.subject(incident.subject));
-            let privileged = subject.is_some_and(crate::model::subject::Subject::privileged);
-            Ok(Facing { question, person, deployment, privileged })
+            Approvers::new(state, self.0.engine.policy(), self.now()).bar(&question, by)?;
+            let incident = state.incidents.get(&question.incident);
+            let subject = incident.and_then(|incident| state.subject(incident.subject));
+            let whom = subject.map(|s| s.name.clone()).unwrap_or_default();
+            Ok(Facing { question, person, deployment, whom })
         })
     }
 
@@ -187,6 +172,8 @@ impl People {
             root: root(&items),
             items,
             decision,
+            asks: Some(question.asks),
+            typed: None,
             justification: sha256_hex(justification.as_bytes()),
             approver: facing.person.person,
             nonce: hex::encode(nonce),
@@ -210,17 +197,4 @@ fn chosen(question: &Approval, wish: &Wish) -> Result<Vec<StatementItem>, Proble
     }
     let wanted = ticks.iter().filter(|(tick, _)| wish.items.contains(tick));
     Ok(wanted.map(|(_, item)| StatementItem::from(*item)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_same;
-
-    #[test]
-    fn a_victims_account_does_not_decide_under_a_shorter_name() {
-        assert!(is_same("Olga@corp.example", "olga@CORP.example"));
-        assert!(is_same("olga@corp.example", "olga"));
-        assert!(!is_same("olga@corp.example", "olga@other.example"));
-        assert!(!is_same("olga@corp.example", "oleg"));
-    }
 }

@@ -102,6 +102,7 @@ impl People {
                 passkey,
                 user_handle: begun.handle,
                 ticket: begun.ticket,
+                enrolled_at: None,
             })
             .await?;
         // Whoever holds the old passkey's sessions is not necessarily who enrolled the new one.

@@ -9,8 +9,9 @@ use super::bind::bind;
 use super::sign_in::passkey;
 use super::webauthn_for;
 use crate::approval::statement::{root, sha256_hex};
-use crate::model::approval::Signed;
-use crate::model::entry::{ApprovalDecided, PersonEnrolled};
+use crate::model::approval::{Signed, Statement};
+use crate::model::entry::{ApprovalDecided, ApprovalVoted, PersonEnrolled};
+use crate::model::run::CellKey;
 
 /// Why a decision in the journal does not hold.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,41 @@ pub(crate) fn verify_signed(signed: &Signed) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// [`verify_signed`], and that the answer in the journal is the one that was signed, by the
+/// passkey that this person had enrolled then.
+pub(crate) fn verify_voted(voted: &ApprovalVoted, person: &PersonEnrolled) -> Result<(), Invalid> {
+    let (statement, vote) = (&voted.signed.statement, &voted.vote);
+    let matches = [
+        ("approval", statement.approval == voted.approval),
+        ("incident", statement.incident == voted.incident),
+        ("approver", statement.approver == vote.by && person.person == vote.by),
+        ("decision", statement.decision == vote.decision),
+        ("items", are_signed(&vote.cells, statement)),
+    ];
+    settled(&matches, &voted.signed, person)
+}
+
+fn are_signed(cells: &[CellKey], statement: &Statement) -> bool {
+    cells.iter().all(|cell| {
+        let mut items = statement.items.iter();
+        items.any(|item| item.step == cell.step.0 && item.item == cell.item)
+    })
+}
+
+fn settled(
+    matches: &[(&'static str, bool)],
+    signed: &Signed,
+    person: &PersonEnrolled,
+) -> Result<(), Invalid> {
+    if let Some((what, _)) = matches.iter().find(|(_, holds)| !holds) {
+        return Err(Invalid::Statement(what));
+    }
+    if person.passkey != signed.credential {
+        return Err(Invalid::Credential(person.name.clone()));
+    }
+    verify_signed(signed)
+}
+
 /// [`verify_signed`], and that the decision in the journal is the one that was signed, by the
 /// passkey that this person had enrolled then.
 pub(crate) fn verify_decided(
@@ -62,21 +98,9 @@ pub(crate) fn verify_decided(
         ("incident", statement.incident == decided.incident),
         ("approver", statement.approver == decided.by && person.person == decided.by),
         ("decision", is_as_signed(decided)),
-        (
-            "items",
-            decided.granted.iter().all(|cell| {
-                let mut items = statement.items.iter();
-                items.any(|item| item.step == cell.step.0 && item.item == cell.item)
-            }),
-        ),
+        ("items", are_signed(&decided.granted, statement)),
     ];
-    if let Some((what, _)) = matches.iter().find(|(_, holds)| !holds) {
-        return Err(Invalid::Statement(what));
-    }
-    if person.passkey != decided.signed.credential {
-        return Err(Invalid::Credential(person.name.clone()));
-    }
-    verify_signed(&decided.signed)
+    settled(&matches, &decided.signed, person)
 }
 
 fn is_as_signed(decided: &ApprovalDecided) -> bool {

@@ -107,7 +107,9 @@ impl SoftPerson {
         justification: &str,
     ) -> Result<ApprovalState, SoftError> {
         let items = people.ticks(approval);
-        let wish = Wish { approval, decision, items, justification: justification.to_owned() };
+        let confirm = people.whom(approval);
+        let wish =
+            Wish { approval, decision, items, justification: justification.to_owned(), confirm };
         let (_, begun) = people.decide_begin(self.id, &wish)?;
         let answer = self.answer(begun.options)?;
         Ok(people.decide_finish(self.id, approval, &begun.ceremony, &answer).await?)
@@ -115,6 +117,16 @@ impl SoftPerson {
 }
 
 impl People {
+    /// Whom a question concerns, as an approver would type it.
+    fn whom(&self, approval: ApprovalId) -> String {
+        let whom = self.0.engine.read(|core| {
+            let question = core.state.approvals.get(&approval)?;
+            let incident = core.state.incidents.get(&question.incident)?;
+            Some(core.state.subject(incident.subject)?.name.clone())
+        });
+        whom.unwrap_or_default()
+    }
+
     /// All ticks of a question.
     pub(crate) fn ticks(&self, approval: ApprovalId) -> Vec<String> {
         self.0.engine.read(|core| {

@@ -16,8 +16,10 @@ use crate::engine::state::State;
 use crate::model::action::{
     ActionSpec, Applied, Call, CallResult, Outcome, ReadBack, Signature, Target, Unavailable,
 };
-use crate::model::approval::{Approval, ApprovalState, Asks, Item};
-use crate::model::entry::{DeploymentCreated, Entry, IncidentOpened, Rise, RunStarted};
+use crate::model::approval::{Approval, ApprovalState, Asks, Item, Tier};
+use crate::model::entry::{
+    DeploymentCreated, Entry, IncidentOpened, IncidentRisen, Rise, RunStarted, StepIntent,
+};
 use crate::model::event::{AccountName, Event, EventKind, EventOutcome, Origin};
 use crate::model::id::{
     ApprovalId, Capability, ConnectionId, DeploymentId, IncidentId, PlanDigest, RunId, SubjectId,
@@ -115,6 +117,10 @@ pub(crate) struct Stand {
 
 impl Stand {
     pub(crate) async fn new() -> Self {
+        Self::with(Policy::default()).await
+    }
+
+    pub(crate) async fn with(policy: Policy) -> Self {
         let start = Utc.with_ymd_and_hms(2026, 11, 22, 3, 0, 0).unwrap();
         let clock = Arc::new(HeldClock(Mutex::new(start)));
         let store = MemoryStore::new();
@@ -128,7 +134,7 @@ impl Stand {
             directory: Arc::new(Nothing),
         };
         let detector = crate::detect::Detector::default();
-        let engine = Engine::new(ports, Policy::default(), State::default(), detector);
+        let engine = Engine::new(ports, policy, State::default(), detector);
         let people = People::new(engine.clone(), &Url::parse(HERE).unwrap()).unwrap();
         engine
             .commit(|tx| {
@@ -179,28 +185,58 @@ impl Stand {
                 });
                 tx.push(Entry::RunStarted(Box::new(started(run, incident))));
                 tx.push(Entry::ApprovalOpened {
-                    approval: Box::new(Approval {
-                        id: approval,
-                        incident,
-                        run,
-                        plan: PlanDigest::new("plan-1"),
-                        asks: Asks::Contain,
+                    approval: Box::new(question(
+                        approval,
+                        (incident, run),
                         items,
-                        opened_at: at,
-                        expires_at: at + TimeDelta::minutes(20),
-                        on_timeout: OnTimeout::Deny,
-                        state: ApprovalState::Pending,
-                        quorum: 1,
-                        decided_at: None,
-                        decided_by: None,
-                        granted: Vec::new(),
-                        barred: vec![who.to_lowercase()],
-                    }),
+                        who,
+                        at,
+                        privileged,
+                    )),
                 });
             })
             .await
             .unwrap();
         approval
+    }
+
+    /// Whom a question concerns let somebody in.
+    pub(crate) async fn let_in(&self, id: ApprovalId) {
+        let question = self.question(id);
+        let at = self.engine.now();
+        let evidence = Rise {
+            stage: Stage::Breached,
+            approval: ApprovalSeen::Hostile,
+            hostile_entry_at: Some(at),
+            ..rise("somebody", false, at)
+        };
+        let risen = IncidentRisen { incident: question.incident, evidence };
+        let staged = self.engine.commit(|tx| tx.push(Entry::IncidentStaged(Box::new(risen))));
+        staged.await.unwrap();
+    }
+
+    /// The first granted item of a question is begun, exactly as it was granted.
+    pub(crate) async fn begin(&self, id: ApprovalId) {
+        let question = self.question(id);
+        let item = question.items.iter().find(|i| question.granted.contains(&i.cell)).unwrap();
+        let intent = StepIntent {
+            run: question.run,
+            incident: question.incident,
+            cell: item.cell.clone(),
+            capability: item.capability.clone(),
+            account: item.account.clone(),
+            attempt: 1,
+            call: Call {
+                connection: "idp".into(),
+                action: item.action.clone(),
+                inputs: item.inputs.clone(),
+                key: "k".into(),
+            },
+            grant: Some(id),
+            ceiling: None,
+            ratify: false,
+        };
+        self.engine.commit(|tx| tx.push(Entry::StepIntent(Box::new(intent)))).await.unwrap();
     }
 
     pub(crate) fn question(&self, id: ApprovalId) -> Approval {
@@ -237,6 +273,37 @@ fn item(account: &Account, who: &str) -> Item {
         inputs,
         reason: format!("the mode is `approve` {who}"),
         reversal: "undone by okta/unsuspend-user".into(),
+    }
+}
+
+fn question(
+    id: ApprovalId,
+    (incident, run): (IncidentId, RunId),
+    items: Vec<Item>,
+    who: &str,
+    at: Time,
+    privileged: bool,
+) -> Approval {
+    let tier = if privileged { Tier::Privileged } else { Tier::LocksOut };
+    Approval {
+        id,
+        incident,
+        run,
+        plan: PlanDigest::new("plan-1"),
+        asks: Asks::Contain,
+        items,
+        opened_at: at,
+        expires_at: at + TimeDelta::minutes(20),
+        on_timeout: OnTimeout::Deny,
+        state: ApprovalState::Pending,
+        tier,
+        quorum: tier.quorum(),
+        votes: Vec::new(),
+        escalations: 0,
+        decided_at: None,
+        decided_by: None,
+        granted: Vec::new(),
+        barred: vec![who.to_lowercase()],
     }
 }
 

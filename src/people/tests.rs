@@ -18,7 +18,13 @@ async fn approver(stand: &Stand) -> SoftPerson {
 
 fn wish(stand: &Stand, approval: ApprovalId, decision: Decision) -> Wish {
     let items = stand.people.ticks(approval);
-    Wish { approval, decision, items, justification: "seen the evidence".into() }
+    Wish {
+        approval,
+        decision,
+        items,
+        justification: "seen the evidence".into(),
+        confirm: String::new(),
+    }
 }
 
 fn decided(stand: &Stand) -> ApprovalDecided {
@@ -168,8 +174,8 @@ async fn the_victim_and_those_without_the_role_do_not_decide() {
 
     let begin = |by| stand.people.decide_begin(by, &wish(&stand, question, Decision::Deny));
 
-    assert!(matches!(begin(ann.id), Err(Problem::Barred(_))));
-    assert!(matches!(begin(vic.id), Err(Problem::Role)));
+    assert!(matches!(begin(ann.id), Err(Problem::Bar(Bar::Concerned(_)))));
+    assert!(matches!(begin(vic.id), Err(Problem::Bar(Bar::Role))));
 }
 
 #[tokio::test]
@@ -184,7 +190,7 @@ async fn what_changed_or_expired_is_not_decided() {
     assert!(matches!(begin(other), Err(Problem::Changed)));
     assert!(matches!(begin(Wish { items: Vec::new(), ..good.clone() }), Err(Problem::NoItems)));
     stand.clock.pass(TimeDelta::minutes(20));
-    assert!(matches!(begin(good), Err(Problem::Refused(_))));
+    assert!(matches!(begin(good), Err(Problem::Bar(Bar::Closed("expired")))));
 }
 
 #[tokio::test]

@@ -125,6 +125,7 @@ pub(crate) struct Step {
 pub(crate) struct Approval {
     pub(crate) timeout: Option<Placed<Span>>,
     pub(crate) on_timeout: Option<Placed<OnTimeout>>,
+    pub(crate) quorum: Option<Placed<u32>>,
 }
 
 impl Draft {

@@ -42,7 +42,11 @@ pub(crate) const STEP: &[Key] = &[
 pub(crate) const APPROVAL: &[Key] = &[
     ("timeout", "How long the question stands, at most 24h."),
     ("on_timeout", "What silence means: `deny` (the default), `escalate` or `approve`."),
+    ("quorum", "How many people must say yes, where that is more than the doctrine asks for."),
 ];
+
+/// More people than any rota has awake.
+pub(crate) const QUORUM_MAX: u32 = 5;
 
 pub(crate) const TRIGGER: &[Key] = &[("alert", "The kind of alert.")];
 

@@ -99,6 +99,7 @@ fn step(step: &Step, place: Place) -> Option<PlanStep> {
             Some(approval) => Some(AskRule {
                 timeout: approval.timeout.as_ref()?.value,
                 on_timeout: approval.on_timeout.as_ref().map(|c| c.value).unwrap_or_default(),
+                quorum: approval.quorum.as_ref().map_or(0, |q| q.value),
             }),
         },
         deadline: step.deadline.as_ref().map(|span| span.value),

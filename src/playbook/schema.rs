@@ -127,6 +127,7 @@ fn step_key(key: &str) -> Value {
 fn approval(key: &str) -> Value {
     match key {
         "timeout" => json!({"type": "string", "pattern": SPAN}),
+        "quorum" => json!({"type": "integer", "minimum": 1, "maximum": keys::QUORUM_MAX}),
         _ => of::<OnTimeout>(),
     }
 }

@@ -244,10 +244,14 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Store(error) => error.into(),
             Refusal::Missing(_) => Self::new(Kind::NotFound).detail(refusal.to_string()),
-            Refusal::Barred(_) => Self::new(Kind::NeedsPerson).detail(refusal.to_string()),
-            Refusal::Already(_) | Refusal::Changed | Refusal::Nothing(_) => {
-                Self::new(Kind::Conflict).detail(refusal.to_string())
+            Refusal::Barred(_) | Refusal::Bar(_) => {
+                Self::new(Kind::NeedsPerson).detail(refusal.to_string())
             }
+            Refusal::Already(_)
+            | Refusal::Changed
+            | Refusal::NothingInCommon
+            | Refusal::SameGroup
+            | Refusal::Nothing(_) => Self::new(Kind::Conflict).detail(refusal.to_string()),
         }
     }
 }

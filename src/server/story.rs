@@ -154,6 +154,8 @@ fn tags(entry: &Entry, called: &Called) -> Tags {
         }
         Entry::RunStarted(_) => (Vec::new(), vec!["RS.MA-01"]),
         Entry::ApprovalOpened { .. }
+        | Entry::ApprovalVoted(_)
+        | Entry::ApprovalEscalated { .. }
         | Entry::ApprovalDecided(_)
         | Entry::ApprovalExpired { .. } => (Vec::new(), vec!["RS.MA-04"]),
         Entry::StepOutcome(e) if matches!(e.outcome, Outcome::Done | Outcome::Unchanged) => {

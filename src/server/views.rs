@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::engine::state::{Holds, State};
-use crate::model::approval::{Approval, ApprovalState};
+use crate::model::approval::{Approval, ApprovalState, Decision, Tier, Vote};
 use crate::model::incident::{
     ApprovalSeen, ContainmentState, Incident, IncidentStatus, Severity, Stage,
 };
@@ -282,7 +282,12 @@ pub(super) struct ApprovalView {
     opened_at: String,
     expires_at: String,
     decided_at: Option<String>,
+    tier: Tier,
+    /// How many people must say yes.
     quorum: u32,
+    /// Who has answered so far, where one answer is not enough.
+    votes: Vec<VoteView>,
+    escalations: u32,
     #[schema(value_type = Vec<Object>)]
     items: Value,
 }
@@ -298,9 +303,27 @@ impl ApprovalView {
             opened_at: rfc3339(approval.opened_at),
             expires_at: rfc3339(approval.expires_at),
             decided_at: approval.decided_at.map(rfc3339),
+            tier: approval.tier,
             quorum: approval.quorum,
+            votes: approval.votes.iter().map(VoteView::of).collect(),
+            escalations: approval.escalations,
             items: serde_json::to_value(&approval.items).unwrap_or_default(),
         }
+    }
+}
+
+/// One answer of several.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct VoteView {
+    by: String,
+    #[schema(value_type = String)]
+    decision: Decision,
+    at: String,
+}
+
+impl VoteView {
+    fn of(vote: &Vote) -> Self {
+        Self { by: vote.name.clone(), decision: vote.decision, at: rfc3339(vote.at) }
     }
 }
 

@@ -388,6 +388,7 @@ async fn found(engine: &Engine, checked: &Checked) -> Result<(), crate::engine::
                 passkey: serde_json::Value::Null,
                 user_handle: uuid::Uuid::nil(),
                 ticket: String::new(),
+                enrolled_at: None,
             })));
         })
         .await

@@ -8,13 +8,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::audit::Decisions;
 use super::super::client::{Client, ServerArgs, block_on};
 use super::super::output::Output;
 use super::super::{Format, Verdict, table};
 use crate::app::SystemClock;
 use crate::app::copy::{Origin, copy};
 use crate::engine::ports::Clock;
+use crate::model::entry::Entry;
+use crate::people::decisions::Decisions;
 use crate::store::{archive, verify};
 
 #[derive(Debug, clap::Args)]
@@ -128,7 +129,8 @@ fn made(
 ) -> anyhow::Result<Verdict> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let copied = block_on(async {
-        let mut also = Decisions::default().check();
+        let mut decisions = Decisions::default();
+        let mut also = |entry: &Entry| decisions.check(entry);
         copy(origin, data, &clock, &mut also).await.map_err(|error| anyhow!(error))
     })
     .context("nothing was made")?;

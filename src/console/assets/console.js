@@ -110,12 +110,13 @@ document.querySelectorAll("form[data-decide]").forEach((form) => {
   });
   form.addEventListener("change", (event) => { if (event.target.name === "item") sleep(form); });
   ceremony(form, async (button) => {
-    const ticked = form.querySelectorAll("input[name=item]:checked");
+    const ticked = form.querySelectorAll("input[name=item]:checked, input[name=item][type=hidden]");
     const url = form.dataset.decide;
     const begun = await send(`${url}/begin`, {
       decision: button.value,
       items: [...ticked].map((box) => box.value),
       justification: form.elements.justification.value,
+      confirm: form.elements.confirm ? form.elements.confirm.value : "",
     });
     const answer = await sign(begun.options);
     await send(`${url}/finish`, { ceremony: begun.ceremony, answer });

@@ -181,6 +181,7 @@ impl Pass<'_, '_> {
                 attempt: cell.attempt + 1,
                 grant: cell.grant,
                 ceiling: None,
+                ratify: cell.ratify,
             })));
         } else {
             self.wake_when_late(cell);

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::contained;
 use super::expand::{Expansion, Sketch, expand, is_per_item};
 use super::flow::Way;
-use super::{Command, Decided, LookUp, RoundView, Skip, View, is_concluded, look_up_lane, rise};
+use super::{
+    Asking, Command, Decided, LookUp, RoundView, Skip, View, is_concluded, look_up_lane, rise,
+};
 use crate::approval::statement::sha256_hex;
 use crate::engine::context::Scopes;
 use crate::model::action::{ActionSpec, Call, Rank};
-use crate::model::approval::{ApprovalState, Item};
+use crate::model::approval::{ApprovalState, Item, Tier};
 use crate::model::id::{ApprovalId, StepPath};
-use crate::model::plan::{AskRule, Does, OnError, Place, PlanStep};
+use crate::model::plan::{Does, OnError, Place, PlanStep};
 use crate::model::run::{Cell, CellKey, CellState, Conclusion, WaitingOn};
 use crate::model::subject::{Account, AccountKey};
 use crate::template::{self, Context};
@@ -20,7 +22,7 @@ pub(super) struct Pass<'a, 'v> {
     pub(super) view: &'a View<'v>,
     pub(super) out: &'a mut Decided,
     pub(super) scopes: &'a Scopes<'a>,
-    pub(super) to_ask: Vec<(Item, Option<AskRule>)>,
+    pub(super) to_ask: Vec<Asking>,
     pub(super) waiting: Option<WaitingOn>,
     /// Some containment step of some round has not concluded.
     pub(super) contain_open: bool,
@@ -378,7 +380,8 @@ impl<'a, 'v> Pass<'a, 'v> {
                     reason: message.to_owned(),
                     reversal: String::new(),
                 };
-                self.to_ask.push((item, step.approval.clone()));
+                let rule = step.approval.clone();
+                self.to_ask.push(Asking { item, rule, tier: Tier::Harmless });
                 false
             }
             Some(CellState::Asked { approval }) => self.asked(*approval),

@@ -6,16 +6,17 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::expand::Sketch;
-use super::{Command, Intend, Skip};
+use super::{Asking, Command, Intend, Skip};
 use crate::approval::gate::{self, Gate};
 use crate::approval::statement::{params_digest, sha256_hex};
 use crate::engine::context::account_of;
+use crate::engine::restore;
 use crate::model::action::{Call, Effect, Reversal, Target, Unavailable};
 use crate::model::approval::Item;
 use crate::model::id::{ApprovalId, ConnectionId};
 use crate::model::incident::ApprovalSeen;
 use crate::model::plan::{Does, Form, Mode, PlanStep};
-use crate::model::run::{Cell, CellState, Conclusion, Purpose, WaitingOn};
+use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
 use crate::model::subject::{Account, AccountKey};
 use crate::model::time::Time;
 use crate::template;
@@ -130,7 +131,7 @@ impl Pass<'_, '_> {
         let key = ready.key.clone();
         let done = self.not_begun(cell, ready);
         if !done && let Some(key) = key {
-            let asked = self.to_ask.iter().any(|(item, _)| item.cell == sketch.key);
+            let asked = self.to_ask.iter().any(|a| a.item.cell == sketch.key);
             let asked = asked || cell.is_some_and(|c| matches!(c.state, CellState::Asked { .. }));
             self.held.push(Held { place: step.place.clone(), account: Some(key), asked });
         }
@@ -185,12 +186,15 @@ impl Pass<'_, '_> {
                 self.conclude_unless(&ready.sketch.key, Conclusion::Skipped, reason)
             }
             Gate::Refuse { guardrail, reason } => self.refuse(ready, guardrail, &reason, None),
-            Gate::Ask { reason } => self.ask(ready, reason),
-            Gate::Go { ceiling: None } => self.start(ready, None, None),
-            Gate::Go { ceiling: Some(name) } => match self.room(&[name, gate::AUTO_BLOCKS]) {
-                Some(name) => self.start(ready, None, Some(name)),
-                None => self.ask(ready, "the ceiling for automatic blocks is reached".to_owned()),
-            },
+            Gate::Ask { reason } => self.ask(ready, &question, reason),
+            Gate::Go { ceiling: None, ratify } => self.start(ready, By { ratify, ..By::default() }),
+            Gate::Go { ceiling: Some(name), ratify } => {
+                if let Some(room) = self.room(&[name, gate::AUTO_BLOCKS]) {
+                    return self.start(ready, By { grant: None, ceiling: Some(room), ratify });
+                }
+                let reason = "the ceiling for automatic blocks is reached".to_owned();
+                self.ask(ready, &question, reason)
+            }
         }
     }
 
@@ -223,7 +227,8 @@ impl Pass<'_, '_> {
         question: &gate::Question<'_>,
     ) -> bool {
         if self.view.now > until {
-            return self.ask(ready, "the earlier yes was not used in time".to_owned());
+            let reason = "the earlier yes was not used in time".to_owned();
+            return self.ask(ready, question, reason);
         }
         if !self.is_as_granted(approval, &ready) {
             return self.refuse(
@@ -245,10 +250,11 @@ impl Pass<'_, '_> {
             );
         }
         let Some(name) = gate::ceiling(question, gate::APPROVED_BLOCKS) else {
-            return self.start(ready, Some(approval), None);
+            return self.start(ready, By { grant: Some(approval), ..By::default() });
         };
         if let Some(room) = self.room(&[name, gate::APPROVED_BLOCKS]) {
-            return self.start(ready, Some(approval), Some(room));
+            let (grant, ceiling) = (Some(approval), Some(room));
+            return self.start(ready, By { grant, ceiling, ratify: false });
         }
         let until = Some(self.view.now + chrono::TimeDelta::minutes(5));
         self.refuse(
@@ -312,9 +318,7 @@ impl Pass<'_, '_> {
             account,
             subject_privileged: subject.is_some_and(crate::model::subject::Subject::privileged),
             playbook_asks: ready.step.approval.is_some(),
-            clean_expiry: self.view.run.purpose == Purpose::Restore
-                && self.view.run.started_by.as_deref()
-                    == Some(crate::engine::restore::CLEAN_EXPIRY),
+            is_settled: restore::is_settled(self.view.run),
         }
     }
 
@@ -328,8 +332,13 @@ impl Pass<'_, '_> {
         called.fold(self.view.run.mode, Mode::min)
     }
 
-    pub(super) fn ask(&mut self, ready: Ready<'_>, reason: String) -> bool {
-        let target = target(&ready);
+    pub(super) fn ask(
+        &mut self,
+        ready: Ready<'_>,
+        question: &gate::Question<'_>,
+        reason: String,
+    ) -> bool {
+        let (target, tier) = (target(&ready), gate::tier(question));
         let item = Item {
             cell: ready.sketch.key,
             capability: ready.spec.capability,
@@ -346,17 +355,12 @@ impl Pass<'_, '_> {
                 Reversal::None => "cannot be undone".to_owned(),
             },
         };
-        self.to_ask.push((item, ready.step.approval.clone()));
+        self.to_ask.push(Asking { item, rule: ready.step.approval.clone(), tier });
         self.wait_for(WaitingOn::Approval);
         false
     }
 
-    pub(super) fn start(
-        &mut self,
-        ready: Ready<'_>,
-        grant: Option<ApprovalId>,
-        ceiling: Option<String>,
-    ) -> bool {
+    pub(super) fn start(&mut self, ready: Ready<'_>, by: By) -> bool {
         if !self.may_follow(ready.step) {
             return false;
         }
@@ -378,11 +382,20 @@ impl Pass<'_, '_> {
             spec: ready.spec,
             call: ready.call,
             attempt: 1,
-            grant,
-            ceiling,
+            grant: by.grant,
+            ceiling: by.ceiling,
+            ratify: by.ratify,
         })));
         false
     }
+}
+
+/// What lets a step begin.
+#[derive(Default)]
+pub(super) struct By {
+    grant: Option<ApprovalId>,
+    ceiling: Option<String>,
+    ratify: bool,
 }
 
 fn target(ready: &Ready<'_>) -> String {

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use std::cmp::Reverse;
 
+use super::questions::ask_on;
 use super::{Engine, Tx};
 use crate::engine::decide::CRASHES_MAX;
 use crate::model::action::{Effect, Outcome};
@@ -47,6 +48,7 @@ fn one(engine: &Engine, tx: &mut Tx<'_>, run: RunId) {
         tx.push(Entry::RunParked { run, incident, waiting_on: WaitingOn::Operator });
         return;
     }
+    ask_on(tx, run);
     if tx.core.state.runs.get(&run).is_some_and(|r| r.status != RunStatus::Cancelled) {
         engine.settle(tx, run);
     }

@@ -106,7 +106,9 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
     match command {
         Command::Intend(intend) => return begin_call(inner, tx, run, *intend),
         Command::ReadBack { cell, in_doubt } => return begin_read(inner, tx, run, cell, in_doubt),
-        Command::Ask { items, rule } => return open_question(inner, tx, run, items, &rule),
+        Command::Ask { items, rule, asks, tier } => {
+            return open_question(inner, tx, run, (asks, tier), items, &rule);
+        }
         Command::Expire { approval } => return expire(inner, tx, run, approval),
         Command::LookUp => {
             if tx.core.desk.lane(&look_up_lane()) != Lane::Free {
@@ -259,7 +261,7 @@ pub(super) fn settle_cell(
 }
 
 fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> bool {
-    let Intend { cell, account, spec, call, attempt, grant, ceiling } = intend;
+    let Intend { cell, account, spec, call, attempt, grant, ceiling, ratify } = intend;
     let Some(incident) = tx.core.state.runs.get(&run).map(|r| r.incident) else { return false };
     // Commands before this one may have taken the lane or the account; the next round says so.
     let lock = account.as_ref().filter(|_| spec.effect != Kind::Read);
@@ -285,6 +287,7 @@ fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> boo
         call: call.clone(),
         grant,
         ceiling,
+        ratify,
     })));
     tx.effects.push(Effect::Call { run, cell, spec: Box::new(spec), call, attempt });
     true

@@ -3,22 +3,25 @@
 use super::carry_out::settle_cell;
 use super::{Inner, Tx};
 use crate::model::action::Effect as Kind;
-use crate::model::approval::{Approval, ApprovalState, Asks, Item};
+use crate::model::approval::{Approval, ApprovalState, Asks, Item, Tier};
 use crate::model::entry::Entry;
 use crate::model::id::{ApprovalId, RunId};
 use crate::model::plan::{AskRule, OnTimeout};
-use crate::model::run::{CellKey, CellState, Conclusion, Purpose};
+use crate::model::run::{CellKey, CellState, Conclusion};
+
+/// How often a question is prolonged before silence means what it means.
+const ESCALATIONS_MAX: u32 = 1;
 
 pub(super) fn open_question(
     inner: &Inner,
     tx: &mut Tx<'_>,
     run: RunId,
+    (asks, tier): (Asks, Tier),
     items: Vec<Item>,
     rule: &AskRule,
 ) -> bool {
     let Some(r) = tx.core.state.runs.get(&run) else { return false };
     let (incident, plan) = (r.incident, r.plan.clone());
-    let asks = if r.purpose == Purpose::Restore { Asks::Restore } else { Asks::Contain };
     let mut barred: Vec<String> = r.started_by.clone().into_iter().collect();
     if let Some(i) = tx.core.state.incidents.get(&incident)
         && let Some(subject) = tx.core.state.subject(i.subject)
@@ -43,7 +46,10 @@ pub(super) fn open_question(
         expires_at: tx.at + rule.timeout.delta(),
         on_timeout: rule.on_timeout,
         state: ApprovalState::Pending,
-        quorum: 1,
+        tier,
+        quorum: tier.quorum().max(rule.quorum),
+        votes: Vec::new(),
+        escalations: 0,
         decided_at: None,
         decided_by: None,
         granted: Vec::new(),
@@ -59,6 +65,10 @@ pub(super) fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: Appro
     let Some(question) = tx.core.state.approvals.get(&approval).cloned() else { return false };
     if question.state != ApprovalState::Pending {
         return false;
+    }
+    if question.on_timeout == OnTimeout::Escalate && question.escalations < ESCALATIONS_MAX {
+        escalate(tx, &question, "nobody had answered");
+        return true;
     }
     let granted: Vec<CellKey> = question
         .items
@@ -97,6 +107,42 @@ pub(super) fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: Appro
         }
     }
     true
+}
+
+/// The question stands as long again; whoever tells people tells the next ones.
+fn escalate(tx: &mut Tx<'_>, question: &Approval, reason: &str) {
+    // The first time it stood is what it was asked for.
+    let stood =
+        (question.expires_at - question.opened_at) / (1 + question.escalations.cast_signed());
+    tracing::warn!(approval.id = %question.id, incident.id = %question.incident, "Asked on: {reason} to `{}`", question.id);
+    tx.push(Entry::ApprovalEscalated {
+        approval: question.id,
+        incident: question.incident,
+        expires_at: tx.at + stood,
+        reason: reason.to_owned(),
+    });
+}
+
+/// Questions whose time ran out while Quell was not running: nobody could have answered, so that silence says nothing.
+pub(super) fn ask_on(tx: &mut Tx<'_>, run: RunId) {
+    let overdue: Vec<Approval> = tx
+        .core
+        .state
+        .runs
+        .get(&run)
+        .into_iter()
+        .flat_map(|r| &r.asked)
+        .filter_map(|id| tx.core.state.approvals.get(id))
+        .filter(|q| q.state == ApprovalState::Pending && q.expires_at <= tx.at)
+        .cloned()
+        .collect();
+    for question in overdue {
+        escalate(
+            tx,
+            &question,
+            "Quell was not running when its time ran out, so nobody could answer",
+        );
+    }
 }
 
 fn is_granted_by_silence(inner: &Inner, tx: &Tx<'_>, run: RunId, item: &Item) -> bool {

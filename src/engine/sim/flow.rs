@@ -341,7 +341,7 @@ async fn the_last_steps_come_after_a_denial_or_silence_and_see_it() {
     let (denied, unheard) = (asked(109).await, asked(110).await);
 
     denied.answer(Decision::Deny).await;
-    unheard.pass(Span::minutes(30)).await;
+    unheard.pass(Span::minutes(45)).await;
 
     for (sim, told) in [(denied, "was_denied"), (unheard, "was_expired")] {
         let run = &sim.runs()[0];

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::{RowKey, State};
 use crate::model::action::{Applied, Outcome, Strength};
-use crate::model::approval::{Approval, ApprovalState};
+use crate::model::approval::{Approval, ApprovalState, Asks};
 use crate::model::entry::{
     ApprovalDecided, BlockDecided, Entry, RunStarted, StepIntent, StepOutcome, StepSkipped,
     StepVerified,
@@ -61,6 +61,15 @@ impl State {
                 });
             }
             Entry::ApprovalOpened { approval } => self.approval_opened(at, approval),
+            Entry::ApprovalVoted(e) => {
+                self.with_question(e.approval, |q| q.votes.push(e.vote.clone()));
+            }
+            Entry::ApprovalEscalated { approval, expires_at, .. } => {
+                self.with_question(*approval, |q| {
+                    q.expires_at = *expires_at;
+                    q.escalations += 1;
+                });
+            }
             Entry::ApprovalDecided(e) => self.approval_decided(at, e),
             Entry::ApprovalExpired { approval, state, granted, begin_until, .. } => {
                 self.approval_expired(at, *approval, *state, granted, *begin_until);
@@ -73,6 +82,13 @@ impl State {
         if let Some(run) = self.runs.get_mut(&id) {
             change(run);
             self.touch(RowKey::Run(id));
+        }
+    }
+
+    fn with_question(&mut self, id: ApprovalId, change: impl FnOnce(&mut Approval)) {
+        if let Some(question) = self.approvals.get_mut(&id) {
+            change(question);
+            self.touch(RowKey::Approval(id));
         }
     }
 
@@ -156,6 +172,7 @@ impl State {
             if e.grant.is_some() {
                 c.grant = e.grant;
             }
+            c.ratify = e.ratify;
         });
         if let Some(ceiling) = &e.ceiling {
             let uses = self.ceilings.entry(ceiling.clone()).or_default();
@@ -243,6 +260,10 @@ impl State {
         self.approvals.insert(approval.id, approval.clone());
         self.touch(RowKey::Approval(approval.id));
         self.with_run(approval.run, |r| r.asked.push(approval.id));
+        // What is asked about was done already.
+        if approval.asks == Asks::Ratify {
+            return;
+        }
         for item in &approval.items {
             let mut cell = None;
             self.with_cell(approval.run, &item.cell, |c| {
@@ -283,8 +304,10 @@ impl State {
         question.decided_at = Some(at);
         question.decided_by = Some(e.by);
         question.granted.clone_from(&e.granted);
+        let done = question.asks == Asks::Ratify;
+        let items = question.items.iter().filter(|_| !done);
         let (run, cells): (_, Vec<CellKey>) =
-            (question.run, question.items.iter().map(|i| i.cell.clone()).collect());
+            (question.run, items.map(|i| i.cell.clone()).collect());
         self.touch(RowKey::Approval(e.approval));
         for key in cells {
             let granted = e.state == ApprovalState::Approved && e.granted.contains(&key);

@@ -5,7 +5,7 @@ use super::{Reader, first_line_end};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::document::{Entry, Node, Yaml};
 use crate::playbook::draft::{Approval, Placed, Step};
-use crate::playbook::keys;
+use crate::playbook::keys::{self, QUORUM_MAX};
 
 impl Reader<'_> {
     /// Reads a list of steps, which may not be empty.
@@ -108,11 +108,12 @@ impl Reader<'_> {
     fn approval(&mut self, entry: &Entry) -> Option<Approval> {
         let entries = self.map(&entry.value, "`approval`")?;
         let at = entry.key_at.clone();
-        let mut approval = Approval { timeout: None, on_timeout: None };
+        let mut approval = Approval { timeout: None, on_timeout: None, quorum: None };
         for inner in entries {
             match inner.key.as_str() {
                 "timeout" => approval.timeout = self.span(inner),
                 "on_timeout" => approval.on_timeout = self.choice(inner, ON_TIMEOUT),
+                "quorum" => approval.quorum = self.quorum(inner),
                 _ => self.unknown_key(inner, keys::APPROVAL, "an approval"),
             }
         }
@@ -120,6 +121,19 @@ impl Reader<'_> {
             self.missing(at, "an approval", "timeout");
         }
         Some(approval)
+    }
+
+    fn quorum(&mut self, entry: &Entry) -> Option<Placed<u32>> {
+        let node = &entry.value;
+        let asked = match node.value {
+            Yaml::Integer(number) => u32::try_from(number).ok(),
+            _ => None,
+        };
+        if let Some(value) = asked.filter(|n| (1..=QUORUM_MAX).contains(n)) {
+            return Some(Placed { value, at: node.at.clone() });
+        }
+        self.wrong(node, "`quorum`", "a number of people from 1 to 5");
+        None
     }
 
     /// A step is one line of a plan, so it does exactly one thing.

@@ -31,6 +31,10 @@ pub(super) fn all(play: &Play<'_>) -> Vec<String> {
         ("the_last_factor_stays", effects::the_last_factor_stays(&walk)),
         ("restore_opens_only_what_quell_shut", effects::restore_opens_only_what_quell_shut(&walk)),
         ("every_run_ends_or_waits_for_something_named", end::every_run_ends_or_waits(&walk)),
+        (
+            "what_was_done_first_is_put_to_people",
+            gates::what_was_done_first_is_put_to_people(&walk),
+        ),
         ("no_hostile_approval_is_absorbed", end::no_hostile_approval_is_absorbed(&walk)),
         ("rising_evidence_is_answered", end::rising_evidence_is_answered(&walk)),
     ] {

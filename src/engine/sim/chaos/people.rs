@@ -4,7 +4,7 @@ use super::play::Play;
 use super::story::{How, ON_CALL, Story};
 use crate::approval::statement::unsigned;
 use crate::engine::driver::Engine;
-use crate::model::approval::{Approval, Decision, Signed, StatementItem};
+use crate::model::approval::{Approval, Asks, Decision, Signed, StatementItem};
 use crate::model::entry::{DeploymentCreated, Entry, PersonEnrolled};
 use crate::model::id::{DeploymentId, PersonId};
 
@@ -34,6 +34,7 @@ pub(super) async fn found(engine: &Engine, story: &Story) {
                 passkey: serde_json::Value::Null,
                 user_handle: uuid::Uuid::nil(),
                 ticket: String::new(),
+                enrolled_at: None,
             })));
         }
     });
@@ -62,7 +63,13 @@ pub(super) async fn decide(play: &mut Play<'_>, which: u64, who: usize, how: How
     };
     match how {
         How::Yes => {
-            play.decide(&question, who, yes(items)).await;
+            play.decide(&question, who, yes(items.clone())).await;
+            // Where one is not enough, the other one on call is asked as well.
+            if question.quorum > 1 {
+                let other = 1 - who.min(1);
+                let also = sign(story, &question, other, Decision::Approve, items);
+                play.decide(&question, other, also).await;
+            }
         }
         How::Part => {
             items.truncate(items.len().div_ceil(2));
@@ -72,6 +79,9 @@ pub(super) async fn decide(play: &mut Play<'_>, which: u64, who: usize, how: How
             let all = question.items.iter().map(StatementItem::from).collect();
             let signed = sign(story, &question, who.min(1), Decision::Deny, all);
             play.decide(&question, who.min(1), signed).await;
+            if question.asks == Asks::Ratify {
+                play.decide(&question, 1 - who.min(1), no()).await;
+            }
         }
         How::Forged => {
             items[0].params = "00".into();
@@ -85,7 +95,7 @@ pub(super) async fn decide(play: &mut Play<'_>, which: u64, who: usize, how: How
                 play.decide(&question, who, yes(items)),
                 play.decide(&question, 1 - who.min(1), no())
             );
-            if a == Some(true) && b == Some(true) {
+            if a == Some(true) && b == Some(true) && question.quorum == 1 {
                 play.wrong
                     .push("the_first_decision_counts: two people decided one question".into());
             }

@@ -68,7 +68,7 @@ pub(super) fn container(wish: Wish) -> Plan {
     let mut revoke = each("revoke", "identity.revoke_sessions", &[]);
     if wish.asks {
         revoke.approval =
-            Some(AskRule { timeout: Span::minutes(4), on_timeout: OnTimeout::Approve });
+            Some(AskRule { timeout: Span::minutes(4), on_timeout: OnTimeout::Approve, quorum: 0 });
     }
     if wish.stops {
         revoke.on_error = OnError::Stop;

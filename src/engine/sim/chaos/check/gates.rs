@@ -1,13 +1,14 @@
 //! Who may have said yes to what, judged from the response doctrine's text and not by the engine's code.
 
+use super::super::catalogue::spec;
 use super::walk::Walk;
 use crate::approval::statement::params_digest;
 use crate::model::action::{ActionSpec, Effect, Reversal};
-use crate::model::approval::ApprovalState;
+use crate::model::approval::{Approval, ApprovalState, Asks};
 use crate::model::entry::{ApprovalDecided, Commit, StepIntent};
 use crate::model::incident::{ApprovalSeen, Incident, MayCause, Stage};
 use crate::model::plan::Mode;
-use crate::model::run::{Conclusion, Run};
+use crate::model::run::{Cell, Conclusion, Run};
 use crate::model::subject::Link;
 
 /// A containment that lasts until it is undone: what ceilings count.
@@ -40,9 +41,56 @@ pub(super) fn a_decision_is_valid(walk: &mut Walk<'_>, commit: &Commit, e: &Appr
     if victim || starter.as_ref() == Some(&name) {
         walk.say("the_victim_and_the_starter_never_decide", name);
     }
+    let same = question.votes.iter().filter(|v| v.decision == e.signed.statement.decision);
+    let mut others: Vec<_> = same.map(|v| v.by).filter(|by| *by != e.by).collect();
+    others.sort();
+    others.dedup();
+    let alone = e.state == ApprovalState::Denied && question.asks != Asks::Ratify;
+    if !alone && others.len() + 1 < question.quorum as usize {
+        walk.say("as_many_people_decide_as_it_takes", format!("{} alone", e.approval));
+    }
+    let all_ticked = |cell| question.votes.iter().all(|v| v.by == e.by || v.cells.contains(cell));
+    if e.state == ApprovalState::Approved && !e.granted.iter().all(all_ticked) {
+        walk.say("as_many_people_decide_as_it_takes", "what one of them left out is granted");
+    }
     if e.begin_until != commit.at + walk.play.story.policy.grant.delta() {
         walk.say(promise, "its grant has another length than the policy's");
     }
+}
+
+/// What locks a privileged person out, or lets them in, takes two people.
+pub(super) fn a_question_asks_enough_people(walk: &mut Walk<'_>, question: &Approval) {
+    let case = walk.state.incidents.get(&question.incident);
+    let subject = case.and_then(|i| walk.state.subject(i.subject));
+    let privileged = subject.is_some_and(|s| s.accounts.iter().any(|a| a.privileged));
+    let grave = question.items.iter().any(|item| {
+        spec(item.action.as_str()).is_some_and(|s| {
+            matches!(s.effect, Effect::Contain | Effect::Restore) && !s.point_in_time
+        })
+    });
+    if privileged && grave && question.quorum < 2 {
+        walk.say("as_many_people_decide_as_it_takes", format!("{} asks one", question.id));
+    }
+}
+
+/// What was done before anybody was asked is put to people once it is there.
+pub(super) fn what_was_done_first_is_put_to_people(walk: &Walk<'_>) -> Vec<String> {
+    let asked = |run: &Run, cell: &Cell| {
+        walk.state.approvals.values().any(|q| {
+            q.run == run.id
+                && q.asks == Asks::Ratify
+                && q.items.iter().any(|item| item.cell == cell.key)
+        })
+    };
+    let mut wrong = Vec::new();
+    for run in walk.state.runs.values().filter(|r| !r.cancelled && r.crashes < 3) {
+        for cell in run.cells().filter(|c| c.ratify) {
+            if cell.conclusion() == Some(Conclusion::Succeeded) && !asked(run, cell) {
+                wrong.push(format!("nobody was asked whether {:?} stands", cell.key));
+            }
+        }
+    }
+    wrong
 }
 
 /// No gated effect without a valid grant, in time, for exactly these parameters.
@@ -124,7 +172,12 @@ fn needs_a_person(
     }
     if spec.effect == Effect::Restore {
         let clean = run.started_by.as_deref() == Some("expiry-clean") && is_clean(walk, case);
-        return (!clean).then_some("it opens");
+        let refused = run.decided_by.is_some()
+            && walk.state.approvals.values().any(|q| {
+                let denied = q.state == ApprovalState::Denied && q.asks == Asks::Ratify;
+                denied && q.incident == case.id && !q.votes.is_empty()
+            });
+        return (!clean && !refused).then_some("it opens");
     }
     let subject = walk.state.subject(case.subject);
     let account = intent.account.as_ref().and_then(|a| subject.and_then(|s| s.account(a)));
@@ -148,10 +201,12 @@ fn needs_a_person(
     if case.may_cause != MayCause::Contain {
         return Some("its source may not contain");
     }
-    if subject.is_some_and(|s| s.accounts.iter().any(|a| a.privileged)) {
-        return Some("the person is privileged");
+    if case.stage != Stage::Breached {
+        return Some("there is no breach");
     }
-    (case.stage != Stage::Breached).then_some("there is no breach")
+    let privileged = subject.is_some_and(|s| s.accounts.iter().any(|a| a.privileged));
+    let first = is_a_block(spec) && case.approval == ApprovalSeen::Hostile && intent.ratify;
+    (privileged && !first).then_some("the person is privileged")
 }
 
 fn is_clean(walk: &Walk<'_>, case: &Incident) -> bool {

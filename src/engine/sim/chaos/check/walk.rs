@@ -99,6 +99,9 @@ impl<'p> Walk<'p> {
                     *self.resumed.entry(intent.call.key.clone()).or_default() += 1;
                 }
             }
+            Entry::ApprovalOpened { approval } => {
+                gates::a_question_asks_enough_people(self, approval);
+            }
             Entry::ApprovalDecided(e) => gates::a_decision_is_valid(self, commit, e),
             Entry::HoldReleased { incident, account, capability, .. } => {
                 let held = self.state.holds.get(&(account.clone(), capability.clone()));

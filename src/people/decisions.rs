@@ -1,0 +1,164 @@
+//! Goes through a journal, entry by entry, and checks every answer of a person and every effect that
+//! needed one: who signed precisely what, that enough people did, and that what was done is what they signed.
+//!
+//! Nothing but the journal takes part. A journal whose oldest lines were dropped may speak of questions that
+//! were in those; of them only the signatures are checked.
+
+use std::collections::BTreeMap;
+
+use super::offline::{Invalid, verify_decided, verify_voted};
+use crate::approval::statement::params_digest;
+use crate::model::approval::{Approval, ApprovalState, Asks, StatementItem};
+use crate::model::entry::{
+    ApprovalDecided, ApprovalVoted, Entry, PersonEnrolled, RunStarted, StepIntent,
+};
+use crate::model::id::{ApprovalId, PersonId};
+use crate::model::run::{CellKey, Purpose};
+
+/// What has been read so far.
+#[derive(Default)]
+pub(crate) struct Decisions {
+    people: BTreeMap<PersonId, PersonEnrolled>,
+    questions: BTreeMap<ApprovalId, Question>,
+    /// Lines before the first may be missing by right.
+    begins_late: bool,
+    began: bool,
+}
+
+struct Question {
+    asked: Approval,
+    voted: Vec<ApprovalVoted>,
+    /// What may be done on its account.
+    granted: Vec<CellKey>,
+}
+
+impl Decisions {
+    /// Looks at one more entry. An error says what does not hold.
+    pub(crate) fn check(&mut self, entry: &Entry) -> Result<(), String> {
+        if !std::mem::replace(&mut self.began, true) {
+            self.begins_late = !matches!(entry, Entry::DeploymentCreated(_));
+        }
+        match entry {
+            Entry::PersonEnrolled(person) => {
+                self.people.insert(person.person, (**person).clone());
+            }
+            Entry::ApprovalOpened { approval } => {
+                let question = Question {
+                    asked: (**approval).clone(),
+                    voted: Vec::new(),
+                    granted: Vec::new(),
+                };
+                self.questions.insert(approval.id, question);
+            }
+            Entry::ApprovalVoted(voted) => return self.voted(voted),
+            Entry::ApprovalDecided(decided) => return self.decided(decided),
+            Entry::ApprovalExpired { approval, granted, .. } => {
+                if let Some(question) = self.questions.get_mut(approval) {
+                    question.granted.clone_from(granted);
+                }
+            }
+            Entry::StepIntent(intent) => return self.begun(intent),
+            Entry::RunStarted(run) => return self.restored(run),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn person(&self, by: PersonId) -> Result<&PersonEnrolled, String> {
+        self.people.get(&by).ok_or_else(|| "its person was never enrolled".to_owned())
+    }
+
+    fn voted(&mut self, voted: &ApprovalVoted) -> Result<(), String> {
+        let about = |why: String| format!("an answer to {}: {why}", voted.approval);
+        let person = self.person(voted.vote.by).map_err(about)?;
+        verify_voted(voted, person).map_err(|invalid| about(invalid.to_string()))?;
+        let late = self.begins_late;
+        let Some(question) = self.questions.get_mut(&voted.approval) else {
+            return if late { Ok(()) } else { Err(about("nobody had asked".to_owned())) };
+        };
+        is_about(&question.asked, &voted.signed.statement).map_err(about)?;
+        if question.voted.iter().any(|known| known.vote.by == voted.vote.by) {
+            return Err(about("the same person answered twice".to_owned()));
+        }
+        question.voted.push(voted.clone());
+        Ok(())
+    }
+
+    fn decided(&mut self, decided: &ApprovalDecided) -> Result<(), String> {
+        let about = |why: String| format!("the decision on {}: {why}", decided.approval);
+        let person = self.person(decided.by).map_err(about)?;
+        verify_decided(decided, person).map_err(|invalid| about(invalid.to_string()))?;
+        let late = self.begins_late;
+        let Some(question) = self.questions.get_mut(&decided.approval) else {
+            return if late { Ok(()) } else { Err(about("nobody had asked".to_owned())) };
+        };
+        is_about(&question.asked, &decided.signed.statement).map_err(about)?;
+        let statement = &decided.signed.statement;
+        let others: Vec<&ApprovalVoted> = question
+            .voted
+            .iter()
+            .filter(|v| v.vote.decision == statement.decision && v.vote.by != decided.by)
+            .collect();
+        let one_is_enough =
+            decided.state == ApprovalState::Denied && question.asked.asks != Asks::Ratify;
+        let needed = if one_is_enough { 1 } else { question.asked.quorum as usize };
+        if others.len() + 1 < needed {
+            let why = format!("{} of {needed} people answered so", others.len() + 1);
+            return Err(about(why));
+        }
+        let ticked = |cell: &CellKey| others.iter().all(|v| v.vote.cells.contains(cell));
+        if !decided.granted.iter().all(ticked) {
+            return Err(about("it grants what not everybody approved".to_owned()));
+        }
+        question.granted.clone_from(&decided.granted);
+        Ok(())
+    }
+
+    /// What was begun on account of a yes is exactly what the yes was about.
+    fn begun(&self, intent: &StepIntent) -> Result<(), String> {
+        let Some(grant) = intent.grant else { return Ok(()) };
+        let about = |why: &str| Err(format!("step `{}` under {grant}: {why}", intent.cell.step));
+        let Some(question) = self.questions.get(&grant) else {
+            return if self.begins_late { Ok(()) } else { about("nobody had asked") };
+        };
+        if !question.granted.contains(&intent.cell) {
+            return about("there is no decision that grants it");
+        }
+        let params = params_digest(&intent.call.inputs);
+        let same = |item: &&crate::model::approval::Item| {
+            item.cell == intent.cell && item.action == intent.call.action && item.params == params
+        };
+        if question.asked.items.iter().any(|item| same(&item)) {
+            return Ok(());
+        }
+        about("what was sent is not what was approved")
+    }
+
+    /// What was undone without another question was undone by people's no.
+    fn restored(&self, run: &RunStarted) -> Result<(), String> {
+        let refused =
+            |q: &Question| q.asked.asks == Asks::Ratify && q.asked.incident == run.incident;
+        if run.purpose != Purpose::Restore || run.decided_by.is_none() || self.begins_late {
+            return Ok(());
+        }
+        if self.questions.values().any(refused) {
+            return Ok(());
+        }
+        Err(format!("the way back {} was begun without a decision", run.run))
+    }
+}
+
+/// A statement about other actions, another plan or another run is about another question.
+fn is_about(asked: &Approval, said: &crate::model::approval::Statement) -> Result<(), String> {
+    let items: Vec<StatementItem> = asked.items.iter().map(StatementItem::from).collect();
+    let same = [
+        ("incident", said.incident == asked.incident),
+        ("run", said.run == asked.run),
+        ("plan", said.plan == asked.plan),
+        ("items", said.items.iter().all(|item| items.contains(item))),
+    ];
+    match same.iter().find(|(_, same)| !same) {
+        Some((what, _)) => Err(Invalid::Statement(what).to_string()),
+        None => Ok(()),
+    }
+}
