@@ -34,7 +34,7 @@ use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
 use crate::people::People;
 use crate::secret::{Scrubber, Sources as Secrets};
-use crate::server::{self, Answers, Api, Candidates, Metrics};
+use crate::server::{self, Answers, Api, Candidates, Metrics, Received};
 use crate::store::disk::DiskStore;
 use crate::store::folder::{Folder, IndexState, Options};
 
@@ -45,15 +45,25 @@ pub(crate) use ports::{SystemClock, SystemEntropy};
 pub(crate) use sources::mapping;
 
 /// Builds the console's routes once there is an engine to look at.
-pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates) -> axum::Router + Send>;
+pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates, &Received) -> axum::Router + Send>;
 
 /// The console at the configured address.
 pub(crate) fn console(config: &Config) -> Console {
     let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
-    Box::new(move |engine, candidates| match People::new(engine.clone(), &public_url) {
+    Box::new(move |engine, candidates, received| match People::new(engine.clone(), &public_url) {
         Ok(people) => {
             let (engine, candidates) = (engine.clone(), candidates.clone());
-            console::router(ConsoleState { engine, people, public_url, lab, candidates })
+            let received = received.clone();
+            let refusals = console::Refusals::default();
+            console::router(ConsoleState {
+                engine,
+                people,
+                public_url,
+                lab,
+                candidates,
+                refusals,
+                received,
+            })
         }
         Err(problem) => {
             tracing::error!("There is no console: {problem}");
@@ -128,6 +138,7 @@ impl Quell {
         let (detector, tail) =
             recall::windows(&config, &store, rules, clock.now(), &answers).await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
+        let received = sources::received(&sources);
         let metrics = Metrics::new();
         let ports = Ports {
             store: Arc::new(timed::Timed::new(store.clone(), metrics.clone())),
@@ -161,9 +172,10 @@ impl Quell {
             lab: config.server.lab,
             closing: closed.clone(),
             answers,
+            received: received.clone(),
             files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
-        let console = console.map(|build| build(&engine, &candidates));
+        let console = console.map(|build| build(&engine, &candidates, &received));
         let router = server::router(api, console);
         let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
         tracing::info!("Began to serve on {addr}");

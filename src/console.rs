@@ -11,9 +11,11 @@ mod approval;
 mod assets;
 mod chart;
 mod decide;
+mod deeds;
 mod enrol;
 mod frame;
 mod guard;
+mod in_force;
 mod incident;
 mod lists;
 mod me;
@@ -21,9 +23,11 @@ mod now;
 mod persons;
 mod playbooks;
 mod problem;
+mod refusals;
 mod show;
 mod sign_in;
 mod signed_in;
+mod sources;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -39,11 +43,12 @@ use webauthn_rs::prelude::Url;
 
 use crate::engine::driver::Engine;
 use crate::people::People;
-use crate::server::Candidates;
+use crate::server::{Candidates, Received};
 
 /// More than any form or passkey's answer here.
 const BODY_MAX: usize = 64 * 1024;
 
+pub(crate) use refusals::Refusals;
 pub(crate) use timeline::{told, told_of};
 
 /// What the pages are made from.
@@ -57,6 +62,8 @@ pub(crate) struct ConsoleState {
     pub(crate) lab: bool,
     /// Playbooks that wait for a person to publish them.
     pub(crate) candidates: Candidates,
+    pub(crate) refusals: Refusals,
+    pub(crate) received: Received,
 }
 
 impl ConsoleState {
@@ -80,14 +87,14 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/incidents/{id}/notes", post(acts::note))
         .route("/incidents/{id}/restore", post(acts::restore))
         .route("/incidents/{id}/close", post(acts::close))
-        .route("/runs/{id}/resume", post(acts::resume))
         .route("/approvals", get(lists::approvals))
         .route("/approvals/{id}", get(approval::page))
         .route("/v1/approvals/{id}/begin", post(decide::begin))
         .route("/v1/approvals/{id}/finish", post(decide::finish))
         .route("/v1/incidents/{id}/restore", post(acts::json::restore))
         .route("/v1/incidents/{id}/close", post(acts::json::close))
-        .route("/v1/runs/{id}/resume", post(acts::json::resume))
+        .route("/v1/deeds/begin", post(deeds::begin))
+        .route("/v1/deeds/finish", post(deeds::finish))
         .route("/sign-in", get(sign_in::page))
         .route("/sign-in/begin", post(sign_in::begin))
         .route("/sign-in/finish", post(sign_in::finish))
@@ -95,9 +102,11 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/enrol/{ticket}", get(enrol::page))
         .route("/enrol/{ticket}/begin", post(enrol::begin))
         .route("/enrol/{ticket}/finish", post(enrol::finish))
+        .route("/in-force", get(in_force::page))
+        .route("/sources", get(sources::page))
+        .route("/contain", post(acts::contain))
         .route("/playbooks", get(playbooks::page))
-        .route("/playbooks/{name}/publish", post(playbooks::publish))
-        .route("/people", get(persons::page).post(persons::invite))
+        .route("/people", get(persons::page))
         .route("/me", get(me::page))
         .route("/me/sessions/{id}/end", post(me::end))
         .route("/stream", get(stream::stream))
@@ -106,6 +115,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(guard::origin_is_told))
         .layer(csrf)
+        .layer(from_fn_with_state(state.clone(), refusals::written_down))
         .layer(from_fn_with_state(state.clone(), guard::headers))
         .with_state(state)
 }

@@ -13,6 +13,7 @@ mod bind;
 mod ceremony;
 mod decide;
 pub(crate) mod decisions;
+mod deeds;
 mod enrol;
 pub(crate) mod offline;
 mod session;
@@ -106,6 +107,7 @@ struct Inner {
     enrolling: Mutex<Ceremonies<enrol::Enrolling>>,
     signing_in: Mutex<Ceremonies<sign_in::SigningIn>>,
     deciding: Mutex<Ceremonies<decide::Deciding>>,
+    doing: Mutex<Ceremonies<deeds::Doing>>,
     /// The highest signature counter seen of each credential since the start.
     counters: Mutex<HashMap<Vec<u8>, u32>>,
 }
@@ -127,6 +129,7 @@ impl People {
             enrolling: Mutex::new(Ceremonies::new(64, 4)),
             signing_in: Mutex::new(Ceremonies::new(1024, 1024)),
             deciding: Mutex::new(Ceremonies::new(1024, 8)),
+            doing: Mutex::new(Ceremonies::new(1024, 8)),
             counters: Mutex::default(),
         };
         Ok(Self(Arc::new(inner)))

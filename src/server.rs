@@ -20,6 +20,7 @@ mod openapi;
 mod ops;
 mod playbooks;
 mod problem;
+mod received;
 mod runs;
 mod state;
 mod story;
@@ -38,6 +39,7 @@ use tower_http::timeout::RequestBodyDeadlineLayer;
 pub(crate) use files::{Download, Files, Standing};
 pub(crate) use metrics::Metrics;
 pub(crate) use playbooks::diff;
+pub(crate) use received::{Received, Seen};
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};
 pub(crate) use token::{LONGEST, Scope, mint};
 

@@ -226,6 +226,55 @@ async fn a_token_does_what_its_scopes_say_and_no_more() {
     world.quell.stop().await.unwrap();
 }
 
+/// Whatever a token may, it decides nothing, opens nothing and closes nothing.
+#[tokio::test]
+async fn a_token_with_every_scope_decides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = lab(folder.path(), SOURCES);
+    settings.console = Some(super::console(&settings.config));
+    let quell = Quell::start(settings).await.unwrap();
+    let world = World { router: quell.router.clone(), quell, _folder: folder };
+    let token = world.token(&Scope::ALL, None).await;
+    let alert = json!({ "kind": "mfa_fatigue", "account": { "login": "mia@corp.example" },
+        "time": world.quell.engine.now(), "stage": "confirmed", "reason": "six denied" });
+    let request = Request::post("/v1/hooks/siem")
+        .header("authorization", "Bearer siem-secret-1")
+        .body(Body::from(json!([alert]).to_string()))
+        .unwrap();
+    let (status, _, told) = world.send(request).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{told}");
+    let incident = told["incidents"][0]["incident"].as_str().unwrap();
+    let run = told["incidents"][0]["run"].as_str().unwrap();
+    let before = world.quell.engine.read(|core| core.state.incidents.len());
+
+    for (path, body) in [
+        (format!("/v1/approvals/{run}/begin"), json!({ "decision": "approve" })),
+        (format!("/v1/approvals/{run}/finish"), json!({})),
+        (format!("/v1/incidents/{incident}/restore"), json!({})),
+        (format!("/v1/incidents/{incident}/close"), json!({ "text": "done" })),
+        ("/v1/deeds/begin".to_owned(), json!({ "deed": "resume", "run": run })),
+        ("/v1/deeds/begin".to_owned(), json!({ "deed": "release", "reason": "go" })),
+        ("/v1/deeds/finish".to_owned(), json!({})),
+        ("/pause".to_owned(), json!({ "paused": false })),
+    ] {
+        let request = Request::post(&path)
+            .header("authorization", format!("Bearer {token}"))
+            .header("origin", "http://localhost:7040")
+            .header("content-type", "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let (status, _, told) = world.send(request).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}: {told}");
+    }
+
+    let state = world.quell.engine.read(|core| {
+        let refused = core.state.incidents.values().next().map(|i| i.status);
+        (core.state.incidents.len(), refused)
+    });
+    assert_eq!(state, (before, Some(crate::model::incident::IncidentStatus::Open)));
+    world.quell.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn every_refusal_is_a_problem_that_names_the_request() {
     let world = World::new().await;

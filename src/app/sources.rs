@@ -8,7 +8,7 @@ use crate::config::{Config, Source};
 use crate::intake::{Auth, Format, Mapping, Verifier, read_mapping};
 use crate::model::id::SourceId;
 use crate::secret::{Reference, Scrubber, Sources as Secrets};
-use crate::server::{self, Bucket};
+use crate::server::{self, Bucket, Received};
 
 /// Makes every configured source ready to receive.
 pub(super) fn ready(
@@ -61,4 +61,10 @@ fn verifier(
         values.push(secret.expose().as_bytes().to_vec());
     }
     Verifier::new(auth.clone(), values).map(Some).map_err(|e| e.to_string())
+}
+
+/// A place for what comes in, by source.
+pub(super) fn received(sources: &BTreeMap<SourceId, server::Source>) -> Received {
+    let kinds = sources.iter().map(|(id, s)| (id.to_string(), s.format.kind.to_string()));
+    Received::of(kinds)
 }

@@ -14,6 +14,8 @@ pub(crate) enum Act {
     /// Let parked steps try again.
     Resume,
     Pause,
+    /// Start containing somebody; what locks them out may still wait for people.
+    Contain,
     /// End a pause.
     Release,
     /// Say which version of a playbook runs.
@@ -32,10 +34,10 @@ fn allows(role: &str, act: Act) -> bool {
         "admin" => true,
         "approver" => !matches!(act, Act::Publish | Act::Invite),
         "analyst" => {
-            matches!(act, Act::Note | Act::RequestRestore | Act::Close | Act::Pause)
+            matches!(act, Act::Note | Act::RequestRestore | Act::Close | Act::Pause | Act::Contain)
         }
         "author" => matches!(act, Act::Note | Act::Pause | Act::Publish),
-        "helpdesk" => matches!(act, Act::Note | Act::RequestRestore),
+        "helpdesk" => matches!(act, Act::Note | Act::RequestRestore | Act::Contain),
         // `viewer`, and whatever a later version may have written.
         _ => false,
     }

@@ -7,10 +7,12 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 use crate::model::approval::{Approval, Decision, Signed, Statement, StatementItem};
+use crate::model::deed::DeedStatement;
 use crate::model::id::{DeploymentId, PersonId};
 
 /// Keeps these signatures from meaning anything elsewhere.
 const DOMAIN: &[u8] = b"quell/approval/v1\0";
+const DEED_DOMAIN: &[u8] = b"quell/deed/v1\0";
 
 /// JSON with sorted keys and no spaces: one spelling for one value.
 pub(crate) fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
@@ -91,8 +93,17 @@ pub(crate) fn unsigned(
 
 /// The challenge that the passkey signs.
 pub(crate) fn challenge(statement: &Statement) -> [u8; 32] {
+    digest(DOMAIN, statement)
+}
+
+/// The same for an act that nobody asked for.
+pub(crate) fn deed_challenge(statement: &DeedStatement) -> [u8; 32] {
+    digest(DEED_DOMAIN, statement)
+}
+
+fn digest<T: Serialize>(domain: &[u8], statement: &T) -> [u8; 32] {
     let mut hash = Sha256::new();
-    hash.update(DOMAIN);
+    hash.update(domain);
     hash.update(canonical(statement));
     hash.finalize().into()
 }

@@ -1,4 +1,4 @@
-//! What people cause by a form: notes, the way back, closing, resuming, the kill switch.
+//! What people cause by a form: notes, the way back, closing, the kill switch. What loosens is signed ([`deeds`](super::deeds)).
 
 pub(super) mod json;
 
@@ -9,16 +9,15 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::ConsoleState;
+use super::deeds::TEXT_MAX;
 use super::problem::{Oops, Problem};
 use super::signed_in::SignedIn;
 use crate::engine::shelf::About;
 use crate::model::id::{IncidentId, RunId};
 use crate::model::incident::ApprovalSeen;
+use crate::model::subject::Alias;
 use crate::model::text::tame;
 use crate::people::Act;
-
-/// Longest note or reason.
-const TEXT_MAX: usize = 2_000;
 
 #[derive(Deserialize)]
 pub(super) struct Text {
@@ -68,18 +67,6 @@ pub(super) async fn close(
     Ok(Redirect::to(&format!("/incidents/{incident}")).into_response())
 }
 
-pub(super) async fn resume(
-    State(state): State<ConsoleState>,
-    by: SignedIn,
-    Path(run): Path<String>,
-) -> Result<Response, Oops> {
-    let (run, _) = let_go_on(&state, &by, &run).await?;
-    state.engine.fetch_about(About::Run(run)).await?;
-    let incident = state.engine.read(|core| core.state.runs.get(&run).map(|r| r.incident));
-    let to = incident.map_or_else(|| "/".to_owned(), |id| format!("/incidents/{id}"));
-    Ok(Redirect::to(&to).into_response())
-}
-
 async fn ask_restore(
     state: &ConsoleState,
     by: &SignedIn,
@@ -104,21 +91,13 @@ async fn shut(
         .engine
         .read(|core| core.state.incidents.get(&incident).map(|i| i.approval))
         .ok_or_else(|| Problem::missing("incident"))?;
-    let hostile = approval == ApprovalSeen::Hostile;
-    by.must(if hostile { Act::CloseHostile } else { Act::Close })?;
-    state.engine.close(incident, &by.person.name, &text.written()?).await?;
+    if approval == ApprovalSeen::Hostile {
+        by.must(Act::CloseHostile)?;
+        return Err(by_passkey("closing a case with a hostile approval"));
+    }
+    by.must(Act::Close)?;
+    state.engine.close(incident, by.person.name.as_str(), &text.written()?).await?;
     Ok(incident)
-}
-
-async fn let_go_on(
-    state: &ConsoleState,
-    by: &SignedIn,
-    run: &str,
-) -> Result<(RunId, usize), Problem> {
-    by.must(Act::Resume)?;
-    let run: RunId = run.parse().map_err(|_| Problem::missing("run"))?;
-    let steps = state.engine.resume(run, &by.person.name).await?;
-    Ok((run, steps))
 }
 
 #[derive(Deserialize)]
@@ -133,9 +112,46 @@ pub(super) async fn pause(
     by: SignedIn,
     Form(form): Form<Pause>,
 ) -> Result<Response, Oops> {
-    by.must(if form.paused { Act::Pause } else { Act::Release })?;
-    state.engine.pause(form.paused, &by.person.name, &Text { text: form.text }.written()?).await?;
+    if !form.paused {
+        by.must(Act::Release)?;
+        return Err(by_passkey("ending a pause").page());
+    }
+    by.must(Act::Pause)?;
+    let reason = Text { text: form.text }.written()?;
+    state.engine.pause(true, by.person.name.as_str(), &reason).await?;
     Ok(Redirect::to("/").into_response())
+}
+
+/// Some acts are signed, so that a stolen session cannot do them.
+fn by_passkey(what: &str) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, format!("A passkey has to sign {what}: do it on its page"))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Contain {
+    #[serde(default)]
+    who: String,
+    #[serde(default)]
+    text: String,
+}
+
+/// Contains somebody now, whom Quell need not have heard of. Whoever starts it does not decide it.
+pub(super) async fn contain(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+    Form(form): Form<Contain>,
+) -> Result<Response, Oops> {
+    by.must(Act::Contain)?;
+    let who = form.who.trim().to_lowercase();
+    if !Alias::is_sign_in_name(&who) {
+        let why = "Write the sign-in name of the person, such as jane@example.com";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why).page());
+    }
+    let reason = Text { text: form.text }.written()?;
+    let subject = state.engine.subject_named(&who).await?;
+    let (incident, _) = state.engine.contain(subject, &by.person.name, &reason).await?;
+    tracing::info!(incident.id = %incident, "Started containment by hand for `{}`", by.person.name);
+    Ok(Redirect::to(&format!("/incidents/{incident}")).into_response())
 }
 
 pub(super) fn incident_id(text: &str) -> Result<IncidentId, Problem> {

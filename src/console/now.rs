@@ -33,6 +33,7 @@ struct NowPage {
     ceilings: Vec<Ceiling>,
     connections: Vec<Connection>,
     out_of_reach: Vec<&'static str>,
+    may_contain: bool,
     may_pause: bool,
     may_release: bool,
 }
@@ -67,6 +68,7 @@ pub(super) async fn page(
         ceilings: ceilings(core, &limits, now),
         connections: connections(core, now),
         out_of_reach: out_of_reach(core, state.engine.policy(), now),
+        may_contain: by.may(Act::Contain),
         may_pause: by.may(Act::Pause),
         may_release: by.may(Act::Release),
     });

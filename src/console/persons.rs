@@ -1,23 +1,16 @@
 //! Who may do what here, and inviting one more person. A rota of one cannot decide its own incident.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
 
 use super::ConsoleState;
+use super::deeds::ROLES;
 use super::frame::Frame;
-use super::problem::{Oops, Problem, render};
+use super::problem::render;
 use super::signed_in::SignedIn;
-use crate::model::text::{tame, tame_field};
+use crate::model::text::tame_field;
 use crate::people::Act;
-
-/// The roles that can be given.
-const ROLES: [&str; 6] = ["viewer", "analyst", "approver", "author", "helpdesk", "admin"];
-/// Longest name.
-const NAME_MAX: usize = 80;
 
 #[derive(Template)]
 #[template(path = "persons.html")]
@@ -26,8 +19,6 @@ struct PersonsPage {
     persons: Vec<Row>,
     may_invite: bool,
     roles: [&'static str; 6],
-    /// Shown once, right after it was made.
-    link: Option<Link>,
 }
 
 struct Row {
@@ -35,16 +26,7 @@ struct Row {
     roles: String,
 }
 
-struct Link {
-    name: String,
-    href: String,
-}
-
 pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Response {
-    show(&state, &by, None)
-}
-
-fn show(state: &ConsoleState, by: &SignedIn, link: Option<Link>) -> Response {
     let persons = state.engine.read(|core| {
         let row = |p: &crate::model::entry::PersonEnrolled| Row {
             name: tame_field(&p.name),
@@ -53,37 +35,6 @@ fn show(state: &ConsoleState, by: &SignedIn, link: Option<Link>) -> Response {
         core.state.people.values().map(row).collect()
     });
     let may_invite = by.may(Act::Invite);
-    let frame = Frame::new(state, by, "People");
-    render(&PersonsPage { frame, persons, may_invite, roles: ROLES, link })
-}
-
-#[derive(Deserialize)]
-pub(super) struct Invite {
-    name: String,
-    role: String,
-}
-
-/// Makes a single-use ticket. Under the name of somebody enrolled it replaces their passkey.
-pub(super) async fn invite(
-    State(state): State<ConsoleState>,
-    by: SignedIn,
-    Form(form): Form<Invite>,
-) -> Result<Response, Oops> {
-    by.must(Act::Invite)?;
-    let name = tame(form.name.trim(), NAME_MAX);
-    let Some(role) = ROLES.into_iter().find(|role| *role == form.role) else {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "There is no such role").page());
-    };
-    if name.is_empty() {
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Write a name first").page());
-    }
-    let ticket = state
-        .people
-        .invite(&name, &[role])
-        .await
-        .map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    let base = state.public_url.as_str().trim_end_matches('/');
-    let href = format!("{base}/enrol/{}", ticket.reveal());
-    tracing::info!("Invited `{name}` as {role}, by `{}`", by.person.name);
-    Ok(show(&state, &by, Some(Link { name, href })))
+    let frame = Frame::new(&state, &by, "People");
+    render(&PersonsPage { frame, persons, may_invite, roles: ROLES })
 }

@@ -1,16 +1,13 @@
 //! Playbooks: what runs, what waits to be published, and publishing it. A person's act, on the record.
 
 use askama::Template;
-use axum::Form;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::extract::State;
+use axum::response::Response;
 use std::sync::PoisonError;
 
 use super::ConsoleState;
 use super::frame::Frame;
-use super::problem::{Oops, Problem, render};
+use super::problem::render;
 use super::show::At;
 use super::signed_in::SignedIn;
 use crate::model::id::PlaybookName;
@@ -104,37 +101,4 @@ fn waiting(name: &PlaybookName, candidate: &Candidate) -> Waiting {
 
 fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
-}
-
-#[derive(Deserialize)]
-pub(super) struct Publish {
-    /// The digest of what was shown: another text under the same name is not published by it.
-    digest: String,
-}
-
-pub(super) async fn publish(
-    State(state): State<ConsoleState>,
-    by: SignedIn,
-    Path(name): Path<String>,
-    Form(form): Form<Publish>,
-) -> Result<Response, Oops> {
-    by.must(Act::Publish)?;
-    let name = PlaybookName::new(name);
-    let candidate = {
-        let candidates = state.candidates.lock().unwrap_or_else(PoisonError::into_inner);
-        candidates.get(&name).cloned().ok_or_else(|| Problem::missing("waiting playbook"))?
-    };
-    if candidate.checked.digest.as_str() != form.digest {
-        let why = "The playbook has changed since the page was made: read it again";
-        return Err(Problem::new(StatusCode::CONFLICT, why).page());
-    }
-    let text = candidate.checked.whole_text();
-    let (plan, digest) = (candidate.checked.plan, candidate.checked.digest);
-    state
-        .engine
-        .publish(plan, digest, text, &by.person.name, candidate.diff)
-        .await
-        .map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
-    state.candidates.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-    Ok(Redirect::to("/playbooks").into_response())
 }

@@ -1,5 +1,6 @@
 //! The pages as a browser meets them, with a software passkey in its hand.
 
+mod attacks;
 mod browser;
 
 use axum::http::StatusCode;
@@ -7,6 +8,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::model::approval::ApprovalState;
+use crate::model::entry::Entry;
 use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::people::soft::SoftPerson;
 use crate::people::stand::Stand;
@@ -132,7 +134,7 @@ async fn a_person_whom_it_concerns_is_told_so_and_refused() {
 async fn nothing_is_shown_or_done_without_a_session() {
     let stand = Stand::new().await;
     let question = stand.ask("mia", false).await;
-    let (incident, run) = case_of(&stand, question);
+    let (incident, _) = case_of(&stand, question);
     let stranger = Browser::at(&stand);
 
     for page in browser::pages(question, incident) {
@@ -142,7 +144,7 @@ async fn nothing_is_shown_or_done_without_a_session() {
         assert!(refused, "{page}: {}", answer.status);
         assert!(!answer.body.contains("mia"), "{page}");
     }
-    for path in browser::changes(question, incident, run) {
+    for path in browser::changes(question, incident) {
         let answer = stranger.form(&path, "text=x&paused=true").await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
     }
@@ -152,11 +154,11 @@ async fn nothing_is_shown_or_done_without_a_session() {
 async fn a_change_that_another_site_asks_for_is_refused() {
     let stand = Stand::new().await;
     let question = stand.ask("mia", false).await;
-    let (incident, run) = case_of(&stand, question);
+    let (incident, _) = case_of(&stand, question);
     let (_ann, browser) = approver(&stand).await;
     let before = stand.engine.read(|core| core.state.seq);
 
-    for path in browser::changes(question, incident, run) {
+    for path in browser::changes(question, incident) {
         for header in [
             None,
             Some(("origin", "https://evil.example")),
@@ -168,7 +170,10 @@ async fn a_change_that_another_site_asks_for_is_refused() {
         }
     }
 
-    assert_eq!(stand.engine.read(|core| core.state.seq), before);
+    let changed = stand.store.submitted().into_iter().filter(|c| c.seq > before);
+    let entries: Vec<_> = changed.flat_map(|c| c.entries).collect();
+    assert!(entries.iter().all(|e| matches!(e, Entry::AttemptRefused(_))), "{entries:?}");
+    assert!(!entries.is_empty(), "an attempt leaves a trace");
 }
 
 /// Mail scanners and chat previews open every link.
@@ -176,7 +181,7 @@ async fn a_change_that_another_site_asks_for_is_refused() {
 async fn no_get_changes_anything() {
     let stand = Stand::new().await;
     let question = stand.ask("mia", false).await;
-    let (incident, run) = case_of(&stand, question);
+    let (incident, _) = case_of(&stand, question);
     let (_ann, browser) = approver(&stand).await;
     let ticket = stand.people.invite("bob", &["viewer"]).await.unwrap();
     let before = stand.engine.read(|core| core.state.seq);
@@ -186,7 +191,7 @@ async fn no_get_changes_anything() {
             assert_eq!(browser.get(&page).await.status, StatusCode::OK, "{page}");
         }
     }
-    for path in browser::changes(question, incident, run) {
+    for path in browser::changes(question, incident) {
         let status = browser.get(&path).await.status;
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
     }
@@ -279,8 +284,8 @@ async fn roles_hold_on_every_form() {
     let question = stand.ask("mia", false).await;
     let (incident, run) = case_of(&stand, question);
     let viewer = with_role(&stand, "vic", "viewer").await;
-    for path in browser::changes(question, incident, run) {
-        if path.starts_with("/incidents") || path.starts_with("/runs") || path == "/pause" {
+    for path in browser::changes(question, incident) {
+        if path.starts_with("/incidents") || path == "/pause" {
             let answer = viewer.form(&path, "text=x&paused=true").await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
         }
@@ -294,12 +299,89 @@ async fn roles_hold_on_every_form() {
     assert_eq!(analyst.form(&close, "text=%20").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let restore = analyst.form(&format!("/incidents/{incident}/restore"), "").await;
     assert_eq!(restore.status, StatusCode::CONFLICT, "it holds nothing");
-    let again = analyst.post(&format!("/v1/runs/{run}/resume"), &json!({})).await;
+    let resume = json!({ "deed": "resume", "run": run });
+    let again = analyst.post("/v1/deeds/begin", &resume).await;
     assert_eq!(again.status, StatusCode::FORBIDDEN);
     assert_eq!(again.header("content-type"), "application/problem+json");
     assert_eq!(analyst.form(&close, "text=done").await.status, StatusCode::SEE_OTHER);
     let page = analyst.get(&format!("/incidents/{incident}")).await.body;
     assert!(page.contains("Closed by ana"), "{page}");
+}
+
+/// What loosens is signed, and the journal alone proves by whom.
+#[tokio::test]
+async fn a_passkey_invites_ends_a_pause_resumes_and_closes() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (incident, run) = case_of(&stand, question);
+    stand.let_in(question).await;
+    let mut eve = SoftPerson::enrol(&stand.people, "eve", &["admin"]).await.unwrap();
+    let mut browser = Browser::at(&stand);
+    browser.sign_in(&mut eve).await;
+    browser.form("/pause", "paused=true&text=look").await;
+
+    let invited = browser
+        .does(&mut eve, &json!({ "deed": "invite", "name": " bob ", "role": "viewer" }))
+        .await;
+    assert_eq!(invited.status, StatusCode::OK, "{}", invited.body);
+    let told: serde_json::Value = serde_json::from_str(&invited.body).unwrap();
+    assert_eq!(told["name"], "bob");
+    let link = told["link"].as_str().unwrap().rsplit('/').next().unwrap();
+    assert_eq!(stand.people.invitation(link).unwrap().roles, ["viewer"]);
+    for deed in [
+        json!({ "deed": "release", "reason": "looked" }),
+        json!({ "deed": "resume", "run": run }),
+        json!({ "deed": "close", "incident": incident, "note": "gone" }),
+    ] {
+        let done = browser.does(&mut eve, &deed).await;
+        assert_eq!(done.status, StatusCode::OK, "{deed}: {}", done.body);
+    }
+
+    assert!(stand.engine.read(|core| core.state.paused.is_none()));
+    let entries: Vec<Entry> = stand.store.submitted().into_iter().flat_map(|c| c.entries).collect();
+    let mut all = crate::people::decisions::Decisions::default();
+    assert_eq!(entries.iter().find_map(|e| all.check(e).err()), None);
+    let mut but_one = crate::people::decisions::Decisions::default();
+    let release =
+        |e: &&Entry| !matches!(e, Entry::DeedSigned(d) if format!("{d:?}").contains("Release"));
+    let missing = entries.iter().filter(release).find_map(|e| but_one.check(e).err());
+    assert_eq!(missing.unwrap(), "the end of a pause: nobody's passkey signed it");
+}
+
+#[tokio::test]
+async fn whoever_is_kept_out_is_shown_with_on_whose_word() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (mut ann, browser) = approver(&stand).await;
+    assert!(browser.get("/in-force").await.body.contains("Nobody is kept out"));
+    browser.decide(&mut ann, question, "approve", stand.people.ticks(question)).await;
+    stand.begin(question).await;
+    stand.hold(question).await;
+
+    let page = browser.get("/in-force").await.body;
+
+    for told in ["mia", "Block sign-in", "approved by ann", "people decide", "6 prompts denied"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn somebody_whom_nobody_has_named_is_contained_by_hand_and_the_starter_does_not_decide() {
+    let stand = Stand::new().await;
+    let (_ann, browser) = approver(&stand).await;
+
+    for wrong in ["", "who=mia&text=x", "who=mia%40corp.example&text=%20", "who=a%20b%40c.d&text=x"]
+    {
+        let refused = browser.form("/contain", wrong).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    let begun = browser.form("/contain", "who=Mia%40corp.example&text=she+called").await;
+    assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.body);
+    let page = browser.get(begun.header("location")).await.body;
+    assert!(page.contains("mia@corp.example") && page.contains("ann: she called"), "{page}");
+    let viewer = with_role(&stand, "vic", "viewer").await;
+    let refused = viewer.form("/contain", "who=mia%40corp.example&text=x").await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]

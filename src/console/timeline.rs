@@ -175,6 +175,11 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
         Entry::ApprovalVoted(e) => {
             (at, Kind::Decided, voted(&e.vote), tame_field(&e.signed.justification))
         }
+        Entry::AttemptRefused(e) => {
+            let by = e.by.as_deref().map_or_else(|| "Somebody".to_owned(), tame_field);
+            let text = format!("{by} tried `{}` and was refused", tame_field(&e.what));
+            (at, Kind::Trouble, text, tame_field(&e.reason))
+        }
         Entry::ApprovalEscalated { reason, .. } => {
             (at, Kind::Trouble, "Asked on, and more people".to_owned(), tame_field(reason))
         }

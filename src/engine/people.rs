@@ -12,6 +12,7 @@ use super::shelf::About;
 use crate::approval::statement::{canonical, sha256_hex};
 use crate::approval::who::Bar;
 use crate::model::action::{Effect, Outcome, Proof, Repeat};
+use crate::model::deed::By;
 use crate::model::entry::{
     Entry, IncidentRisen, PersonEnrolled, PlanPublished, Rise, RunStarted, StepSkipped,
     StepVerified, TokenChanged,
@@ -246,7 +247,8 @@ impl Engine {
     }
 
     /// Lets a parked step of a run try again. A person's decision.
-    pub(crate) async fn resume(&self, run: RunId, by: &str) -> Result<usize, Refusal> {
+    pub(crate) async fn resume(&self, run: RunId, by: impl Into<By>) -> Result<usize, Refusal> {
+        let by = by.into();
         let (result, written) = self.transact(|tx| {
             let live = tx
                 .core
@@ -261,6 +263,7 @@ impl Engine {
                 .filter(|c| matches!(c.state, CellState::Parked { .. }))
                 .cloned()
                 .collect();
+            let by = signed(tx, by);
             for known in &parked {
                 let (cell, until) = (known.key.clone(), Some(tx.at));
                 tx.push(Entry::StepParked {
@@ -307,11 +310,12 @@ impl Engine {
     pub(crate) async fn pause(
         &self,
         paused: bool,
-        by: &str,
+        by: impl Into<By>,
         reason: &str,
     ) -> Result<(), StoreError> {
+        let by = by.into();
         self.commit(|tx| {
-            let (by, reason) = (by.to_owned(), reason.to_owned());
+            let (by, reason) = (signed(tx, by), reason.to_owned());
             tx.push(Entry::PauseChanged { paused, by, reason });
             if !paused {
                 let live: Vec<RunId> = tx.core.state.live.iter().copied().collect();
@@ -329,29 +333,37 @@ impl Engine {
         by: &str,
         note: &str,
     ) -> Result<(), Refusal> {
-        let (by, note) = (by.to_owned(), note.to_owned());
-        self.on_incident(incident, Entry::IncidentNote { incident, by, note }).await
+        let note = note.to_owned();
+        let entry = |by| Entry::IncidentNote { incident, by, note };
+        self.on_incident(incident, by.into(), entry).await
     }
 
     /// Closes a case. After a hostile approval only a person may, which the caller has made sure of.
     pub(crate) async fn close(
         &self,
         incident: IncidentId,
-        by: &str,
+        by: impl Into<By>,
         note: &str,
     ) -> Result<(), Refusal> {
-        let (by, note) = (by.to_owned(), note.to_owned());
-        self.on_incident(incident, Entry::IncidentClosed { incident, by, note }).await
+        let note = note.to_owned();
+        let entry = |by| Entry::IncidentClosed { incident, by, note };
+        self.on_incident(incident, by.into(), entry).await
     }
 
     /// Adds an entry to an incident that exists.
-    async fn on_incident(&self, incident: IncidentId, entry: Entry) -> Result<(), Refusal> {
+    async fn on_incident(
+        &self,
+        incident: IncidentId,
+        by: By,
+        entry: impl FnOnce(String) -> Entry,
+    ) -> Result<(), Refusal> {
         self.fetch_about(About::Incident(incident)).await?;
         let (result, written) = self.transact(|tx| {
             if !tx.core.state.incidents.contains_key(&incident) {
                 return Err(Refusal::Missing("incident"));
             }
-            tx.push(entry);
+            let by = signed(tx, by);
+            tx.push(entry(by));
             Ok(())
         });
         written.await?;
@@ -364,15 +376,16 @@ impl Engine {
         plan: Plan,
         digest: PlanDigest,
         source: String,
-        by: &str,
+        by: impl Into<By>,
         diff: String,
     ) -> Result<bool, StoreError> {
+        let by = by.into();
         self.commit(|tx| {
             if tx.core.state.published.get(&plan.name) == Some(&digest) {
                 return false;
             }
             let name = plan.name.clone();
-            let by = by.to_owned();
+            let by = signed(tx, by);
             tx.push(Entry::PlanPublished(Box::new(PlanPublished {
                 name,
                 digest,
@@ -393,8 +406,11 @@ impl Engine {
         hash: String,
         name: &str,
         roles: Vec<String>,
+        by: impl Into<By>,
     ) -> Result<(), StoreError> {
+        let by = by.into();
         self.commit(|tx| {
+            signed(tx, by);
             let expires_at = tx.at + TimeDelta::hours(24);
             tx.push(Entry::EnrolmentIssued { hash, name: name.to_owned(), roles, expires_at });
         })
@@ -420,4 +436,12 @@ impl Engine {
     pub(crate) async fn change_token(&self, token: TokenChanged) -> Result<(), StoreError> {
         self.commit(|tx| tx.push(Entry::TokenChanged(Box::new(token)))).await
     }
+}
+
+/// Journals the signature of what follows, if there is one; whose it is.
+fn signed(tx: &mut Tx<'_>, by: By) -> String {
+    if let Some(deed) = by.signed {
+        tx.push(Entry::DeedSigned(deed));
+    }
+    by.name
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::action::{Call, Outcome, Strength};
 use super::alert::{Alert, Report};
 use super::approval::{Approval, ApprovalState, Signed};
+use super::deed::{Deed, SignedDeed};
 use super::event::Event;
 use super::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
@@ -126,6 +127,12 @@ pub(crate) enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         begin_until: Option<Time>,
     },
+    /// What follows in this commit was done by a person's passkey.
+    #[serde(rename = "deed.signed")]
+    DeedSigned(Box<SignedDeed>),
+    /// Somebody tried to change something on the console and was refused.
+    #[serde(rename = "attempt.refused")]
+    AttemptRefused(Box<AttemptRefused>),
     #[serde(rename = "hold.placed")]
     HoldPlaced {
         incident: IncidentId,
@@ -418,6 +425,28 @@ pub(crate) struct PersonEnrolled {
     pub(crate) enrolled_at: Option<Time>,
 }
 
+/// An attempt that failed. Only so many a minute are written down; how many were not, the next one says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AttemptRefused {
+    /// Method and path.
+    pub(crate) what: String,
+    /// Whose session it was, if it was anybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) incident: Option<IncidentId>,
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    /// How many before it were refused and not written down.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) unwritten: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn is_none(n: &u32) -> bool {
+    *n == 0
+}
+
 /// A token was created or revoked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TokenChanged {
@@ -462,6 +491,11 @@ impl Entry {
             Self::StepSkipped(e) => Some(e.incident),
             Self::BlockDecided(e) => Some(e.incident),
             Self::ApprovalOpened { approval } => Some(approval.incident),
+            Self::AttemptRefused(e) => e.incident,
+            Self::DeedSigned(e) => match e.statement.deed {
+                Deed::Close { incident, .. } => Some(incident),
+                _ => None,
+            },
             Self::ApprovalVoted(e) => Some(e.incident),
             Self::ApprovalDecided(e) => Some(e.incident),
             Self::DeploymentCreated(_)

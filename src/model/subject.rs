@@ -102,6 +102,15 @@ impl Account {
 pub(crate) struct Alias(pub(crate) String);
 
 impl Alias {
+    /// Whether a text could be somebody's sign-in name: long enough for any directory, and of the form
+    /// that they all use.
+    pub(crate) fn is_sign_in_name(name: &str) -> bool {
+        let plain = name.chars().all(|c| c.is_alphanumeric() || ".@_+-#$'".contains(c));
+        plain
+            && name.len() <= 256
+            && name.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.'))
+    }
+
     /// A sign-in name; case does not matter in any of the supported directories.
     pub(crate) fn login(login: &str) -> Self {
         Self(format!("login:{}", login.trim().to_lowercase()))

@@ -10,20 +10,17 @@ use serde_json::Value;
 use webauthn_rs::prelude::{PasskeyAuthentication, RequestChallengeResponse};
 
 use super::Problem;
-use crate::approval::statement::challenge;
-use crate::model::approval::Statement;
 
 /// Where the library keeps the challenge in its serialised state.
 const CHALLENGE: &str = "/ast/challenge";
 
-/// Replaces the challenge of a begun authentication by the statement's digest.
+/// Replaces the challenge of a begun authentication by a statement's digest.
 pub(super) fn bind(
     options: &mut RequestChallengeResponse,
     state: &PasskeyAuthentication,
-    statement: &Statement,
+    ours: [u8; 32],
 ) -> Result<PasskeyAuthentication, Problem> {
     let shape = |why: &str| Problem::Shape(why.to_owned());
-    let ours = challenge(statement);
     let random = URL_SAFE_NO_PAD.encode(&options.public_key.challenge);
     let mut value = serde_json::to_value(state).map_err(|e| shape(&e.to_string()))?;
     match value.pointer_mut(CHALLENGE) {

@@ -6,7 +6,7 @@ use webauthn_rs::prelude::{PasskeyAuthentication, PublicKeyCredential, RequestCh
 use super::bind::bind;
 use super::sign_in::passkey;
 use super::{Begun, LIFETIME, People, Problem, lock};
-use crate::approval::statement::{canonical, root, sha256_hex};
+use crate::approval::statement::{canonical, challenge, root, sha256_hex};
 use crate::engine::approvers::Approvers;
 use crate::model::approval::{
     Approval, ApprovalState, Asks, Decision, Item, Signed, Statement, StatementItem,
@@ -92,7 +92,7 @@ impl People {
         let kept = facing.person.passkey;
         let key = passkey(&kept).ok_or(Problem::Missing("passkey"))?;
         let (mut options, state) = self.0.webauthn.start_passkey_authentication(&[key])?;
-        let state = bind(&mut options, &state, &statement)?;
+        let state = bind(&mut options, &state, challenge(&statement))?;
         let deciding = Deciding {
             person: by,
             statement: statement.clone(),

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::offline::{Invalid, verify_decided, verify_voted};
+use super::offline::{Invalid, verify_decided, verify_deed, verify_voted};
 use crate::approval::statement::params_digest;
 use crate::model::approval::{Approval, ApprovalState, Asks, StatementItem};
+use crate::model::deed::{Deed, SignedDeed};
 use crate::model::entry::{
     ApprovalDecided, ApprovalVoted, Entry, PersonEnrolled, RunStarted, StepIntent,
 };
@@ -20,6 +21,9 @@ use crate::model::run::{CellKey, Purpose};
 pub(crate) struct Decisions {
     people: BTreeMap<PersonId, PersonEnrolled>,
     questions: BTreeMap<ApprovalId, Question>,
+    /// Acts whose consequences are still to come.
+    deeds: Vec<Deed>,
+    lab: bool,
     /// Lines before the first may be missing by right.
     begins_late: bool,
     began: bool,
@@ -39,6 +43,7 @@ impl Decisions {
             self.begins_late = !matches!(entry, Entry::DeploymentCreated(_));
         }
         match entry {
+            Entry::DeploymentCreated(made) => self.lab = made.lab,
             Entry::PersonEnrolled(person) => {
                 self.people.insert(person.person, (**person).clone());
             }
@@ -59,7 +64,55 @@ impl Decisions {
             }
             Entry::StepIntent(intent) => return self.begun(intent),
             Entry::RunStarted(run) => return self.restored(run),
-            _ => {}
+            Entry::DeedSigned(deed) => return self.did(deed),
+            _ => return self.is_signed(entry),
+        }
+        Ok(())
+    }
+
+    fn did(&mut self, deed: &SignedDeed) -> Result<(), String> {
+        let about = |why: String| format!("an act of {}: {why}", deed.by_name);
+        let person = self.person(deed.statement.person).map_err(about)?;
+        verify_deed(deed, person).map_err(|invalid| about(invalid.to_string()))?;
+        self.deeds.push(deed.statement.deed.clone());
+        Ok(())
+    }
+
+    /// What only a person's passkey does follows its signature.
+    fn is_signed(&mut self, entry: &Entry) -> Result<(), String> {
+        let named = |by: &str| self.people.values().any(|p| p.name == by);
+        let (what, needed): (_, &dyn Fn(&Deed) -> bool) = match entry {
+            // The first person is invited by whoever sets the deployment up; a lab invites by itself.
+            Entry::EnrolmentIssued { name, roles, .. } if !self.people.is_empty() && !self.lab => {
+                let is_it = move |deed: &Deed| matches!(deed, Deed::Invite { name: n, role } if n == name && roles == std::slice::from_ref(role));
+                return self.take("an invitation", &is_it);
+            }
+            Entry::PlanPublished(plan) if named(&plan.by) => (
+                "a published playbook",
+                &|deed| matches!(deed, Deed::Publish { digest, .. } if *digest == plan.digest),
+            ),
+            Entry::PauseChanged { paused: false, by, .. } if named(by) => {
+                ("the end of a pause", &|deed| matches!(deed, Deed::Release { .. }))
+            }
+            Entry::StepParked { run, until: Some(_), problem, .. }
+                if problem.starts_with("resumed by ") =>
+            {
+                let is_it = |deed: &Deed| matches!(deed, Deed::Resume { run: r } if r == run);
+                // One act lets all parked steps of a run go on.
+                let known = self.begins_late || self.deeds.iter().any(is_it);
+                return if known { Ok(()) } else { Err(unsigned("a resumed step")) };
+            }
+            _ => return Ok(()),
+        };
+        self.take(what, needed)
+    }
+
+    /// Uses up the signature of an act.
+    fn take(&mut self, what: &str, is_it: &dyn Fn(&Deed) -> bool) -> Result<(), String> {
+        match self.deeds.iter().position(is_it) {
+            Some(at) => drop(self.deeds.remove(at)),
+            None if self.begins_late => {}
+            None => return Err(unsigned(what)),
         }
         Ok(())
     }
@@ -146,6 +199,10 @@ impl Decisions {
         }
         Err(format!("the way back {} was begun without a decision", run.run))
     }
+}
+
+fn unsigned(what: &str) -> String {
+    format!("{what}: nobody's passkey signed it")
 }
 
 /// A statement about other actions, another plan or another run is about another question.

@@ -3,13 +3,15 @@
 //! The signature is verified by the same library as when it was made, against a state
 //! rebuilt from the statement; no clock, no server and no database takes part.
 
+use serde_json::Value;
 use webauthn_rs::prelude::{PublicKeyCredential, Url};
 
 use super::bind::bind;
 use super::sign_in::passkey;
 use super::webauthn_for;
-use crate::approval::statement::{root, sha256_hex};
+use crate::approval::statement::{challenge, deed_challenge, root, sha256_hex};
 use crate::model::approval::{Signed, Statement};
+use crate::model::deed::SignedDeed;
 use crate::model::entry::{ApprovalDecided, ApprovalVoted, PersonEnrolled};
 use crate::model::run::CellKey;
 
@@ -38,15 +40,36 @@ pub(crate) fn verify_signed(signed: &Signed) -> Result<(), Invalid> {
     if sha256_hex(signed.justification.as_bytes()) != statement.justification {
         return Err(Invalid::Statement("justification"));
     }
-    let key = passkey(&signed.credential).ok_or(Invalid::Unreadable("passkey"))?;
-    let answer: PublicKeyCredential = serde_json::from_value(signed.assertion.clone())
-        .map_err(|_| Invalid::Unreadable("assertion"))?;
-    let origin = origin(&answer, &statement.rp)?;
+    verify_assertion(challenge(statement), &statement.rp, &signed.assertion, &signed.credential)
+}
+
+/// Whether an act was signed by the passkey that this person had enrolled then.
+pub(crate) fn verify_deed(deed: &SignedDeed, person: &PersonEnrolled) -> Result<(), Invalid> {
+    let statement = &deed.statement;
+    if statement.person != person.person || deed.by_name != person.name {
+        return Err(Invalid::Statement("person"));
+    }
+    if person.passkey != deed.credential {
+        return Err(Invalid::Credential(person.name.clone()));
+    }
+    verify_assertion(deed_challenge(statement), &statement.rp, &deed.assertion, &deed.credential)
+}
+
+fn verify_assertion(
+    challenge: [u8; 32],
+    rp: &str,
+    assertion: &Value,
+    credential: &Value,
+) -> Result<(), Invalid> {
+    let key = passkey(credential).ok_or(Invalid::Unreadable("passkey"))?;
+    let answer: PublicKeyCredential =
+        serde_json::from_value(assertion.clone()).map_err(|_| Invalid::Unreadable("assertion"))?;
+    let origin = origin(&answer, rp)?;
     let broken = |e: &dyn std::fmt::Display| Invalid::Signature(e.to_string());
     let webauthn = webauthn_for(&origin).map_err(|e| broken(&e))?;
     let (mut options, state) =
         webauthn.start_passkey_authentication(&[key]).map_err(|e| broken(&e))?;
-    let state = bind(&mut options, &state, statement).map_err(|e| broken(&e))?;
+    let state = bind(&mut options, &state, challenge).map_err(|e| broken(&e))?;
     webauthn.finish_passkey_authentication(&answer, &state).map_err(|e| broken(&e))?;
     Ok(())
 }

@@ -239,6 +239,22 @@ impl Stand {
         self.engine.commit(|tx| tx.push(Entry::StepIntent(Box::new(intent)))).await.unwrap();
     }
 
+    /// What [`Stand::begin`] began keeps the account shut.
+    pub(crate) async fn hold(&self, id: ApprovalId) {
+        let question = self.question(id);
+        let item = question.items.iter().find(|i| question.granted.contains(&i.cell)).unwrap();
+        let placed = Entry::HoldPlaced {
+            incident: question.incident,
+            run: question.run,
+            account: item.account.clone().unwrap(),
+            capability: item.capability.clone(),
+            action: item.action.clone(),
+            ours: true,
+            expires_at: None,
+        };
+        self.engine.commit(|tx| tx.push(placed)).await.unwrap();
+    }
+
     pub(crate) fn question(&self, id: ApprovalId) -> Approval {
         self.engine.read(|core| core.state.approvals[&id].clone())
     }

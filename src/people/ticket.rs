@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::People;
 use crate::approval::statement::sha256_hex;
 use crate::engine::ports::{Entropy, StoreError};
+use crate::model::deed::SignedDeed;
 
 /// A new ticket. Whoever has it can enrol a passkey under its name.
 pub(crate) struct Ticket(String);
@@ -39,11 +40,23 @@ pub(super) fn secret(entropy: &dyn Entropy) -> String {
 }
 
 impl People {
-    /// Issues a ticket. Under the name of an enrolled person it replaces that person's passkey.
+    /// Issues a ticket without a person, as the demonstration does. Under the name of an enrolled person it replaces that person's passkey.
     pub(crate) async fn invite(&self, name: &str, roles: &[&str]) -> Result<Ticket, StoreError> {
         let ticket = Ticket::draw(&*self.0.engine.ports().entropy);
         let roles = roles.iter().map(|&r| r.to_owned()).collect();
-        self.0.engine.issue_enrolment(ticket.hash(), name, roles).await?;
+        self.0.engine.issue_enrolment(ticket.hash(), name, roles, "quell").await?;
+        Ok(ticket)
+    }
+
+    /// [`People::invite`] by a person's passkey.
+    pub(crate) async fn invite_signed(
+        &self,
+        name: &str,
+        role: &str,
+        by: SignedDeed,
+    ) -> Result<Ticket, StoreError> {
+        let ticket = Ticket::draw(&*self.0.engine.ports().entropy);
+        self.0.engine.issue_enrolment(ticket.hash(), name, vec![role.to_owned()], by).await?;
         Ok(ticket)
     }
 }

@@ -306,5 +306,6 @@ fn tell(api: &Api, source: &str, answered: Result<Answer, Problem>) -> Answered 
         Err(problem) => problem.slug(),
     };
     api.metrics().delivery(source, result);
+    api.received().note(source, api.engine().now(), &answered);
     answered.map(|answer| (StatusCode::ACCEPTED, Json(answer)))
 }

@@ -11,6 +11,7 @@ use super::admission::Admission;
 use super::files::Files;
 use super::metrics::Metrics;
 use super::problem::{Kind, Problem};
+use super::received::Received;
 use crate::engine::driver::Engine;
 use crate::engine::ingest::Answer;
 use crate::engine::policy::SourceView;
@@ -85,6 +86,7 @@ pub(crate) struct Parts {
     /// Answers to deliveries that left no trace in the journal, as the evidence log has them.
     pub(crate) answers: Answers,
     pub(crate) files: Arc<dyn Files>,
+    pub(crate) received: Received,
 }
 
 /// The server's state. Cheap to clone.
@@ -134,6 +136,10 @@ impl Api {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.0.parts.metrics
+    }
+
+    pub(super) fn received(&self) -> &Received {
+        &self.0.parts.received
     }
 
     pub(super) fn is_lab(&self) -> bool {

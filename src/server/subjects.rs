@@ -70,17 +70,9 @@ pub(super) async fn start(
 pub(super) async fn named(api: &Api, name: &str) -> Result<SubjectId, Problem> {
     match find(api, name).await {
         Ok(id) => Ok(id),
-        Err(problem) if !is_sign_in_name(name) => Err(problem),
+        Err(problem) if !Alias::is_sign_in_name(name) => Err(problem),
         Err(_) => Ok(api.engine().subject_named(&name.to_lowercase()).await?),
     }
-}
-
-/// Long enough for any directory, and of the form that they all use.
-fn is_sign_in_name(name: &str) -> bool {
-    let plain = name.chars().all(|c| c.is_alphanumeric() || ".@_+-#$'".contains(c));
-    plain
-        && name.len() <= 256
-        && name.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.'))
 }
 
 /// The subject behind an id or a sign-in name.

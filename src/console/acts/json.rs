@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{Text, ask_restore, let_go_on, shut};
+use super::{Text, ask_restore, shut};
 use crate::console::ConsoleState;
 use crate::console::problem::Problem;
 use crate::console::signed_in::SignedIn;
@@ -27,13 +27,4 @@ pub(in crate::console) async fn close(
 ) -> Result<Response, Problem> {
     let incident = shut(&state, &by, &incident, &text).await?;
     Ok(Json(json!({ "incident": incident, "status": "closed" })).into_response())
-}
-
-pub(in crate::console) async fn resume(
-    State(state): State<ConsoleState>,
-    by: SignedIn,
-    Path(run): Path<String>,
-) -> Result<Response, Problem> {
-    let (run, steps) = let_go_on(&state, &by, &run).await?;
-    Ok(Json(json!({ "run": run, "resumed_steps": steps })).into_response())
 }

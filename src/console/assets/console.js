@@ -55,24 +55,45 @@ async function make(options) {
   };
 }
 
-// Runs a ceremony for a form and says what became of it.
-function ceremony(form, run) {
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const said = form.querySelector("[data-said]");
-    const buttons = form.querySelectorAll("button");
-    buttons.forEach((b) => { b.disabled = true; });
-    said.textContent = "";
-    try {
-      await run(event.submitter);
-    } catch (error) {
-      said.textContent = error.name === "NotAllowedError"
-        ? "No passkey answered. Nothing was sent."
-        : error.message;
-      buttons.forEach((b) => { b.disabled = false; });
-    }
-  });
+// Runs a ceremony for a form that was submitted and says what became of it.
+async function perform(event, form, run) {
+  event.preventDefault();
+  const said = form.querySelector("[data-said]");
+  const buttons = form.querySelectorAll("button");
+  buttons.forEach((b) => { b.disabled = true; });
+  said.textContent = "";
+  try {
+    await run(event.submitter);
+  } catch (error) {
+    said.textContent = error.name === "NotAllowedError"
+      ? "No passkey answered. Nothing was sent."
+      : error.message;
+    buttons.forEach((b) => { b.disabled = false; });
+  }
 }
+
+function ceremony(form, run) {
+  form.addEventListener("submit", (event) => perform(event, form, run));
+}
+
+// Acts that a passkey signs. Their forms may be in regions that are swapped, so the document listens.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-deed]")) return;
+  perform(event, form, async () => {
+    const deed = { deed: form.dataset.deed, ...Object.fromEntries(new FormData(form)) };
+    const begun = await send("/v1/deeds/begin", deed);
+    const answer = await sign(begun.options);
+    const done = await send("/v1/deeds/finish", { ceremony: begun.ceremony, answer });
+    const shown = document.querySelector("[data-link]");
+    if (!done.link || !shown) { location.reload(); return; }
+    shown.querySelector("[data-name]").textContent = done.name;
+    shown.querySelector("[data-href]").textContent = done.link;
+    shown.hidden = false;
+    form.reset();
+    form.querySelectorAll("button").forEach((b) => { b.disabled = false; });
+  });
+});
 
 document.querySelectorAll("form[data-sign-in]").forEach((form) => ceremony(form, async () => {
   const begun = await send("/sign-in/begin", { name: form.elements.name.value });

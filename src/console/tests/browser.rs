@@ -12,11 +12,12 @@ use tower::ServiceExt;
 use webauthn_rs::prelude::{PublicKeyCredential, Url};
 
 use super::super::{ConsoleState, router};
-use crate::model::id::{ApprovalId, IncidentId, RunId};
+use crate::model::id::{ApprovalId, IncidentId};
 use crate::people::People;
 use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
 
+#[derive(Clone)]
 pub(super) struct Browser {
     router: Router,
     people: People,
@@ -39,25 +40,28 @@ impl Answer {
 /// Every page behind a session.
 pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
     let mut pages: Vec<String> =
-        ["/", "/approvals", "/incidents", "/me", "/stream"].map(str::to_owned).to_vec();
+        ["/", "/approvals", "/incidents", "/in-force", "/sources", "/me", "/stream"]
+            .map(str::to_owned)
+            .to_vec();
     pages.push(format!("/approvals/{question}"));
     pages.push(format!("/incidents/{incident}"));
     pages
 }
 
 /// Every address behind a session that changes something.
-pub(super) fn changes(question: ApprovalId, incident: IncidentId, run: RunId) -> Vec<String> {
+pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String> {
     vec![
         "/pause".to_owned(),
+        "/contain".to_owned(),
         format!("/incidents/{incident}/notes"),
         format!("/incidents/{incident}/restore"),
         format!("/incidents/{incident}/close"),
-        format!("/runs/{run}/resume"),
         format!("/v1/approvals/{question}/begin"),
         format!("/v1/approvals/{question}/finish"),
         format!("/v1/incidents/{incident}/restore"),
         format!("/v1/incidents/{incident}/close"),
-        format!("/v1/runs/{run}/resume"),
+        "/v1/deeds/begin".to_owned(),
+        "/v1/deeds/finish".to_owned(),
         "/sign-out".to_owned(),
         "/me/sessions/0/end".to_owned(),
     ]
@@ -98,8 +102,18 @@ impl Browser {
             public_url: Url::parse(here).unwrap(),
             lab: true,
             candidates: crate::server::Candidates::default(),
+            refusals: crate::console::Refusals::default(),
+            received: crate::server::Received::default(),
         });
         Self { router, people, origin: here.to_owned(), cookie: None }
+    }
+
+    pub(super) fn with_cookie(self, cookie: &str) -> Self {
+        Self { cookie: Some(cookie.to_owned()), ..self }
+    }
+
+    pub(super) fn cookie(&self) -> Option<&String> {
+        self.cookie.as_ref()
     }
 
     pub(super) fn people(&self) -> &People {
@@ -223,6 +237,22 @@ impl Browser {
         let options = serde_json::from_value(begun["options"].clone()).unwrap();
         let answer = person.answer(options).unwrap();
         json!({ "ceremony": begun["ceremony"], "answer": as_sent(&answer) })
+    }
+
+    /// What the script sends at the end of an act.
+    pub(super) async fn deed(&self, person: &mut SoftPerson, deed: &Value) -> Value {
+        let begun = self.post("/v1/deeds/begin", deed).await;
+        assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
+        let begun: Value = serde_json::from_str(&begun.body).unwrap();
+        let options = serde_json::from_value(begun["options"].clone()).unwrap();
+        let answer = person.answer(options).unwrap();
+        json!({ "ceremony": begun["ceremony"], "answer": as_sent(&answer) })
+    }
+
+    /// Does something by passkey, as a page does.
+    pub(super) async fn does(&self, person: &mut SoftPerson, deed: &Value) -> Answer {
+        let signed = self.deed(person, deed).await;
+        self.post("/v1/deeds/finish", &signed).await
     }
 
     pub(super) async fn decide(

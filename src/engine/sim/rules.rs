@@ -3,7 +3,7 @@
 use super::{OLGA, PETE, Sim, describe, ended, ended_well};
 use crate::engine::ingest::Fact;
 use crate::engine::policy::Policy;
-use crate::model::approval::{Asks, Decision};
+use crate::model::approval::{Approval, ApprovalState, Asks, Decision};
 use crate::model::incident::{ContainmentState, IncidentStatus, MayCause, Stage};
 use crate::model::plan::Mode;
 use crate::model::run::{Conclusion, Purpose, RunStatus, WaitingOn};
@@ -319,6 +319,38 @@ async fn the_ceiling_holds_under_a_storm() {
     sim.pass(Span::minutes(5)).await;
 
     assert_eq!(sim.world.did("idp/block"), 5, "two automatic and three reserved");
+}
+
+/// Fifty people say yes at once, and decoys come before the one that is real.
+#[tokio::test(start_paused = true)]
+async fn fifty_grants_at_once_do_not_pass_one_ceiling_and_decoys_use_up_nothing_that_is_reserved() {
+    let mut policy = Policy { mode: Mode::Approve, ..Policy::default() };
+    policy.ceilings.approved_blocks = 7;
+    policy.ceilings.reserved_blocks = 2;
+    let sim = Sim::with(35, policy).await;
+    for n in 0..50 {
+        sim.alert(&format!("decoy{n}"), Stage::Confirmed).await.unwrap();
+    }
+    sim.pass(Span::minutes(2)).await;
+    let asked: Vec<_> = sim.engine.read(|c| c.state.approvals.values().cloned().collect());
+    assert_eq!(asked.len(), 50);
+
+    let yes = asked.iter().map(|question| sim.answer_as(question, OLGA, Decision::Approve));
+    assert!(futures::future::join_all(yes).await.into_iter().all(|taken| taken));
+    sim.pass(Span::minutes(10)).await;
+    assert_eq!(sim.world.did("idp/block"), 7);
+
+    sim.alert("real", Stage::Confirmed).await.unwrap();
+    sim.pass(Span::seconds(20)).await;
+    let newest = sim.engine.read(|c| c.state.incidents.values().next_back().cloned()).unwrap();
+    sim.hostile_approval(&newest).await;
+    sim.pass(Span::seconds(20)).await;
+    let of_it = |q: &&Approval| q.incident == newest.id && q.state == ApprovalState::Pending;
+    let question = sim.engine.read(|c| c.state.approvals.values().find(of_it).cloned()).unwrap();
+    assert!(sim.answer_as(&question, OLGA, Decision::Approve).await);
+    sim.pass(Span::minutes(1)).await;
+    assert!(!sim.world.person("real").enabled, "its budget is its own");
+    assert_eq!(sim.world.did("idp/block"), 8);
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,6 +77,8 @@ impl State {
                 }
             }
             Entry::IncidentNote { .. }
+            | Entry::DeedSigned(_)
+            | Entry::AttemptRefused(_)
             | Entry::GuardrailRefused { .. }
             | Entry::JournalPruned { .. }
             | Entry::Checkpoint { .. } => {}
