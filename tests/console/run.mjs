@@ -4,7 +4,8 @@
 //
 // Prints `N passed, N failed`; ends with 1 when anything failed.
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -16,6 +17,7 @@ if (!quell) {
 }
 if (pictures) mkdirSync(pictures, { recursive: true });
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WHY = "Dana called back on a known number: it was not her.";
 const PATIENCE = 20_000;
 let passed = 0;
@@ -65,12 +67,15 @@ async function person(browser, base, link) {
   page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
   const devtools = await context.newCDPSession(page);
   await devtools.send("WebAuthn.enable");
-  await devtools.send("WebAuthn.addVirtualAuthenticator", {
+  const made = await devtools.send("WebAuthn.addVirtualAuthenticator", {
     options: {
       protocol: "ctap2", transport: "internal", hasResidentKey: true,
       hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true,
     },
   });
+  // Whether the authenticator verifies its user from here on.
+  page.verifiesUser = (isUserVerified) => devtools.send("WebAuthn.setUserVerified",
+    { authenticatorId: made.authenticatorId, isUserVerified });
   await page.goto(link);
   await page.click("text=Make a passkey");
   await page.waitForURL("**/sign-in");
@@ -110,12 +115,60 @@ async function fits(page) {
   return over;
 }
 
+// In both themes, and as a phone shows it.
 async function picture(page, name) {
   if (!pictures) return;
   const size = page.viewportSize();
-  await page.setViewportSize({ width: 1080, height: 1400 });
-  await page.screenshot({ path: join(pictures, `${name}.png`) });
+  for (const theme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: theme });
+    for (const [where, width] of [["", 1080], ["-phone", 390]]) {
+      await page.setViewportSize({ width, height: 1400 });
+      await page.screenshot({ path: join(pictures, `${name}-${theme}${where}.png`) });
+    }
+  }
+  await page.emulateMedia({ colorScheme: null });
   await page.setViewportSize(size);
+}
+
+// What axe finds serious or critical on a page, in both themes.
+async function serious(page, path) {
+  const found = [];
+  await page.goto(path);
+  for (const theme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: theme });
+    // Injected by the debugger: the page's own policy lets no other script in.
+    await page.evaluate(AXE);
+    const result = await page.evaluate(() => globalThis.axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }));
+    for (const broken of result.violations) {
+      if (["serious", "critical"].includes(broken.impact)) {
+        const where = broken.nodes.map((node) => node.target.join(" ")).slice(0, 3);
+        found.push(`${new URL(path).pathname} (${theme}) ${broken.id}: ${where.join(" | ")}`);
+      }
+    }
+  }
+  await page.emulateMedia({ colorScheme: null });
+  return found;
+}
+
+// From the page that a notice links to until it is decided, by touch, at a phone's width.
+async function taps(page, url) {
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  let count = 0;
+  const tap = async (selector) => {
+    count += 1;
+    const target = page.locator(selector).first();
+    await target.scrollIntoViewIfNeeded();
+    await target.click();
+  };
+  await page.goto(url);
+  await page.waitForSelector("button[value=approve]:enabled");
+  await tap("button[value=approve]");
+  await page.waitForSelector("#h-answer");
+  await page.setViewportSize(size);
+  return count;
 }
 
 async function story(browser, base, links) {
@@ -137,7 +190,19 @@ async function story(browser, base, links) {
   await you.waitForSelector("button[value=approve]:enabled");
   await you.evaluate(() => document.activeElement.blur());
   await picture(you, "approval");
-  for (const question of questions) {
+  await you.verifiesUser(false);
+  await you.click("button[value=approve]:enabled");
+  await you.waitForFunction(() => document.querySelector("[data-said]").textContent !== "");
+  const unverified = await you.textContent("[data-said]");
+  check("a passkey that does not verify its user decides nothing",
+    !(await you.isVisible("#h-answer")), unverified);
+  await you.verifiesUser(true);
+  const [quick, ...others] = questions;
+  const count = await taps(you, quick);
+  check(`from the page to the decision in ${count} taps at a phone's width`, count <= 3);
+  const decided = await you.textContent("section[aria-labelledby=h-answer]");
+  check("the decision's signature holds", decided.includes("signature holds"), decided);
+  for (const question of others) {
     const answer = await approve(you, question, WHY);
     check("a question is approved and its signature holds", answer.includes("signature holds"), answer);
   }
@@ -152,6 +217,20 @@ async function story(browser, base, links) {
   });
   check("the incident is contained", true);
   await picture(you, "incident");
+  await you.goto(`${base}/in-force`);
+  const held = await you.textContent("main");
+  check("who is kept out is shown with on whose word", held.includes("approved by"), held);
+  await picture(you, "in-force");
+  await you.goto(`${base}/sources`);
+  const sources = await you.textContent("main");
+  check("sources are shown", sources.includes("pingid") && sources.includes("Records taken"), sources);
+  const pages = ["/", "/approvals", "/incidents", "/in-force", "/sources", "/playbooks", "/people", "/me"];
+  const bad = [];
+  for (const path of [...pages.map((path) => base + path), incident, quick]) {
+    bad.push(...await serious(you, path));
+  }
+  check(`axe finds nothing serious on ${pages.length + 2} pages in both themes`, bad.length === 0, bad.join("; "));
+  await you.goto(incident);
 
   await you.click("text=Request restore");
   await you.waitForURL(incident);
@@ -173,10 +252,22 @@ async function story(browser, base, links) {
   check("the blocks are undone", true);
 
   await you.goto(base);
+  await you.click("summary:has-text('Contain somebody')");
+  await you.fill("input[name=who]", "ada.lind@lab.example");
+  await you.locator("form[action='/contain'] input[name=text]").fill("She called: prompts all night");
+  await you.click("text=Contain now");
+  await you.waitForURL("**/incidents/*");
+  check("somebody is contained by hand", (await you.textContent("main")).includes("ada.lind"));
+  await you.goto(base);
   await you.click("summary:has-text('Pause')");
-  await you.fill("input[name=text]", "The provider tells of a false alarm");
+  await you.locator("form[action='/pause'] input[name=text]").fill("The provider tells of a false alarm");
   await you.click("button[value=true]");
   check("everything is paused", await you.isVisible("text=Paused: nothing is being changed"));
+  await second.goto(base);
+  await second.fill("form[data-deed=release] input[name=reason]", "It was one");
+  await second.click("text=Let changes go on");
+  await second.waitForFunction(() => !document.body.textContent.includes("Paused: nothing is being changed"));
+  check("a passkey ends the pause", true);
   await second.goto(incident);
   const over = await fits(second);
   check("nothing is wider than a phone", over.length === 0, over.join(", "));
