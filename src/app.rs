@@ -12,6 +12,7 @@ mod found;
 mod keeper;
 mod playbooks;
 mod plugs;
+mod polls;
 pub(crate) mod ports;
 mod recall;
 mod retention;
@@ -125,8 +126,8 @@ impl Quell {
         lab_agrees(&config, &state, store.path())?;
         let answers = Answers::default();
         let rules = detections::load(&config.store.playbooks)?;
-        let (detector, tail) =
-            recall::windows(&config, &store, rules, clock.now(), &answers).await?;
+        let recall::Recalled { detector, tail, known } =
+            recall::windows(&config, &store, rules, (clock.now(), &state), &answers).await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
         let metrics = Metrics::new();
         let ports = Ports {
@@ -148,6 +149,7 @@ impl Quell {
             }
         }
         let (closing, closed) = watch::channel(false);
+        let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let api = Api::new(server::Parts {
@@ -155,6 +157,7 @@ impl Quell {
             sources,
             signatures: plugs.signatures,
             metrics,
+            polls,
             candidates: candidates.clone(),
             lab: config.server.lab,
             closing: closed.clone(),
@@ -289,6 +292,8 @@ async fn serve(
 mod api_tests;
 #[cfg(test)]
 mod doubt;
+#[cfg(test)]
+mod polls_tests;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]

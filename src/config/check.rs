@@ -8,7 +8,8 @@ use crate::model::plan::Mode;
 use crate::model::time::Span;
 use crate::secret::{Reference, Sources};
 
-use super::{Loaded, place};
+use super::{Loaded, Source, place};
+use crate::model::id::SourceId;
 
 /// Deliveries and ceilings are remembered for a day, and an incident is watched for as long.
 const JOURNAL_LEAST: Span = Span::hours(7 * 24);
@@ -108,6 +109,7 @@ fn sources(found: &mut Found<'_>, secrets: &Sources) {
                 );
             }
         }
+        polled(found, id, source);
         let Some(auth) = &source.auth else { continue };
         let loopback = config.server.listen.ip().is_loopback();
         if auth.is_open() && !(config.server.lab && loopback) {
@@ -130,6 +132,25 @@ fn sources(found: &mut Found<'_>, secrets: &Sources) {
             let message = format!("the source `{id}` has no secret");
             found.error(&at("auth"), &message, "add `secrets = [\"credential:NAME\"]`");
         }
+    }
+}
+
+fn polled(found: &mut Found<'_>, id: &SourceId, source: &Source) {
+    let Some(poll) = &source.poll else { return };
+    let config = &found.loaded.config;
+    let at = ["sources", id.as_str(), "poll"];
+    let help = "README, section \"A log that is polled\", lists the logs with their limits";
+    for problem in poll.problems(&config.connections) {
+        found.error(&at, &format!("the source `{id}`: {problem}"), help);
+    }
+    let earlier = config.sources.iter().take_while(|(other, _)| *other != id);
+    let same = |(other, source): (&SourceId, &Source)| {
+        let same = source.poll.as_ref().is_some_and(|other| other.is_same_log(poll));
+        same.then(|| other.clone())
+    };
+    if let Some(other) = earlier.into_iter().find_map(same) {
+        let message = format!("the sources `{other}` and `{id}` poll the same log");
+        found.error(&at, &message, "leave one of them out: each record would count twice");
     }
 }
 

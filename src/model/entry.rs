@@ -8,8 +8,8 @@ use super::alert::{Alert, Report};
 use super::approval::{Approval, ApprovalState, Signed};
 use super::event::Event;
 use super::id::{
-    ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
-    RunId, SourceId, SubjectId, TokenId,
+    ActionId, AlertId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName,
+    ReceiptId, RunId, SourceId, SubjectId, TokenId,
 };
 use super::incident::{ApprovalSeen, HostileContext, HostileFactor, MayCause, Stage};
 use super::plan::{Mode, Plan, Trigger};
@@ -150,6 +150,9 @@ pub(crate) enum Entry {
     EnrolmentIssued { hash: String, name: String, roles: Vec<String>, expires_at: Time },
     #[serde(rename = "token.changed")]
     TokenChanged(Box<TokenChanged>),
+    /// A provider's log has been taken in up to a time. Follows what it speaks of, never the other way round.
+    #[serde(rename = "poll.advanced")]
+    PollAdvanced(Box<PollAdvanced>),
     /// Says again, row by row, what is still needed of lines that are about to be dropped.
     #[serde(rename = "snapshot")]
     Snapshot { rows: Vec<(String, Value)> },
@@ -404,6 +407,19 @@ pub(crate) struct TokenChanged {
     pub(crate) revoked: bool,
 }
 
+/// How far a polled source has got.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PollAdvanced {
+    pub(crate) source: SourceId,
+    /// Which of the provider's logs; a source that is pointed at another one begins anew.
+    pub(crate) log: String,
+    /// Every record of the log with an earlier time is taken in, but for those that come late.
+    pub(crate) through: Time,
+    /// Alerts that the next poll will be given again: raw events are told by the evidence log, these are not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) seen: Vec<AlertId>,
+}
+
 impl Entry {
     /// The case it belongs to, for the timeline.
     pub(crate) fn incident(&self) -> Option<IncidentId> {
@@ -445,6 +461,7 @@ impl Entry {
             | Self::PersonEnrolled(_)
             | Self::EnrolmentIssued { .. }
             | Self::TokenChanged(_)
+            | Self::PollAdvanced(_)
             | Self::Snapshot { .. }
             | Self::IncidentsDropped { .. }
             | Self::JournalPruned { .. }
