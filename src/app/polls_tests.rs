@@ -113,6 +113,10 @@ fn pages_repetitions_and_late_records_are_taken_in_once() {
 
         bench.pass(Span::minutes(40)).await;
 
+        let meters = bench.up.as_ref().unwrap().meters.all();
+        let late = meters[&SourceId::from("entra")].late.unwrap();
+        assert!((Span::minutes(24)..Span::minutes(28)).contains(&late), "{late}");
+        assert_eq!(meters[&SourceId::from("okta")].late, None);
         // Eight prompts in each log, and the factor in Okta's and among Entra's audits.
         assert_eq!(bench.events(), 8 + 8 + 1 + 1);
         assert_eq!(bench.incidents(), 1);
@@ -213,6 +217,26 @@ fn an_hour_of_downtime_leaves_no_gap() {
         bench.pass(Span::minutes(5)).await;
 
         assert_eq!(bench.events(), 3 * 12);
+    });
+}
+
+/// What happened while nobody looked is told to people, and asks.
+#[test]
+fn what_is_found_hours_later_opens_an_incident_and_does_nothing_by_itself() {
+    in_one_runtime(async {
+        let mut bench = Bench::new(&[OKTA]);
+        bench.publish(shipped(&Catalogue::builtin().unwrap())).await;
+        bench.pass(Span::minutes(2)).await;
+        bench.die();
+        breach(&mut bench).await;
+        bench.pass(Span::hours(2)).await;
+
+        bench.come_back().await;
+        bench.pass(Span::minutes(5)).await;
+
+        assert_eq!((bench.incidents(), bench.stage()), (1, Some(Stage::Breached)));
+        assert_eq!(bench.lab.oracle().effects(DANA).count(), 0);
+        assert!(bench.engine().read(|core| !core.state.approvals.is_empty()), "people are asked");
     });
 }
 

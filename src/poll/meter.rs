@@ -15,6 +15,8 @@ pub(crate) struct Meter {
     pub(crate) began_at: Option<Time>,
     /// Receipt less the newest record's time, when there last was a new record.
     pub(crate) lag: Option<Span>,
+    /// The latest that a record came since the start, as far as polls without a pause tell.
+    pub(crate) late: Option<Span>,
     /// Events, alerts: what was new, known, or not understood.
     pub(crate) taken: u64,
     pub(crate) known: u64,

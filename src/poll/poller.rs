@@ -26,6 +26,8 @@ use crate::model::time::{Span, Time};
 
 /// The longest pause after failures in a row, where the provider does not say when.
 const PAUSE_MAX: TimeDelta = TimeDelta::minutes(10);
+/// Polls that are no further apart tell a provider's lateness from our own.
+const STEADY: TimeDelta = TimeDelta::minutes(5);
 /// Alerts that a cursor's entry names: the newest.
 const SEEN_MAX: usize = 1_000;
 
@@ -124,13 +126,8 @@ impl Poller {
     async fn page(&mut self) -> Result<Time, Trouble> {
         let now = self.parts.engine.now();
         let cursor = self.begun(now).await?;
-        let (log, overlap) = (self.parts.options.log, self.parts.options.overlap);
-        if self.walk.is_none() {
-            self.began = now;
-            let follow = self.follow.take();
-            self.walk = follow.or_else(|| Walk::begin(log, overlap, cursor, now));
-        }
-        let Some(walk) = self.walk.clone() else { return Ok(self.next(now)) };
+        let log = self.parts.options.log;
+        let Some(walk) = self.under_way(cursor, now) else { return Ok(self.next(now)) };
         let reading = log.reading(&walk.ask());
         let mut closing = self.parts.closing.clone();
         let pulled = tokio::select! {
@@ -143,17 +140,42 @@ impl Poller {
             Err(NotPulled::Early(wait)) => return Ok(now + wait.delta()),
             Err(not) => return Err(self.troubled(&walk, &not)),
         };
-        // The provider had said so by then; it may have more by now.
-        let asked_at = now;
-        let now = self.parts.engine.now();
         let page = log.page(&pulled.answer).map_err(|e| Trouble::new("unreadable", &e))?;
-        let fresh = self.take(&pulled, &page, now).await?;
-        let newest = page.newest;
-        self.note(&page, fresh, now);
-        let (stands, through) = walk.took(log, &page, cursor, asked_at);
+        if walk.is_circle(&page) {
+            self.walk = None;
+            return Err(Trouble::new("unreadable", &"the next page is the page itself"));
+        }
+        let received = self.parts.engine.now();
+        let fresh = self.take(&pulled, &page, (cursor, received)).await?;
+        self.note(&page, fresh, received);
+        // What came after the question may be missing from the answer.
+        let (stands, through) = walk.took(log, &page, cursor, now);
         self.advance(cursor, through).await?;
         self.failures = 0;
-        Ok(match stands {
+        Ok(self.stands(stands, through))
+    }
+
+    /// The walk that is under way, or one that begins.
+    fn under_way(&mut self, cursor: Time, now: Time) -> Option<Walk> {
+        if self.walk.is_none() {
+            let Options { log, overlap, .. } = self.parts.options;
+            self.began = now;
+            self.walk = self.follow.take().or_else(|| Walk::begin(log, overlap, cursor, now));
+            if let Some(gone) = self.walk.as_ref().and_then(|walk| walk.gone(cursor)) {
+                tracing::error!(
+                    source.id = %self.id(),
+                    "`{}` was not polled for longer than its provider keeps the log: {gone} of it are lost",
+                    self.id(),
+                );
+            }
+        }
+        self.walk.clone()
+    }
+
+    /// When the next page is due.
+    fn stands(&mut self, stands: Stands, through: Time) -> Time {
+        let now = self.parts.engine.now();
+        match stands {
             Stands::GoesOn(walk) => {
                 self.walk = Some(walk);
                 now
@@ -165,16 +187,15 @@ impl Poller {
             }
             Stands::Ended { follow } => {
                 (self.walk, self.follow) = (None, follow);
-                self.parts.known.prune(through - overlap.delta());
+                self.parts.known.prune(through - self.parts.options.overlap.delta());
                 self.parts.meters.note(&self.parts.origin.view.id, |meter| {
                     meter.succeeded_at = Some(now);
                     meter.in_a_row = 0;
                     meter.problem = None;
                 });
-                tracing::debug!(source.id = %self.id(), ?newest, "Read `{}` to its end", self.id());
                 self.next(now)
             }
-        })
+        }
     }
 
     /// The cursor; a source that has none begins a stated time ago.
@@ -206,6 +227,8 @@ impl Poller {
                 if walk.is_led() {
                     self.walk = None;
                 }
+                let right = self.parts.options.log.permission;
+                let problem = format!("{problem} (this log takes the right `{right}`)");
                 Trouble::new("refused", &problem)
             }
             _ => Trouble::new("failed", &problem),
@@ -241,13 +264,19 @@ impl Poller {
     }
 
     /// Takes in what is new on a page. How many facts that were.
-    async fn take(&mut self, pulled: &Pulled, page: &Page, now: Time) -> Result<usize, StoreError> {
+    async fn take(
+        &mut self,
+        pulled: &Pulled,
+        page: &Page,
+        (cursor, now): (Time, Time),
+    ) -> Result<usize, StoreError> {
         if page.records == 0 {
             return Ok(0);
         }
         let mut parsed = self.read(pulled, now);
         let met = parsed.records.len();
         self.parts.known.keep_new(&mut parsed);
+        self.late(&parsed.records, cursor, now);
         let at = page.newest.unwrap_or(now).min(now);
         let (events, others): (Vec<Record>, Vec<Record>) =
             parsed.records.into_iter().partition(|record| matches!(record, Record::Event(_)));
@@ -270,6 +299,30 @@ impl Poller {
             meter.known += count(met - fresh);
         });
         Ok(fresh)
+    }
+
+    /// Measures how late the provider tells, and says so while the overlap still holds it.
+    fn late(&self, new: &[Record], cursor: Time, now: Time) {
+        let source = &self.parts.origin.view.id;
+        let all = self.parts.meters.all();
+        let polled_at = all.get(source).and_then(|meter| meter.succeeded_at);
+        // After a pause of our own nobody can tell who was late.
+        if polled_at.is_none_or(|at| now - at > STEADY) {
+            return;
+        }
+        let behind = new.iter().map(Record::time).filter(|time| *time < cursor);
+        let Some(oldest) = behind.min() else { return };
+        let (late, overlap) = (now - oldest, self.parts.options.overlap);
+        self.parts.meters.note(source, |meter| {
+            meter.late = meter.late.max(Some(Span::seconds(late.num_seconds())));
+        });
+        if late * 4 > overlap.delta() * 3 {
+            tracing::warn!(
+                source.id = %source,
+                "A record of `{source}` came {} s late: with an overlap of {overlap} a later one may be missed",
+                late.num_seconds(),
+            );
+        }
     }
 
     /// How many facts were new to the journal too.

@@ -70,6 +70,17 @@ impl Walk {
         self.next.is_some()
     }
 
+    /// How much of the log the provider has dropped before it was taken in.
+    pub(crate) fn gone(&self, cursor: Time) -> Option<Span> {
+        let gone = (self.from - cursor).num_seconds();
+        (gone > 0 && !self.is_led()).then(|| Span::seconds(gone))
+    }
+
+    /// Whether a page leads to itself, and would be asked for for ever.
+    pub(crate) fn is_circle(&self, page: &Page) -> bool {
+        !page.caught_up && self.next.is_some() && self.next == page.next
+    }
+
     /// Takes a page in that was asked for at `now`; gives how it goes on, and how far the log is taken in.
     pub(crate) fn took(
         mut self,

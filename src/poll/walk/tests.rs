@@ -275,6 +275,21 @@ fn what_the_provider_has_dropped_is_not_asked_for() {
     let walk = Walk::begin(log, Span::minutes(5), at(0), at(START)).unwrap();
 
     assert_eq!(walk.ask().from, at(START) - TimeDelta::days(90));
+    assert!(walk.gone(at(0)).is_some());
+    assert_eq!(walk.gone(at(START) - TimeDelta::days(89)), None);
+}
+
+#[test]
+fn a_page_that_leads_to_itself_is_told() {
+    let (log, now) = (log("system"), at(START + 60));
+    let page = |next: &str| Page { records: 1, next: Some(next.into()), ..Page::default() };
+    let walk = Walk::begin(log, Span::minutes(5), at(START), now).unwrap();
+    assert!(!walk.is_circle(&page("a")));
+
+    let (Stands::GoesOn(walk), _) = walk.took(log, &page("a"), at(START), now) else { panic!() };
+
+    assert!(walk.is_circle(&page("a")));
+    assert!(!walk.is_circle(&page("b")));
 }
 
 /// Otherwise a quiet weekend is read again at every poll of it.

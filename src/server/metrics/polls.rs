@@ -15,6 +15,7 @@ use crate::poll::{Meter, Meters};
 pub(super) struct Polls {
     age: Family<Labels<1>, Gauge>,
     lag: Family<Labels<1>, Gauge>,
+    late: Family<Labels<1>, Gauge>,
     failing: Family<Labels<1>, Gauge>,
     records: Family<Labels<2>, Counter>,
     pages: Family<Labels<1>, Counter>,
@@ -27,6 +28,8 @@ impl Polls {
         to.register_with_unit("poll_success_age", help, Unit::Seconds, self.age.clone());
         let help = "Receipt less the newest record's time, when there last was a new one";
         to.register_with_unit("poll_lag", help, Unit::Seconds, self.lag.clone());
+        let help = "The latest that a record came behind newer ones: keep the overlap above it";
+        to.register_with_unit("poll_late", help, Unit::Seconds, self.late.clone());
         to.register("poll_failing", "Failures since a log was last read", self.failing.clone());
         let help = "What polled records state: new, known from an earlier poll, or not understood";
         to.register("poll_records", help, self.records.clone());
@@ -47,6 +50,9 @@ impl Polls {
         }
         if let Some(lag) = meter.lag {
             self.lag.get_or_create(&label()).set(lag.delta().num_seconds());
+        }
+        if let Some(late) = meter.late {
+            self.late.get_or_create(&label()).set(late.delta().num_seconds());
         }
         self.failing.get_or_create(&label()).set(i64::from(meter.in_a_row));
         let results = [("new", meter.taken), ("known", meter.known), ("rejected", meter.rejected)];
