@@ -18,13 +18,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::approval::Approval;
-use crate::model::entry::{DeploymentCreated, PersonEnrolled, PollAdvanced, TokenChanged};
+use crate::model::entry::{DeploymentCreated, PersonEnrolled, TokenChanged};
 use crate::model::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
     SourceId, SubjectId, TokenId,
 };
 use crate::model::incident::{ContainmentState, Incident, IncidentStatus, Severity};
 use crate::model::plan::Plan;
+use crate::model::poll::PollAdvanced;
 use crate::model::run::{Cell, Run, RunStatus};
 use crate::model::subject::{AccountKey, Alias, Subject};
 use crate::model::time::Time;

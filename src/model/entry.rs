@@ -8,11 +8,12 @@ use super::alert::{Alert, Report};
 use super::approval::{Approval, ApprovalState, Signed};
 use super::event::Event;
 use super::id::{
-    ActionId, AlertId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName,
-    ReceiptId, RunId, SourceId, SubjectId, TokenId,
+    ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
+    RunId, SourceId, SubjectId, TokenId,
 };
 use super::incident::{ApprovalSeen, HostileContext, HostileFactor, MayCause, Stage};
 use super::plan::{Mode, Plan, Trigger};
+use super::poll::PollAdvanced;
 use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
 use super::subject::{Account, AccountKey, Alias, Subject};
 use super::time::Time;
@@ -405,19 +406,6 @@ pub(crate) struct TokenChanged {
     pub(crate) source: Option<SourceId>,
     pub(crate) expires_at: Time,
     pub(crate) revoked: bool,
-}
-
-/// How far a polled source has got.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PollAdvanced {
-    pub(crate) source: SourceId,
-    /// Which of the provider's logs; a source that is pointed at another one begins anew.
-    pub(crate) log: String,
-    /// Every record of the log with an earlier time is taken in, but for those that come late.
-    pub(crate) through: Time,
-    /// Alerts that the next poll will be given again: raw events are told by the evidence log, these are not in it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) seen: Vec<AlertId>,
 }
 
 impl Entry {

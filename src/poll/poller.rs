@@ -20,8 +20,9 @@ use crate::delivery::Origin;
 use crate::engine::driver::Engine;
 use crate::engine::ports::StoreError;
 use crate::intake::{self, Format, Parsed, Record};
-use crate::model::entry::{Entry, PollAdvanced};
+use crate::model::entry::Entry;
 use crate::model::id::{EventId, SourceId};
+use crate::model::poll::PollAdvanced;
 use crate::model::time::{Span, Time};
 
 /// The longest pause after failures in a row, where the provider does not say when.

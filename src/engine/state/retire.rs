@@ -145,7 +145,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::entry::{Commit, Entry, PollAdvanced};
+    use crate::model::entry::{Commit, Entry};
+    use crate::model::poll::PollAdvanced;
 
     /// A poller that begins anew behind a pruned journal would leave a gap.
     #[test]
