@@ -12,6 +12,7 @@ mod found;
 mod keeper;
 mod playbooks;
 mod plugs;
+mod polls;
 pub(crate) mod ports;
 mod recall;
 mod retention;
@@ -135,8 +136,8 @@ impl Quell {
         lab_agrees(&config, &state, store.path())?;
         let answers = Answers::default();
         let rules = detections::load(&config.store.playbooks)?;
-        let (detector, tail) =
-            recall::windows(&config, &store, rules, clock.now(), &answers).await?;
+        let recall::Recalled { detector, tail, known } =
+            recall::windows(&config, &store, rules, (clock.now(), &state), &answers).await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
         let received = sources::received(&sources);
         let metrics = Metrics::new();
@@ -161,6 +162,7 @@ impl Quell {
             }
         }
         let (closing, closed) = watch::channel(false);
+        let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let api = Api::new(server::Parts {
@@ -168,6 +170,7 @@ impl Quell {
             sources,
             signatures: plugs.signatures,
             metrics,
+            polls,
             candidates: candidates.clone(),
             lab: config.server.lab,
             closing: closed.clone(),
@@ -303,6 +306,8 @@ async fn serve(
 mod api_tests;
 #[cfg(test)]
 mod doubt;
+#[cfg(test)]
+mod polls_tests;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub(crate) mod outbound;
 pub(crate) mod pace;
 pub(crate) mod probe;
 pub(crate) mod proof;
+pub(crate) mod pull;
 pub(crate) mod request;
 pub(crate) mod resolve;
 pub(crate) mod response;

@@ -1,4 +1,4 @@
-//! A simulated tenant: Entra ID, Okta, `ServiceNow` and a webhook receiver, with real state.
+//! A simulated tenant: Entra ID, Okta, Duo, `ServiceNow` and a webhook receiver, with real state.
 //!
 //! Everything a connector does here has the effect it would have there, and answers and
 //! errors look as the vendors document them. On top of that there are switches for what
@@ -13,9 +13,11 @@
 pub(crate) mod attacker;
 mod directory;
 mod door;
+mod duo;
 pub(crate) mod fault;
 mod graph;
 mod login;
+mod logs;
 mod okta;
 pub(crate) mod oracle;
 mod receiver;

@@ -12,6 +12,7 @@ pub(crate) mod event;
 pub(crate) mod id;
 pub(crate) mod incident;
 pub(crate) mod plan;
+pub(crate) mod poll;
 pub(crate) mod run;
 pub(crate) mod subject;
 pub(crate) mod text;

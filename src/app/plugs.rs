@@ -10,6 +10,7 @@ use crate::connector::connections::{Connections, Ports};
 use crate::connector::outbound::Dial;
 use crate::engine::ports::{Actions, Catalogue, Clock, Directory, Entropy};
 use crate::model::action::Signatures;
+use crate::poll::Pull;
 use crate::secret::{Scrubber, Sources};
 
 /// What the engine calls through.
@@ -18,6 +19,8 @@ pub(crate) struct Plugs {
     pub(crate) catalogue: Arc<dyn Catalogue>,
     pub(crate) actions: Arc<dyn Actions>,
     pub(crate) directory: Arc<dyn Directory>,
+    /// Reads providers' logs.
+    pub(crate) pull: Arc<dyn Pull>,
     /// What playbooks may call.
     pub(crate) signatures: Arc<Signatures>,
 }
@@ -27,6 +30,7 @@ impl From<Arc<Reach>> for Plugs {
         Self {
             catalogue: reach.clone(),
             actions: reach.clone(),
+            pull: reach.clone(),
             signatures: Arc::new(reach.signatures().clone()),
             directory: reach,
         }

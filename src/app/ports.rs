@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::connector::connections::Connections;
 use crate::connector::lookup::Looked;
+use crate::connector::pull::{NotPulled, Pulled, Reading};
 use crate::engine::ports::{Actions, Catalogue, Clock, Directory, Entropy, Found};
 use crate::model::action::{
     ActionSpec, Applied, Call, CallResult, ReadBack, Signature, Signatures, Target, Unavailable,
@@ -12,6 +13,7 @@ use crate::model::action::{
 use crate::model::id::{Capability, ConnectionId};
 use crate::model::subject::Alias;
 use crate::model::time::Time;
+use crate::poll::Pull;
 
 /// The configured connections, as the engine sees them.
 pub(crate) struct Reach {
@@ -77,6 +79,17 @@ impl Directory for Reach {
     }
     async fn look_up_soon(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found {
         found(self.connections.look_up_soon(aliases, connections).await)
+    }
+}
+
+#[async_trait]
+impl Pull for Reach {
+    async fn pull(
+        &self,
+        connection: &ConnectionId,
+        reading: &Reading,
+    ) -> Result<Pulled, NotPulled> {
+        self.connections.pull(connection, reading).await
     }
 }
 

@@ -2,16 +2,18 @@
 
 use chrono::TimeDelta;
 use serde::Deserialize;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::detect::{About, Detector, Rules};
 use crate::engine::ingest::{Answer, window_key};
 use crate::engine::ports::StoreError;
+use crate::engine::state::State;
 use crate::model::event::Event;
 use crate::model::id::{ReceiptId, SourceId};
 use crate::model::time::Time;
+use crate::poll::Known;
 use crate::server::Answers;
 use crate::store::disk::DiskStore;
 
@@ -31,6 +33,9 @@ struct Line {
     event: Event,
 }
 
+/// What a provider's clock may be ahead by.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
+
 /// Evidence this close to the log's end may have been written by a process that died before its
 /// journal commit: it is weighed again, not only remembered.
 const TAIL: TimeDelta = TimeDelta::seconds(60);
@@ -38,15 +43,24 @@ const TAIL: TimeDelta = TimeDelta::seconds(60);
 /// Events whose consequences the journal may lack, by source, oldest first.
 pub(crate) type Tail = Vec<(SourceId, Event)>;
 
-/// Detection's windows, and what the deliveries of the last day were answered.
+/// What the evidence log tells at a start.
+pub(crate) struct Recalled {
+    pub(crate) detector: Detector,
+    pub(crate) tail: Tail,
+    /// What polled sources have taken in that their next poll is given again.
+    pub(crate) known: BTreeMap<SourceId, Known>,
+}
+
+/// Detection's windows, what polls know already, and what the deliveries of the last day were answered.
 pub(crate) async fn windows(
     config: &Config,
     store: &Arc<DiskStore>,
     rules: Rules,
-    now: Time,
+    (now, state): (Time, &State),
     answers: &Answers,
-) -> Result<(Detector, Tail), StoreError> {
+) -> Result<Recalled, StoreError> {
     let (config, evidence, answers) = (config.clone(), store.evidence(), answers.clone());
+    let mut polled = polled(&config, state);
     super::off_runtime(move || {
         let mut detector = Detector::default().under(rules);
         let mut replay = evidence.replay(now - WINDOW)?;
@@ -56,6 +70,11 @@ pub(crate) async fn windows(
             let Ok(line) = serde_json::from_value::<Line>(value?) else { continue };
             if line.at >= now - REPEATS {
                 count(&answers, &line);
+            }
+            if let Some((from, known)) = polled.get_mut(&line.source)
+                && line.at >= *from
+            {
+                known.event(&line.event.id, line.at);
             }
             held.push_back(line);
             let end = held.back().map_or(now, |l| l.at);
@@ -68,9 +87,22 @@ pub(crate) async fn windows(
         if replay.torn > 0 {
             tracing::warn!("Passed over {} unreadable lines of the evidence log", replay.torn);
         }
-        Ok((detector, held.into_iter().map(|line| (line.source, line.event)).collect()))
+        let tail = held.into_iter().map(|line| (line.source, line.event)).collect();
+        let known = polled.into_iter().map(|(source, (_, known))| (source, known)).collect();
+        Ok(Recalled { detector, tail, known })
     })
     .await
+}
+
+/// Polled sources, each with the receipt from which on its next poll may be given a record again. A record is
+/// received after its own time, but for what clocks differ by.
+fn polled(config: &Config, state: &State) -> BTreeMap<SourceId, (Time, Known)> {
+    let each = config.sources.iter().filter_map(|(id, source)| {
+        let (poll, cursor) = (source.poll.as_ref()?, state.polls.get(id)?);
+        let from = cursor.through - poll.overlap.delta() - SKEW;
+        Some((id.clone(), (from, Known::default())))
+    });
+    each.collect()
 }
 
 /// Signals are dropped: what an event led to is in the journal already.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::BootError;
 use crate::config::{Config, Source};
+use crate::delivery::Origin;
 use crate::intake::{Auth, Format, Mapping, Verifier, read_mapping};
 use crate::model::id::SourceId;
 use crate::secret::{Reference, Scrubber, Sources as Secrets};
@@ -23,18 +24,37 @@ pub(super) fn ready(
         if open && !(config.server.lab && config.server.listen.ip().is_loopback()) {
             return Err(refuse("`auth = \"none\"` is for a lab that listens on loopback".into()));
         }
+        if let Some(problem) = polled(config, source) {
+            return Err(refuse(problem));
+        }
         let verifier = verifier(source, secrets, scrubber).map_err(refuse)?;
         let made = server::Source {
-            view: source.view(id),
-            format: Format { kind: source.kind, mapping: mapping(source)? },
+            origin: origin(id, source)?,
             verifier,
-            highest_stage: source.highest_stage(),
-            proof: source.proof,
             bucket: Bucket::per_minute(source.per_minute),
         };
         ready.insert(id.clone(), made);
     }
     Ok(ready)
+}
+
+/// Why a source cannot be polled as it is configured. `config check` tells more.
+fn polled(config: &Config, source: &Source) -> Option<String> {
+    let poll = source.poll.as_ref()?;
+    let twice = config.sources.values().filter_map(|other| other.poll.as_ref());
+    if twice.filter(|other| other.is_same_log(poll)).count() > 1 {
+        return Some("another source polls the same log".into());
+    }
+    poll.problems(&config.connections).into_iter().next()
+}
+
+pub(super) fn origin(id: &SourceId, source: &Source) -> Result<Origin, BootError> {
+    Ok(Origin {
+        view: source.view(id),
+        format: Format { kind: source.kind, mapping: mapping(source)? },
+        highest_stage: source.highest_stage(),
+        proof: source.proof,
+    })
 }
 
 /// The mapping that a source's records are read by, if it has one of its own.
@@ -65,6 +85,6 @@ fn verifier(
 
 /// A place for what comes in, by source.
 pub(super) fn received(sources: &BTreeMap<SourceId, server::Source>) -> Received {
-    let kinds = sources.iter().map(|(id, s)| (id.to_string(), s.format.kind.to_string()));
+    let kinds = sources.iter().map(|(id, s)| (id.to_string(), s.origin.format.kind.to_string()));
     Received::of(kinds)
 }

@@ -26,7 +26,7 @@ fn both() -> [ConnectionId; 2] {
     ["entra".into(), "okta".into()]
 }
 
-fn shipped(catalogue: &Catalogue) -> Plan {
+pub(super) fn shipped(catalogue: &Catalogue) -> Plan {
     let (path, text, _) = crate::playbook::SHIPPED_TRIALS[0];
     crate::playbook::check(path, text, &catalogue.signatures()).unwrap().plan
 }

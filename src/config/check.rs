@@ -8,7 +8,8 @@ use crate::model::plan::Mode;
 use crate::model::time::Span;
 use crate::secret::{Reference, Sources};
 
-use super::{Loaded, place};
+use super::{Loaded, Source, place};
+use crate::model::id::SourceId;
 
 /// Deliveries and ceilings are remembered for a day, and an incident is watched for as long.
 const JOURNAL_LEAST: Span = Span::hours(7 * 24);
@@ -97,6 +98,10 @@ fn sources(found: &mut Found<'_>, secrets: &Sources) {
     for (id, source) in &config.sources {
         let at = |key: &'static str| ["sources", id.as_str(), key];
         for connection in &source.connections {
+            // Its own check says more of that one.
+            if source.poll.as_ref().is_some_and(|poll| poll.connection == *connection) {
+                continue;
+            }
             if !config.connections.contains_key(connection) {
                 let message = format!(
                     "the source `{id}` names the connection `{connection}`, which is not configured"
@@ -108,6 +113,7 @@ fn sources(found: &mut Found<'_>, secrets: &Sources) {
                 );
             }
         }
+        polled(found, id, source);
         let Some(auth) = &source.auth else { continue };
         let loopback = config.server.listen.ip().is_loopback();
         if auth.is_open() && !(config.server.lab && loopback) {
@@ -130,6 +136,25 @@ fn sources(found: &mut Found<'_>, secrets: &Sources) {
             let message = format!("the source `{id}` has no secret");
             found.error(&at("auth"), &message, "add `secrets = [\"credential:NAME\"]`");
         }
+    }
+}
+
+fn polled(found: &mut Found<'_>, id: &SourceId, source: &Source) {
+    let Some(poll) = &source.poll else { return };
+    let config = &found.loaded.config;
+    let at = ["sources", id.as_str(), "poll"];
+    let help = "README, section \"A log that is polled\", lists the logs with their limits";
+    for problem in poll.problems(&config.connections) {
+        found.error(&at, &format!("the source `{id}`: {problem}"), help);
+    }
+    let earlier = config.sources.iter().take_while(|(other, _)| *other != id);
+    let same = |(other, source): (&SourceId, &Source)| {
+        let same = source.poll.as_ref().is_some_and(|other| other.is_same_log(poll));
+        same.then(|| other.clone())
+    };
+    if let Some(other) = earlier.into_iter().find_map(same) {
+        let message = format!("the sources `{other}` and `{id}` poll the same log");
+        found.error(&at, &message, "leave one of them out: each record would count twice");
     }
 }
 
@@ -214,6 +239,54 @@ fn people(found: &mut Found<'_>) {
             &["policy", "protected"],
             "no break-glass account is protected",
             "list them under `policy.protected`: they are then never blocked or reset",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layers, load};
+
+    const WRONG: &str = "
+[server]
+lab = true
+[sources.a]
+kind = 'okta'
+poll = { connection = 'okta', schedule = '5s' }
+[sources.b]
+kind = 'okta'
+poll = { connection = 'okta' }
+[sources.c]
+kind = 'duo'
+poll = { connection = 'okta', schedule = '30s' }
+[sources.d]
+kind = 'entra'
+poll = { connection = 'nowhere', log = 'audits' }
+[connections.okta]
+connector = 'okta'
+base_url = 'https://example.okta.com'
+auth = { ssws = { token = 'text:x' } }
+";
+
+    #[test]
+    fn everything_that_is_wrong_with_polls_is_told_at_its_line() {
+        let file = Some(("quell.toml".into(), WRONG.to_owned()));
+        let loaded = load(&Layers { file, ..Layers::default() }).unwrap();
+
+        let problems = check(&loaded, &Sources::lab());
+
+        let line = |p: &Diagnostic| WRONG[..p.primary.at.start].matches('\n').count() + 1;
+        let told: Vec<_> = problems.iter().map(|p| format!("{}: {}", line(p), p.message)).collect();
+        assert_eq!(
+            told,
+            [
+                "6: the source `a`: its schedule `5s` polls every 5s, and the provider's limit for `system` is one poll in 10s",
+                "9: the sources `a` and `b` poll the same log",
+                "12: the source `c`: its log `authentication` is read through a connection of the connector `duo`; `okta` is of `okta`",
+                "12: the source `c`: its schedule `30s` polls every 30s, and the provider's limit for `authentication` is one poll in 1m",
+                "15: the source `d`: it is polled through the connection `nowhere`, which is not configured",
+            ]
         );
     }
 }

@@ -9,8 +9,9 @@ use crate::intake::{Auth, Kind};
 use crate::model::alert::Proof;
 use crate::model::id::{ConnectionId, SourceId};
 use crate::model::incident::{MayCause, Stage};
+use crate::poll;
 
-/// One source. Without `auth` it takes deliveries with a token only.
+/// One source. Without `auth` it takes deliveries with a token only; with `poll` they are fetched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Typed")]
 pub(crate) struct Source {
@@ -27,6 +28,9 @@ pub(crate) struct Source {
     pub(crate) proof: Proof,
     /// Deliveries a minute; more are answered 429.
     pub(crate) per_minute: u32,
+    /// Its records are fetched from a provider's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) poll: Option<poll::Options>,
 }
 
 /// A source as it is typed.
@@ -46,6 +50,7 @@ struct Typed {
     proof: Option<Proof>,
     #[serde(default = "per_minute")]
     per_minute: u32,
+    poll: Option<poll::Typed>,
 }
 
 fn per_minute() -> u32 {
@@ -66,6 +71,14 @@ impl TryFrom<Typed> for Source {
         if typed.per_minute == 0 {
             return Err("`per_minute` is at least 1".into());
         }
+        let poll = typed.poll.map(|poll| poll::Options::of(typed.kind, poll)).transpose()?;
+        let mut connections = typed.connections;
+        if let Some(poll) = &poll
+            && !connections.contains(&poll.connection)
+        {
+            // Its log names the accounts of the connection by their ids.
+            connections.insert(0, poll.connection.clone());
+        }
         let may_cause = typed.may_cause.unwrap_or_else(|| typed.kind.default_may_cause());
         let proof =
             if vouched(auth.as_ref(), may_cause) { Proof::SelfProved } else { Proof::Relayed };
@@ -74,16 +87,17 @@ impl TryFrom<Typed> for Source {
             mapping: typed.mapping,
             auth,
             may_cause,
-            connections: typed.connections,
+            connections,
             aliases: typed.aliases,
             proof: typed.proof.unwrap_or(proof),
             per_minute: typed.per_minute,
+            poll,
         })
     }
 }
 
 /// Whether the sender's word is taken as it is: it signs what it says, or sends with a token of
-/// ours, or somebody has written down that it may cause containment. A header that anybody on
+/// ours, or is the provider whom we asked ourselves, or somebody has written down that it may cause containment. A header that anybody on
 /// the way may copy is not enough.
 fn vouched(auth: Option<&Auth>, may_cause: MayCause) -> bool {
     may_cause == MayCause::Contain || auth.is_none_or(Auth::signs_body)
@@ -135,6 +149,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Span;
 
     fn source(text: &str) -> Result<Source, toml::de::Error> {
         toml::from_str(text)
@@ -148,6 +163,40 @@ mod tests {
 
         assert_eq!(beside.unwrap(), inside.unwrap());
         assert_eq!(short.auth, Some(Auth::Bearer { secrets: vec!["env:H".into()] }));
+    }
+
+    #[test]
+    fn a_polled_source_needs_no_auth_and_names_its_connections_accounts() {
+        let polled = source("kind='entra'\npoll={connection='entra', log='sign_ins'}").unwrap();
+
+        assert_eq!(polled.auth, None);
+        assert_eq!(polled.connections, ["entra".into()]);
+        assert_eq!(polled.highest_stage(), Stage::Confirmed);
+        let options = polled.poll.unwrap();
+        assert_eq!(options.schedule.to_string(), "* * * * *");
+        assert_eq!((options.overlap, options.look_back), (Span::minutes(30), Span::hours(1)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_poll_is_said() {
+        let why = |text: &str| source(text).unwrap_err().message().to_owned();
+        for (text, says) in [
+            ("kind='splunk'\npoll={connection='x'}", "no log gives records of the kind `splunk`"),
+            (
+                "kind='entra'\npoll={connection='x'}",
+                "`poll` needs `log`: one of `sign_ins`, `sign_ins_beta`, `audits`",
+            ),
+            (
+                "kind='okta'\npoll={connection='x', log='sign_ins'}",
+                "`sign_ins` is no log of `okta`: use `system`",
+            ),
+            ("kind='okta'\npoll={connection='x', overlap='13h'}", "`overlap` is `13h`: 1m to 12h"),
+            ("kind='entra'\npoll={connection='x', log='audits', overlap='4h'}", "at most 3h"),
+            ("kind='okta'\npoll={connection='x', look_back='30d'}", "`look_back` is `30d`"),
+            ("kind='okta'\npoll={connection='x', schedule='0 */1 * * * *'}", "has 6 fields"),
+        ] {
+            assert!(why(text).contains(says), "{text}: {}", why(text));
+        }
     }
 
     /// A header can be copied by anybody who sees one delivery.

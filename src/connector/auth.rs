@@ -4,6 +4,7 @@
 //! dropped. Only access tokens are kept, until shortly before they expire.
 
 mod assertion;
+pub(crate) mod duo;
 mod token;
 
 use base64::Engine as _;
@@ -65,6 +66,11 @@ pub(crate) enum Auth {
         name: String,
         value: Reference,
     },
+    /// Duo's Admin API: its integration key, and its secret key, which signs every request.
+    DuoSignature {
+        integration_key: String,
+        secret_key: Reference,
+    },
     /// Standard Webhooks: an HMAC over id, time and body.
     WebhookSignature {
         secret: Reference,
@@ -108,6 +114,7 @@ impl Auth {
             Self::Basic { .. } => "basic",
             Self::Bearer { .. } => "bearer",
             Self::Header { .. } => "header",
+            Self::DuoSignature { .. } => "duo_signature",
             Self::WebhookSignature { .. } => "webhook_signature",
         }
     }
@@ -170,6 +177,16 @@ impl Signer {
                 let name: HeaderName =
                     name.parse().map_err(|_| AuthError::Unusable("the header's name".into()))?;
                 put(request, name, resolve(value)?.expose())
+            }
+            Auth::DuoSignature { integration_key, secret_key } => {
+                let date = duo::date((ports.clock)());
+                let signed = duo::signature(request, &date, resolve(secret_key)?.expose())
+                    .ok_or_else(|| AuthError::Unusable("Duo's secret key".into()))?;
+                let date = HeaderValue::from_str(&date)
+                    .map_err(|_| AuthError::Unusable("the date".into()))?;
+                request.headers_mut().insert(header::DATE, date);
+                let pair = format!("{integration_key}:{signed}");
+                authorization(request, format!("Basic {}", STANDARD.encode(pair)))
             }
             Auth::WebhookSignature { secret } => {
                 signature(request, key, (ports.clock)(), resolve(secret)?.expose())

@@ -11,6 +11,8 @@ macro_rules! embed {
 
 const MANIFESTS: &[(&str, &str)] = embed! {
     "capabilities.yaml"
+    "duo/connector.yaml"
+    "duo/read-log.yaml"
     "entra-id/block-sign-in.yaml"
     "entra-id/connector.yaml"
     "entra-id/dismiss-risk.yaml"
@@ -59,6 +61,7 @@ const MANIFESTS: &[(&str, &str)] = embed! {
 };
 
 const EXCHANGES: &[(&str, &str)] = embed! {
+    "duo/exchanges/read-log.yaml"
     "entra-id/exchanges/block-sign-in.yaml"
     "entra-id/exchanges/dismiss-risk.yaml"
     "entra-id/exchanges/get-risk.yaml"

@@ -158,11 +158,11 @@ fn privileged(given: &Given<'_>) -> bool {
     given.account()["privileged"] == Value::Bool(true)
 }
 
-fn below(base: &str, path: &str) -> String {
+pub(super) fn below(base: &str, path: &str) -> String {
     format!("{}{path}", base.trim_end_matches('/'))
 }
 
-fn inside(base: &str, url: &str) -> bool {
+pub(super) fn inside(base: &str, url: &str) -> bool {
     match (url::Url::parse(base), url::Url::parse(url)) {
         (Ok(base), Ok(url)) => {
             let root = base.path().trim_end_matches('/');

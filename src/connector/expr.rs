@@ -113,7 +113,7 @@ fn since(at: Option<&str>, from: &str) -> bool {
 }
 
 /// The target of `rel="next"` in a `Link` header.
-fn link_next(header: &str) -> Option<String> {
+pub(crate) fn link_next(header: &str) -> Option<String> {
     header.split(',').find_map(|link| {
         let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
         rest.contains("rel=\"next\"").then(|| target.to_owned())

@@ -13,7 +13,8 @@ use super::manifest::{Action, Connector, Method};
 use crate::model::time::{Time, rfc3339};
 
 /// What RFC 3986 calls unreserved stays; everything else is encoded.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a request could not be built. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -21,10 +21,11 @@ use crate::model::approval::Approval;
 use crate::model::entry::{DeploymentCreated, PersonEnrolled, TokenChanged};
 use crate::model::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
-    SubjectId, TokenId,
+    SourceId, SubjectId, TokenId,
 };
 use crate::model::incident::{ContainmentState, Incident, IncidentStatus, Severity};
 use crate::model::plan::Plan;
+use crate::model::poll::PollAdvanced;
 use crate::model::run::{Cell, Run, RunStatus};
 use crate::model::subject::{AccountKey, Alias, Subject};
 use crate::model::time::Time;
@@ -109,6 +110,8 @@ pub(crate) struct State {
     pub(crate) people: BTreeMap<PersonId, PersonEnrolled>,
     pub(crate) enrolments: BTreeMap<String, Enrolment>,
     pub(crate) tokens: BTreeMap<TokenId, TokenChanged>,
+    /// How far each polled source has got.
+    pub(crate) polls: BTreeMap<SourceId, PollAdvanced>,
     pub(crate) shelf: Shelf,
     changed: BTreeSet<RowKey>,
     /// Live runs that rows of their own were written for.

@@ -1,6 +1,7 @@
 //! What the attacker does in the lab, so that a response has something to respond to.
 
 use super::Lab;
+use super::logs::{AUDIT, SIGN_IN};
 use super::world::{Factor, LogRecord, QUARANTINE, Session, System};
 
 /// Where the attacker comes from.
@@ -39,6 +40,17 @@ impl Lab {
                 hostile: true,
             };
             account.change(now, |condition| condition.factors.push(factor));
+            let (kind, detail) = match system {
+                System::Okta => ("user.mfa.factor.activate", ""),
+                _ => (AUDIT, "User registered security info"),
+            };
+            let record = LogRecord::new(system, now, &account.id.clone(), kind);
+            world.log(LogRecord {
+                succeeded: true,
+                detail: detail.into(),
+                ip: ATTACKER_IP.into(),
+                ..record
+            });
             made.push((system, id));
         }
         made
@@ -85,20 +97,17 @@ impl Lab {
         let mut world = self.world();
         for system in [System::Graph, System::Okta] {
             let Some(id) = world.account(system, login).map(|a| a.id.clone()) else { continue };
-            let record = LogRecord {
-                id: format!("log-{}", world.next()),
-                at: now,
-                system,
-                account: id,
-                kind: match system {
-                    System::Okta => "user.authentication.auth_via_mfa".into(),
-                    _ => "sign_in".into(),
-                },
+            let kind = match system {
+                System::Okta => "user.authentication.auth_via_mfa",
+                _ => SIGN_IN,
+            };
+            let record = LogRecord::new(system, now, &id, kind);
+            world.log(LogRecord {
                 succeeded,
                 detail: detail.to_owned(),
                 ip: ATTACKER_IP.into(),
-            };
-            world.log.push(record);
+                ..record
+            });
         }
     }
 }

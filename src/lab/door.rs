@@ -14,7 +14,7 @@ use super::fault::{Fault, strike};
 use super::oracle::CallRecord;
 use super::reply::{Asked, Reply, error};
 use super::world::{System, World};
-use super::{Lab, graph, login, okta, receiver, servicenow};
+use super::{Lab, duo, graph, login, okta, receiver, servicenow};
 use crate::model::time::Time;
 
 /// Longest request that the lab reads.
@@ -34,8 +34,8 @@ pub(super) enum Lost {
 }
 
 impl Lab {
-    /// The whole lab as a router: the systems at `/graph`, `/login`, `/okta`, `/servicenow` and
-    /// `/webhook`, and the switches and the oracle at `/lab`.
+    /// The whole lab as a router: the systems at `/graph`, `/login`, `/okta`, `/duo`, `/servicenow`
+    /// and `/webhook`, and the switches and the oracle at `/lab`.
     pub(crate) fn router(&self) -> Router {
         let system = |root: &str, system: System| {
             let lab = self.clone();
@@ -46,6 +46,7 @@ impl Lab {
             .merge(system("/graph", System::Graph))
             .merge(system("/login", System::Login))
             .merge(system("/okta", System::Okta))
+            .merge(system("/duo", System::Duo))
             .merge(system("/servicenow", System::Servicenow))
             .merge(system("/webhook", System::Webhook))
             .merge(super::switches::router())
@@ -121,6 +122,7 @@ fn operation(system: System, asked: &Asked) -> &'static str {
     match system {
         System::Graph => graph::operation(asked),
         System::Okta => okta::operation(asked),
+        System::Duo => duo::operation(asked),
         System::Servicenow => servicenow::operation(asked),
         System::Webhook => receiver::operation(asked),
         System::Login => "token",
@@ -133,6 +135,7 @@ fn answer(world: &mut World, system: System, asked: &Asked, operation: &str) -> 
         (System::Okta, "token") => login::answer(world, asked, System::Okta),
         (System::Graph, _) => graph::answer(world, asked, operation),
         (System::Okta, _) => okta::answer(world, asked, operation),
+        (System::Duo, _) => duo::answer(world, asked, operation),
         (System::Servicenow, _) => servicenow::answer(world, asked, operation),
         (System::Webhook, _) => receiver::answer(world, asked, operation),
     }
@@ -144,7 +147,12 @@ struct Wait(Option<u32>);
 /// The vendor's own limits.
 fn limited(world: &World, system: System, operation: &str, now: Time) -> Option<Wait> {
     let risk = ["mark-compromised", "dismiss-risk", "get-risk"].contains(&operation);
-    let bucket = if system == System::Graph && risk { "risk" } else { operation };
+    let bucket = match operation {
+        _ if system == System::Graph && risk => "risk",
+        // One allowance for all reports.
+        "poll-sign-ins" | "poll-audits" => "list-sign-ins",
+        own => own,
+    };
     let own =
         world.limits.iter().find(|((s, b), _)| *s == system && (*b == bucket || b.is_empty()));
     let ((_, name), rate) = own?;
@@ -156,6 +164,7 @@ fn limited(world: &World, system: System, operation: &str, now: Time) -> Option<
 fn throttled(system: System, wait: Option<u32>, now: Time) -> Reply {
     let code = match system {
         System::Okta => "E0000047",
+        System::Duo => "42901",
         _ => "TooManyRequests",
     };
     let mut reply = error(system, 429, code, "Too many requests.");
@@ -176,6 +185,7 @@ fn forbidden(system: System) -> &'static str {
     match system {
         System::Graph => "Authorization_RequestDenied",
         System::Okta => "E0000006",
+        System::Duo => "40301",
         System::Servicenow => "Operation Failed",
         System::Login | System::Webhook => "forbidden",
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::directory::{Caller, changeable, literal, revoke, set_password};
+use super::logs::SIGN_IN;
 use super::reply::{Asked, Reply, error};
 use super::world::{Account, Condition, LogRecord, System, World};
 use crate::model::subject::Authority;
@@ -13,6 +14,9 @@ const SYSTEM: System = System::Graph;
 /// The operation's name, for faults and the call log.
 pub(super) fn operation(asked: &Asked) -> &'static str {
     let (method, path) = asked.route();
+    if path == ["beta", "auditLogs", "signIns"] {
+        return "poll-sign-ins";
+    }
     let Some(path) = path.strip_prefix(&["v1.0"]) else { return "unknown" };
     match (method, path) {
         ("GET", ["users"]) => "list-accounts",
@@ -29,7 +33,12 @@ pub(super) fn operation(asked: &Asked) -> &'static str {
         ("GET", ["users", _, "authentication", "methods"]) => "list-factors",
         ("DELETE", ["users", _, "authentication", _, _]) => "remove-factor",
         ("GET", ["users", _, "transitiveMemberOf"]) => "list-roles",
-        ("GET", ["auditLogs", "signIns"]) => "list-sign-ins",
+        ("GET", ["auditLogs", "signIns"]) if asked.asks("$filter").contains("userId") => {
+            "list-sign-ins"
+        }
+        ("GET", ["auditLogs", "signIns"]) => "poll-sign-ins",
+        ("GET", ["auditLogs", "directoryAudits"]) => "poll-audits",
+        ("GET", ["identityProtection", "riskDetections"]) => "poll-risk-detections",
         ("GET", ["identityProtection", "riskyUsers", _]) => "get-risk",
         ("POST", ["identityProtection", "riskyUsers", "confirmCompromised"]) => "mark-compromised",
         ("POST", ["identityProtection", "riskyUsers", "dismiss"]) => "dismiss-risk",
@@ -56,6 +65,9 @@ pub(super) fn answer(world: &mut World, asked: &Asked, operation: &str) -> Reply
         "list-factors" => read(world, asked, &name, |_, seen| methods(seen)),
         "list-roles" => read(world, asked, &name, |account, _| roles(account)),
         "list-sign-ins" => Ok(sign_ins(world, asked)),
+        "poll-sign-ins" | "poll-audits" | "poll-risk-detections" => {
+            Ok(super::logs::graph(world, asked, operation))
+        }
         "get-risk" => risk(world, asked),
         "mark-compromised" => mark(world, asked, "confirmedCompromised", "risk marked"),
         "dismiss-risk" => mark(world, asked, "dismissed", "risk dismissed"),
@@ -206,18 +218,18 @@ fn sign_ins(world: &World, asked: &Asked) -> Reply {
     let since = filter.split("createdDateTime ge ").nth(1).and_then(|t| {
         chrono::DateTime::parse_from_rfc3339(t.split(' ').next()?).ok().map(|t| t.to_utc())
     });
-    let horizon = world.horizon(SYSTEM, asked.at);
     let all: Vec<&LogRecord> = world
-        .log
-        .iter()
+        .logged(SYSTEM, asked.at)
+        .into_iter()
         .rev()
-        .filter(|r| r.system == SYSTEM && r.at <= horizon)
+        .filter(|r| r.kind == SIGN_IN)
         .filter(|r| who.as_ref().is_none_or(|who| r.account == *who))
         .filter(|r| since.is_none_or(|since| r.at >= since))
         .collect();
     let size: usize = asked.asks("$top").parse().unwrap_or(1000).clamp(1, 1000);
     let skip: usize = asked.asks("$skiptoken").parse().unwrap_or(0);
-    let page: Vec<Value> = all.iter().skip(skip).take(size).map(|r| sign_in(world, r)).collect();
+    let page: Vec<Value> =
+        all.iter().skip(skip).take(size).map(|r| sign_in(world, r, false)).collect();
     let mut body = json!({"value": page});
     if skip + size < all.len() {
         let query: String = url::form_urlencoded::Serializer::new(String::new())
@@ -229,9 +241,13 @@ fn sign_ins(world: &World, asked: &Asked) -> Reply {
     Reply::json(200, body)
 }
 
-fn sign_in(world: &World, record: &LogRecord) -> Value {
+/// One sign-in; only the beta lists its steps.
+pub(super) fn sign_in(world: &World, record: &LogRecord, beta: bool) -> Value {
     let account = world.account(SYSTEM, &record.account);
+    let step = json!({"authenticationStepDateTime": rfc3339(record.at), "succeeded": record.succeeded,
+        "authenticationMethod": "Mobile app notification", "authenticationStepResultDetail": record.detail});
     json!({
+        "authenticationDetails": beta.then(|| vec![step]),
         "id": record.id,
         "createdDateTime": rfc3339(record.at),
         "userId": record.account,

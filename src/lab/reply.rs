@@ -86,6 +86,9 @@ pub(super) fn error(system: System, status: u16, code: &str, message: &str) -> R
                 "innerError": {"request-id": "lab", "client-request-id": "lab"}}}),
             System::Okta => json!({"errorCode": code, "errorSummary": message, "errorLink": code,
                 "errorId": "oaelab", "errorCauses": []}),
+            System::Duo => {
+                json!({"stat": "FAIL", "code": code.parse::<u32>().ok(), "message": message})
+            }
             System::Servicenow => {
                 json!({"error": {"message": code, "detail": message}, "status": "failure"})
             }

@@ -7,6 +7,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use super::Lab;
 use super::door::Inside;
@@ -19,6 +20,7 @@ pub(super) fn router() -> Router<Lab> {
         .route("/lab/oracle", get(oracle))
         .route("/lab/faults", get(faults).post(set_fault).delete(clear_faults))
         .route("/lab/lag", post(set_lag))
+        .route("/lab/logs", post(set_logs))
         .route("/lab/attack", post(attack))
 }
 
@@ -75,6 +77,27 @@ async fn set_lag(State(lab): Inside, Json(lag): Json<Lag>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+/// `{"late": {"graph": "10m"}, "page": 2, "repeats": 1}`: how the logs are given to whoever polls them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Logs {
+    #[serde(default)]
+    late: BTreeMap<System, Span>,
+    page: Option<usize>,
+    #[serde(default)]
+    repeats: usize,
+}
+
+async fn set_logs(State(lab): Inside, Json(logs): Json<Logs>) -> StatusCode {
+    for (system, late) in logs.late {
+        lab.set_late(system, late);
+    }
+    if let Some(page) = logs.page {
+        lab.set_pages(page, logs.repeats);
+    }
+    StatusCode::NO_CONTENT
+}
+
 /// `{"login": "dana.reyes@lab.example", "does": "sign_in"}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,9 +110,16 @@ struct Attack {
 #[serde(rename_all = "snake_case")]
 enum Deed {
     StealPassword,
-    Push { prompts: usize },
+    Push {
+        prompts: usize,
+    },
     SignIn,
     EnrolFactor,
+    PushAtDuo {
+        prompts: usize,
+    },
+    /// It is the person who does this.
+    Report,
 }
 
 async fn attack(State(lab): Inside, Json(attack): Json<Attack>) -> Json<Value> {
@@ -101,6 +131,14 @@ async fn attack(State(lab): Inside, Json(attack): Json<Attack>) -> Json<Value> {
         }
         Deed::Push { prompts } => {
             lab.attacker_pushes(login, prompts.min(1000));
+            json!({})
+        }
+        Deed::PushAtDuo { prompts } => {
+            lab.attacker_pushes_at_duo(login, prompts.min(1000));
+            json!({})
+        }
+        Deed::Report => {
+            lab.person_reports(login);
             json!({})
         }
         Deed::SignIn => json!({"worked_in": lab.attacker_signs_in(login)}),

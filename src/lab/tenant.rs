@@ -48,6 +48,7 @@ pub(crate) struct Credentials {
     pub(crate) admin_app_secret: String,
     pub(crate) okta_token: String,
     pub(crate) okta_admin_token: String,
+    pub(crate) duo_secret: String,
     pub(crate) desk_password: String,
     pub(crate) webhook_secret: String,
 }
@@ -93,6 +94,7 @@ impl Tenant {
             admin_app_secret: secret("admin-app"),
             okta_token: format!("00{}", &secret("okta")[..40]),
             okta_admin_token: format!("00{}", &secret("okta-admin")[..40]),
+            duo_secret: secret("duo")[..40].to_owned(),
             desk_password: secret("desk"),
             webhook_secret: {
                 use base64::Engine as _;
@@ -107,6 +109,7 @@ impl Tenant {
         let documented = [
             ((System::Graph, "risk"), rate(1, Span::seconds(1))),
             ((System::Graph, "list-sign-ins"), rate(5, Span::seconds(10))),
+            ((System::Duo, "poll-authentication"), rate(30, Span::minutes(1))),
             ((System::Okta, ""), rate(600, Span::minutes(1))),
         ];
         if self.limited { BTreeMap::from(documented) } else { BTreeMap::new() }

@@ -1,6 +1,7 @@
 //! The connectors against the lab, in-process and in virtual time.
 
 mod bench;
+mod logs;
 
 use super::fault::{Fault, Switch};
 use super::world::System;

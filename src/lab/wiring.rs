@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Lab;
+use super::duo::KEY;
 use super::login::{ADMIN_APP, APP};
 use super::servicenow::USER;
 use super::tenant::Credentials;
@@ -11,7 +12,7 @@ use crate::connector::options::Options;
 use crate::model::id::ConnectionId;
 
 impl Lab {
-    /// `entra`, `okta`, `servicenow` and `webhook`, below `base_url` (such as `http://127.0.0.1:8088`).
+    /// `entra`, `okta`, `duo`, `servicenow` and `webhook`, below `base_url` (such as `http://127.0.0.1:8088`).
     pub(crate) fn connections(&self, base_url: &str) -> Vec<(ConnectionId, Options)> {
         let read = |(name, section): (&str, Value)| {
             Some((name.into(), serde_json::from_value(section).ok()?))
@@ -26,6 +27,7 @@ impl Lab {
         let mut sections = vec![
             ("entra", entra(base, &known)),
             ("okta", okta(base, &known)),
+            ("duo", duo(base, &known)),
             ("servicenow", servicenow(base, &known)),
             ("webhook", webhook(base, &known)),
         ];
@@ -62,6 +64,14 @@ fn okta(base: &str, known: &Credentials) -> Value {
         "auth": ssws(&known.okta_token),
         "privileged": ssws(&known.okta_admin_token),
         "settings": {"quarantine_group": QUARANTINE, "identity_threat_protection": true},
+    })
+}
+
+fn duo(base: &str, known: &Credentials) -> Value {
+    json!({
+        "connector": "duo",
+        "base_url": format!("{base}/duo"),
+        "auth": {"duo_signature": {"integration_key": KEY, "secret_key": text(&known.duo_secret)}},
     })
 }
 

@@ -24,6 +24,7 @@ pub(crate) enum System {
     /// The token endpoint of Entra.
     Login,
     Okta,
+    Duo,
     Servicenow,
     Webhook,
 }
@@ -125,11 +126,13 @@ impl Account {
     }
 }
 
-/// One record of a sign-in log.
+/// One record of a provider's log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct LogRecord {
     pub(crate) id: String,
     pub(crate) at: Time,
+    /// When the provider has it ready to be read, but for the system's lag.
+    pub(crate) shown: Time,
     pub(crate) system: System,
     pub(crate) account: String,
     /// Okta's event type; `sign_in` for Entra.
@@ -137,6 +140,23 @@ pub(crate) struct LogRecord {
     pub(crate) succeeded: bool,
     pub(crate) detail: String,
     pub(crate) ip: String,
+}
+
+impl LogRecord {
+    /// A record of something that did not succeed; its id comes with its being written.
+    pub(crate) fn new(system: System, at: Time, account: &str, kind: &str) -> Self {
+        Self {
+            id: String::new(),
+            at,
+            shown: at,
+            system,
+            account: account.to_owned(),
+            kind: kind.to_owned(),
+            succeeded: false,
+            detail: String::new(),
+            ip: String::new(),
+        }
+    }
 }
 
 /// A ticket at the help desk, or one that the webhook receiver was asked to open.
@@ -174,6 +194,12 @@ pub(crate) struct World {
     pub(crate) switches: Vec<Switch>,
     /// How long a change takes to be seen, per system.
     pub(crate) lag: BTreeMap<System, Span>,
+    /// How much later than others a system's log records are shown.
+    pub(crate) late: BTreeMap<System, Span>,
+    /// The most records on a page of a log, where that is less than was asked for.
+    pub(crate) page_size: Option<usize>,
+    /// How many records of the page before a page of a log repeats.
+    pub(crate) repeats: usize,
     pub(crate) limits: BTreeMap<(System, &'static str), Rate>,
     pub(crate) pace: Pace,
     serial: u64,
@@ -195,6 +221,9 @@ impl World {
             calls: Vec::new(),
             switches: Vec::new(),
             lag: BTreeMap::new(),
+            late: BTreeMap::new(),
+            page_size: None,
+            repeats: 0,
             limits: tenant.limits(),
             pace: Pace::default(),
             serial: 0,

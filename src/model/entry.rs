@@ -14,6 +14,7 @@ use super::id::{
 };
 use super::incident::{ApprovalSeen, HostileContext, HostileFactor, MayCause, Stage};
 use super::plan::{Mode, Plan, Trigger};
+use super::poll::PollAdvanced;
 use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
 use super::subject::{Account, AccountKey, Alias, Subject};
 use super::time::Time;
@@ -168,6 +169,9 @@ pub(crate) enum Entry {
     EnrolmentIssued { hash: String, name: String, roles: Vec<String>, expires_at: Time },
     #[serde(rename = "token.changed")]
     TokenChanged(Box<TokenChanged>),
+    /// A provider's log has been taken in up to a time. Follows what it speaks of, never the other way round.
+    #[serde(rename = "poll.advanced")]
+    PollAdvanced(Box<PollAdvanced>),
     /// Says again, row by row, what is still needed of lines that are about to be dropped.
     #[serde(rename = "snapshot")]
     Snapshot { rows: Vec<(String, Value)> },
@@ -509,6 +513,7 @@ impl Entry {
             | Self::PersonEnrolled(_)
             | Self::EnrolmentIssued { .. }
             | Self::TokenChanged(_)
+            | Self::PollAdvanced(_)
             | Self::Snapshot { .. }
             | Self::IncidentsDropped { .. }
             | Self::JournalPruned { .. }

@@ -17,8 +17,8 @@ use super::extract::Asked;
 use super::identity::{Allowed, Ingest};
 use super::problem::{Kind, Problem};
 use super::state::{Api, Source};
-use crate::engine::ingest::{Answer, Fact, Incoming, Rejected};
-use crate::intake::{self, Auth, Parsed, Record, Verified, Verifier};
+use crate::engine::ingest::Answer;
+use crate::intake::{self, Auth, Verified, Verifier};
 use crate::model::text::tame_field;
 
 type Answered = Result<(StatusCode, Json<Answer>), Problem>;
@@ -39,7 +39,7 @@ pub(super) async fn hook(
     let source = api.source(&name).filter(|source| source.verifier.is_some());
     let pushes_tokens = source.is_some_and(|s| s.verifier.as_ref().is_some_and(Verifier::is_set));
     // A stranger's names never become labels.
-    let label = source.map_or("unknown", |source| source.view.id.as_str()).to_owned();
+    let label = source.map_or("unknown", |source| source.origin.view.id.as_str()).to_owned();
     let answered = match api.bucket(source) {
         Ok(()) => hooked(&api, source, request).await,
         Err(problem) => Err(problem),
@@ -61,10 +61,10 @@ fn to_transmitter(answered: Answered) -> Response {
 
 async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<Answer, Problem> {
     // Without a source the smallest cap counts, and everything is read as if there were one.
-    let kind = source.map_or(intake::Kind::Alerts, |source| source.format.kind);
+    let kind = source.map_or(intake::Kind::Alerts, |source| source.origin.format.kind);
     let (parts, body) = request.into_parts();
     // A stranger's names share one place, however many they are.
-    let name = source.map_or("", |source| source.view.id.as_str());
+    let name = source.map_or("", |source| source.origin.view.id.as_str());
     let mut room = api.admission().room(name);
     let raw = read(&parts.headers, body, kind.body_cap(), &mut room).await?;
     let _turn = api.admission().turn(name, raw.len()).await?;
@@ -85,7 +85,7 @@ pub(super) async fn challenge(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    let is_okta = api.source(&name).is_some_and(|s| s.format.kind == intake::Kind::Okta);
+    let is_okta = api.source(&name).is_some_and(|s| s.origin.format.kind == intake::Kind::Okta);
     let answer = intake::okta_challenge(&headers).filter(|_| is_okta);
     let nothing = || Problem::new(Kind::NotFound).detail("deliveries are sent here with POST");
     answer.map(Json).ok_or_else(nothing)
@@ -161,7 +161,7 @@ async fn by_token(
         Ok(()) => tokened(api, source, kind, sent, request).await,
         Err(problem) => Err(problem),
     };
-    tell(api, source.view.id.as_str(), answered)
+    tell(api, source.origin.view.id.as_str(), answered)
 }
 
 async fn tokened(
@@ -175,9 +175,9 @@ async fn tokened(
         return Err(Problem::new(Kind::LabOnly).detail("`shift_ms` rewrites evidence"));
     }
     let (parts, body) = request.into_parts();
-    let mut room = api.admission().room(source.view.id.as_str());
+    let mut room = api.admission().room(source.origin.view.id.as_str());
     let raw = read(&parts.headers, body, kind.body_cap(), &mut room).await?;
-    let _turn = api.admission().turn(source.view.id.as_str(), raw.len()).await?;
+    let _turn = api.admission().turn(source.origin.view.id.as_str(), raw.len()).await?;
     // The token has proved the sender; what is left to do is to inflate and name the delivery.
     let open = Verifier::new(Auth::None, Vec::new()).map_err(|_| Problem::new(Kind::Internal))?;
     let verified = open.verify(kind, &parts.headers, raw, api.engine().now())?;
@@ -238,64 +238,21 @@ async fn accept(
     delivery: String,
     sent: Sent,
 ) -> Result<Answer, Problem> {
-    let id = &source.view.id;
+    let id = &source.origin.view.id;
     if let Some(answer) = api.answers().get(id, &delivery) {
         return Ok(answer);
     }
-    let format = intake::Format { kind, mapping: source.format.mapping.clone() };
+    let format = intake::Format { kind, mapping: source.origin.format.mapping.clone() };
     let mut parsed = intake::parse(format, verified.body(), api.engine().now())?;
     if sent.shift_ms != 0 {
         parsed.shift(sent.shift_ms, api.engine().now())?;
     }
-    parsed.sort_by_time();
-    let incoming = incoming(source, delivery.clone(), parsed, sent);
-    let answer = api.engine().ingest(incoming).await?;
+    let answer = source.origin.take(api.engine(), parsed, delivery.clone(), sent.replayed).await?;
     // What is in the journal is remembered there.
     if !api.engine().has_answered(id.as_str(), &delivery) {
         api.answers().put(id, &delivery, answer.remembered());
     }
-    tracing::info!(
-        source.id = %id,
-        receipt = %answer.receipt,
-        duplicate = answer.duplicate,
-        "Accepted {} records from `{id}`",
-        answer.accepted,
-    );
     Ok(answer)
-}
-
-fn incoming(source: &Source, delivery: String, parsed: Parsed, sent: Sent) -> Incoming {
-    let accepted = parsed.understood + parsed.irrelevant.len();
-    let rejected = parsed
-        .problems
-        .into_iter()
-        .map(|(index, problem)| Rejected { index, problem: problem.slug().to_owned() })
-        .collect();
-    let facts = parsed.records.into_iter().map(|record| fact(source, record)).collect();
-    Incoming {
-        source: source.view.clone(),
-        delivery,
-        facts,
-        accepted,
-        rejected,
-        replayed: sent.replayed,
-    }
-}
-
-/// A record's claim goes no further than its source is trusted.
-fn fact(source: &Source, record: Record) -> Fact {
-    match record {
-        Record::Event(event) => Fact::Event(event),
-        Record::Alert(mut alert) => {
-            alert.stage = alert.stage.min(source.highest_stage);
-            Fact::Alert(alert)
-        }
-        Record::Report(mut report) => {
-            // The order of `Proof` goes from the strongest to the weakest.
-            report.proof = report.proof.max(source.proof);
-            Fact::Report(report)
-        }
-    }
 }
 
 /// Counts the answer and gives it.

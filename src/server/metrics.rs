@@ -3,6 +3,8 @@
 //! They are read off the engine's state when they are asked for; only what leaves no state is
 //! counted as it happens.
 
+mod polls;
+
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +20,8 @@ use crate::engine::driver::{Core, Engine, Standing};
 use crate::model::approval::ApprovalState;
 use crate::model::run::RunStatus;
 use crate::model::time::Time;
+use crate::poll::Meters;
+use polls::Polls;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
@@ -37,6 +41,7 @@ struct Inner {
     breakers: Family<Labels<1>, Gauge>,
     stored: Family<Labels<1>, Gauge>,
     index_behind: Gauge,
+    polls: Polls,
     /// Containments that were counted.
     contained: Mutex<u64>,
 }
@@ -60,6 +65,7 @@ impl Metrics {
             breakers: Family::default(),
             stored: Family::default(),
             index_behind: Gauge::default(),
+            polls: Polls::default(),
             contained: Mutex::default(),
         };
         inner.register();
@@ -91,7 +97,8 @@ impl Metrics {
     }
 
     /// Everything, as it stands now.
-    pub(crate) fn text(&self, engine: &Engine) -> String {
+    pub(crate) fn text(&self, engine: &Engine, polls: &Meters) -> String {
+        self.0.polls.look(polls, engine.now());
         engine.read(|core| self.0.look(core, engine.now()));
         let mut out = String::new();
         // Writing to a string cannot fail.
@@ -119,6 +126,7 @@ impl Inner {
         to.register_with_unit("store", help, Unit::Bytes, self.stored.clone());
         let help = "1 while the index is given up until a restart";
         to.register("index_behind", help, self.index_behind.clone());
+        self.polls.register(to);
     }
 
     fn look(&self, core: &Core, now: Time) {

@@ -12,17 +12,16 @@ use super::files::Files;
 use super::metrics::Metrics;
 use super::problem::{Kind, Problem};
 use super::received::Received;
+use crate::delivery::Origin;
 use crate::engine::driver::Engine;
 use crate::engine::ingest::Answer;
-use crate::engine::policy::SourceView;
 use crate::engine::state::DeliveryKey;
-use crate::intake::{self, Verifier};
+use crate::intake::Verifier;
 use crate::model::action::Signatures;
-use crate::model::alert::Proof;
 use crate::model::id::{PlaybookName, SourceId};
-use crate::model::incident::Stage;
 use crate::model::time::Time;
 use crate::playbook::Checked;
+use crate::poll::Meters;
 
 /// Deliveries whose answers are remembered beside the journal.
 const ANSWERS: usize = 50_000;
@@ -31,12 +30,9 @@ const STREAMS: usize = 64;
 
 /// One source, ready to receive.
 pub(crate) struct Source {
-    pub(crate) view: SourceView,
-    pub(crate) format: intake::Format,
+    pub(crate) origin: Origin,
     /// Without one, only tokens deliver.
     pub(crate) verifier: Option<Verifier>,
-    pub(crate) highest_stage: Stage,
-    pub(crate) proof: Proof,
     pub(crate) bucket: Bucket,
 }
 
@@ -79,6 +75,7 @@ pub(crate) struct Parts {
     pub(crate) sources: BTreeMap<SourceId, Source>,
     pub(crate) signatures: Arc<Signatures>,
     pub(crate) metrics: Metrics,
+    pub(crate) polls: Meters,
     pub(crate) candidates: Candidates,
     pub(crate) lab: bool,
     /// Becomes true when the process is about to end.
@@ -140,6 +137,10 @@ impl Api {
 
     pub(super) fn received(&self) -> &Received {
         &self.0.parts.received
+    }
+
+    pub(super) fn polls(&self) -> &Meters {
+        &self.0.parts.polls
     }
 
     pub(super) fn is_lab(&self) -> bool {

@@ -18,6 +18,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("approval", 2),
     ("engine", 2),
     ("store", 3),
+    ("delivery", 3),
+    ("poll", 3),
     ("people", 3),
     ("server", 3),
     ("console", 3),
@@ -39,6 +41,10 @@ const STRANGERS: &[(&str, &str)] = &[
     ("intake", "engine"),
     ("store", "server"),
     ("store", "console"),
+    ("poll", "store"),
+    ("poll", "server"),
+    ("delivery", "server"),
+    ("lab", "poll"),
     ("lab", "engine"),
     ("lab", "store"),
 ];
@@ -54,6 +60,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("webauthn_rs", &["people", "console"]),
     ("webauthn_authenticator_rs", &["people"]),
     ("clap", &["cli"]),
+    ("cron", &["poll"]),
     (
         "tokio",
         &[
@@ -61,6 +68,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "engine",
             "store",
             "people",
+            "poll",
             "server",
             "console",
             "lab",

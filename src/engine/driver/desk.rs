@@ -118,6 +118,11 @@ impl Desk {
         self.lanes.iter().filter(move |(id, _)| **id != look_ups)
     }
 
+    /// Until when nobody calls on a connection: its breaker is open, or it asked to wait.
+    pub(crate) fn shut_until(&self, connection: &ConnectionId, now: Time) -> Option<Time> {
+        self.lanes.get(connection)?.shut_until.filter(|until| *until > now)
+    }
+
     /// Those of the connections that are known to answer now, as far as anything is known.
     pub(crate) fn answering(&self, all: &[ConnectionId], now: Time) -> Vec<ConnectionId> {
         let dead = |id: &ConnectionId| {

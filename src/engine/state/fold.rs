@@ -65,7 +65,8 @@ impl State {
             Entry::PauseChanged { .. }
             | Entry::PersonEnrolled(_)
             | Entry::EnrolmentIssued { .. }
-            | Entry::TokenChanged(_) => self.apply_access(at, entry),
+            | Entry::TokenChanged(_)
+            | Entry::PollAdvanced(_) => self.apply_access(at, entry),
             Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } => self.apply_hold(at, entry),
             Entry::Snapshot { rows } => self.say_again(rows),
             Entry::IncidentsDropped { incidents, subjects } => {
@@ -86,7 +87,7 @@ impl State {
         }
     }
 
-    /// The kill switch, people and tokens.
+    /// The kill switch, people, tokens, and how far polls got.
     fn apply_access(&mut self, at: Time, entry: &Entry) {
         match entry {
             Entry::PauseChanged { paused, by, reason } => {
@@ -108,6 +109,10 @@ impl State {
             Entry::TokenChanged(e) => {
                 self.tokens.insert(e.token, (**e).clone());
                 self.touch(RowKey::Token(e.token));
+            }
+            Entry::PollAdvanced(e) => {
+                self.polls.insert(e.source.clone(), (**e).clone());
+                self.touch(RowKey::Poll(e.source.clone()));
             }
             _ => {}
         }

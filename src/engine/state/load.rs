@@ -10,7 +10,7 @@ use super::rows::{ENDED, Ended, parse};
 use super::{DeliveryKey, State};
 use crate::engine::ports::StoreError;
 use crate::model::approval::Approval;
-use crate::model::id::{PlanDigest, PlaybookName, RunId};
+use crate::model::id::{PlanDigest, PlaybookName, RunId, SourceId};
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::run::{Cell, Run};
 use crate::model::subject::Subject;
@@ -26,6 +26,7 @@ pub(crate) const ALWAYS: &[&str] = &[
     "hold/",
     "pause",
     "person/",
+    "poll/",
     "published/",
     "run/",
     "cell/",
@@ -105,6 +106,7 @@ impl State {
             "token" => {
                 drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
+            "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
             _ => return Err(bad()),
         }
         Ok(())

@@ -60,6 +60,7 @@ impl State {
         keys.extend(self.people.keys().map(|id| RowKey::Person(*id)));
         keys.extend(self.enrolments.keys().map(|hash| RowKey::Enrolment(hash.clone())));
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
+        keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
         let mut rows = Vec::new();
         for key in &keys {
             self.say(&mut rows, key);
@@ -138,5 +139,35 @@ impl State {
         self.cases.remove(&id);
         self.newest.remove(&id);
         self.touch(RowKey::Cases(id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::entry::{Commit, Entry};
+    use crate::model::poll::PollAdvanced;
+
+    /// A poller that begins anew behind a pruned journal would leave a gap.
+    #[test]
+    fn how_far_a_poll_got_outlives_the_lines_that_said_so() {
+        let advanced = PollAdvanced {
+            source: "okta".into(),
+            log: "system".to_owned(),
+            through: "2026-05-05T10:15:30Z".parse().unwrap(),
+            seen: Vec::new(),
+        };
+        let entry = Entry::PollAdvanced(Box::new(advanced.clone()));
+        let mut state = State::default();
+        state.apply(&Commit { seq: 1, at: advanced.through, entries: vec![entry] });
+
+        let rows = state.common_rows();
+        let mut behind = State::default();
+        behind.apply_entry(advanced.through, &Entry::Snapshot { rows });
+        let mut indexed = State::from_rows(1, state.all_rows()).unwrap();
+
+        assert_eq!(behind.polls.get(&"okta".into()), Some(&advanced));
+        assert_eq!(indexed.polls, state.polls);
+        assert_eq!(indexed.all_rows(), state.all_rows());
     }
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use super::{DeliveryKey, Known, State};
 use crate::engine::ports::{RowChange, StoreError};
 use crate::model::id::{
-    ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SubjectId,
-    TokenId,
+    ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SourceId,
+    SubjectId, TokenId,
 };
 use crate::model::run::{Cell, CellKey, Run};
 use crate::model::subject::{AccountKey, Alias};
@@ -39,6 +39,8 @@ pub(crate) enum RowKey {
     Person(PersonId),
     Enrolment(String),
     Token(TokenId),
+    /// How far a polled source has got.
+    Poll(SourceId),
 }
 
 /// What the rows of names begin with; a name follows.
@@ -65,6 +67,7 @@ impl RowKey {
             Self::Person(id) => format!("person/{id}"),
             Self::Enrolment(hash) => format!("enrolment/{hash}"),
             Self::Token(id) => format!("token/{id}"),
+            Self::Poll(source) => format!("poll/{source}"),
         }
     }
 }
@@ -174,6 +177,7 @@ impl State {
             RowKey::Person(id) => json(self.people.get(id)),
             RowKey::Enrolment(hash) => json(self.enrolments.get(hash)),
             RowKey::Token(id) => json(self.tokens.get(id)),
+            RowKey::Poll(source) => json(self.polls.get(source)),
         }
     }
 
@@ -221,6 +225,7 @@ impl State {
         keys.extend(self.people.keys().map(|id| RowKey::Person(*id)));
         keys.extend(self.enrolments.keys().map(|h| RowKey::Enrolment(h.clone())));
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
+        keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
         self.changed.extend(keys);
     }
 }
