@@ -34,6 +34,7 @@ use crate::engine::driver::{Engine, Ports};
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
 use crate::people::People;
+use crate::people::oidc::Oidc;
 use crate::secret::{Scrubber, Sources as Secrets};
 use crate::server::{self, Answers, Api, Candidates, Metrics, Received};
 use crate::store::disk::DiskStore;
@@ -41,7 +42,7 @@ use crate::store::folder::{Folder, IndexState, Options};
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
-pub(crate) use plugs::{Plugs, connect};
+pub(crate) use plugs::{Plugs, connect, identity_provider};
 pub(crate) use ports::{SystemClock, SystemEntropy};
 pub(crate) use sources::mapping;
 
@@ -49,7 +50,7 @@ pub(crate) use sources::mapping;
 pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates, &Received) -> axum::Router + Send>;
 
 /// The console at the configured address.
-pub(crate) fn console(config: &Config) -> Console {
+pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
     let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
     Box::new(move |engine, candidates, received| match People::new(engine.clone(), &public_url) {
         Ok(people) => {
@@ -64,6 +65,7 @@ pub(crate) fn console(config: &Config) -> Console {
                 candidates,
                 refusals,
                 received,
+                oidc,
             })
         }
         Err(problem) => {

@@ -20,6 +20,7 @@ mod incident;
 mod lists;
 mod me;
 mod now;
+mod oidc;
 mod persons;
 mod playbooks;
 mod problem;
@@ -38,11 +39,13 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use std::sync::Arc;
 use tower_http::csrf::CsrfLayer;
 use webauthn_rs::prelude::Url;
 
 use crate::engine::driver::Engine;
 use crate::people::People;
+use crate::people::oidc::Oidc;
 use crate::server::{Candidates, Received};
 
 /// More than any form or passkey's answer here.
@@ -64,6 +67,8 @@ pub(crate) struct ConsoleState {
     pub(crate) candidates: Candidates,
     pub(crate) refusals: Refusals,
     pub(crate) received: Received,
+    /// The organisation's identity provider, where one is configured.
+    pub(crate) oidc: Option<Arc<Oidc>>,
 }
 
 impl ConsoleState {
@@ -98,6 +103,8 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/sign-in", get(sign_in::page))
         .route("/sign-in/begin", post(sign_in::begin))
         .route("/sign-in/finish", post(sign_in::finish))
+        .route("/sign-in/oidc", get(oidc::begin))
+        .route("/sign-in/oidc/back", get(oidc::back))
         .route("/sign-out", post(sign_in::out))
         .route("/enrol/{ticket}", get(enrol::page))
         .route("/enrol/{ticket}/begin", post(enrol::begin))

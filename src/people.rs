@@ -16,6 +16,7 @@ pub(crate) mod decisions;
 mod deeds;
 mod enrol;
 pub(crate) mod offline;
+pub(crate) mod oidc;
 mod session;
 mod sign_in;
 pub(crate) mod soft;

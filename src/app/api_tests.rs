@@ -231,7 +231,7 @@ async fn a_token_does_what_its_scopes_say_and_no_more() {
 async fn a_token_with_every_scope_decides_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = lab(folder.path(), SOURCES);
-    settings.console = Some(super::console(&settings.config));
+    settings.console = Some(super::console(&settings.config, None));
     let quell = Quell::start(settings).await.unwrap();
     let world = World { router: quell.router.clone(), quell, _folder: folder };
     let token = world.token(&Scope::ALL, None).await;

@@ -320,7 +320,7 @@ fn settings(
         outbound::dial(),
     )?
     .into();
-    let console = Some(super::console(&config));
+    let console = Some(super::console(&config, None));
     Ok(Settings { config, clock, entropy, secrets, scrubber, plugs, console })
 }
 

@@ -7,9 +7,10 @@ use super::ports::Reach;
 use crate::config::Config;
 use crate::connector::catalogue::{Catalogue as Manifests, ManifestErrors};
 use crate::connector::connections::{Connections, Ports};
-use crate::connector::outbound::Dial;
+use crate::connector::outbound::{self, Dial};
 use crate::engine::ports::{Actions, Catalogue, Clock, Directory, Entropy};
 use crate::model::action::Signatures;
+use crate::people::oidc::Oidc;
 use crate::poll::Pull;
 use crate::secret::{Scrubber, Sources};
 
@@ -68,4 +69,22 @@ pub(crate) fn connect(
     Connections::new(Arc::new(manifests), connections, ports)
         .map(Reach::new)
         .map_err(BootError::Connections)
+}
+
+/// The organisation's identity provider, where one is configured; nobody asks it before somebody signs in.
+pub(crate) fn identity_provider(
+    config: &Config,
+    secrets: &Sources,
+    scrubber: &Scrubber,
+) -> Result<Option<Arc<Oidc>>, BootError> {
+    let Some(options) = config.oidc.clone() else { return Ok(None) };
+    let refuse = |why: String| BootError::Connections(vec![format!("[oidc]: {why}")]);
+    let secret = options.client_secret.as_ref().map(|reference| secrets.resolve(reference));
+    let secret = secret.transpose().map_err(|error| refuse(error.to_string()))?;
+    if let Some(secret) = &secret {
+        scrubber.register(secret);
+    }
+    let transport = outbound::dial()(&options.allow_networks);
+    let transport = transport.map_err(|error| refuse(error.to_string()))?;
+    Ok(Some(Arc::new(Oidc::new(options, secret, transport, &config.server.public_url))))
 }

@@ -62,7 +62,8 @@ async fn serve(config: Config, secrets: crate::secret::Sources) -> anyhow::Resul
     let dial = outbound::dial();
     let reach = app::connect(&config, clock.clone(), entropy.clone(), &secrets, &scrubber, dial)?;
     let plugs = reach.into();
-    let console = Some(app::console(&config));
+    let oidc = app::identity_provider(&config, &secrets, &scrubber)?;
+    let console = Some(app::console(&config, oidc));
     let settings = Settings { config, clock, entropy, secrets, scrubber, plugs, console };
     // Asked for before anything is begun: a signal during the start must not end it half-way unsaid.
     let mut told = Signals::listen().context("could not listen for signals")?;

@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) connections: BTreeMap<ConnectionId, ConnectionOptions>,
     pub(crate) people: BTreeMap<String, Person>,
     pub(crate) notify: Notify,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oidc: Option<crate::people::oidc::Options>,
 }
 
 impl Config {

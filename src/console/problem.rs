@@ -11,6 +11,7 @@ use crate::approval::who::Bar;
 use crate::engine::people::Refusal;
 use crate::engine::ports::StoreError;
 use crate::people;
+use crate::people::oidc::OidcError;
 
 /// An answer that says why not.
 #[derive(Debug)]
@@ -83,6 +84,18 @@ impl From<people::Problem> for Problem {
             tracing::error!("A passkey ceremony failed: {problem}");
         }
         Self::new(status, problem.to_string())
+    }
+}
+
+impl From<OidcError> for Problem {
+    fn from(error: OidcError) -> Self {
+        let status = match &error {
+            OidcError::Begun => StatusCode::CONFLICT,
+            OidcError::Provider(_) => StatusCode::BAD_GATEWAY,
+            _ => StatusCode::FORBIDDEN,
+        };
+        tracing::warn!("Nobody was signed in through the identity provider: {error}");
+        Self::new(status, error.to_string())
     }
 }
 

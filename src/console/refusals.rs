@@ -65,7 +65,7 @@ pub(super) async fn written_down(
         return response;
     }
     let Some(unwritten) = state.refusals.room(state.engine.now()) else { return response };
-    let by = session.and_then(|s| state.people.person(s.person)).map(|person| person.name);
+    let by = session.and_then(|s| state.people.signed_in(&s)).map(|person| person.name);
     let status = response.status().as_u16();
     let (response, reason) = read(response).await;
     let refused = AttemptRefused { what, by, incident: about, status, reason, unwritten };

@@ -20,6 +20,8 @@ use super::signed_in::{SignedIn, cookie};
 struct SignInPage {
     frame: Frame,
     to: String,
+    /// The organisation's identity provider may be used as well.
+    provider: bool,
 }
 
 #[derive(Deserialize)]
@@ -30,7 +32,7 @@ pub(super) struct To {
 
 pub(super) async fn page(State(state): State<ConsoleState>, Query(to): Query<To>) -> Response {
     let frame = Frame { lab: state.lab, ..Frame::bare("Sign in") };
-    render(&SignInPage { frame, to: inside(&to.to) })
+    render(&SignInPage { frame, to: inside(&to.to), provider: state.oidc.is_some() })
 }
 
 /// Only paths of this site: a link must not lead on to somebody else's page.

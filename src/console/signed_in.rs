@@ -69,7 +69,7 @@ impl FromRequestParts<ConsoleState> for SignedIn {
         let touch = !parts.headers.contains_key(REFRESH);
         secret(state, &jar)
             .and_then(|secret| state.people.session(&secret, touch))
-            .and_then(|session| Some((state.people.person(session.person)?, session)))
+            .and_then(|session| Some((state.people.signed_in(&session)?, session)))
             .map(|(person, session)| Self { person, session })
             .ok_or_else(|| unknown(parts, touch))
     }

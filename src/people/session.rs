@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use std::collections::HashMap;
 
+use super::oidc::Provided;
 use super::{People, lock};
 use crate::approval::statement::sha256_hex;
 use crate::model::id::PersonId;
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) seen: Time,
     /// What the browser calls itself.
     pub(crate) agent: String,
+    /// Opened on the identity provider's word, not by a passkey.
+    pub(crate) provided: Option<Provided>,
 }
 
 #[derive(Default)]
@@ -43,6 +46,10 @@ impl Sessions {
 impl People {
     /// Opens a session and returns its secret, which is new every time.
     pub(super) fn open_session(&self, person: PersonId, agent: &str) -> String {
+        self.open(person, None, agent)
+    }
+
+    pub(super) fn open(&self, person: PersonId, provided: Option<Provided>, agent: &str) -> String {
         let (secret, now) = (self.secret(), self.now());
         let mut sessions = lock(&self.0.sessions);
         sessions.expire(now);
@@ -58,7 +65,7 @@ impl People {
         let key = sha256_hex(secret.as_bytes());
         let id = sha256_hex(key.as_bytes())[..16].to_owned();
         let agent = tame(agent, 120);
-        sessions.open.insert(key, Session { id, person, since: now, seen: now, agent });
+        sessions.open.insert(key, Session { id, person, since: now, seen: now, agent, provided });
         secret
     }
 

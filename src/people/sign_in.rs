@@ -76,7 +76,7 @@ impl People {
         Ok((owner, self.open_session(owner, agent)))
     }
 
-    fn named(&self, name: &str) -> Option<PersonId> {
+    pub(super) fn named(&self, name: &str) -> Option<PersonId> {
         self.0.engine.read(|core| {
             let mut people = core.state.people.values();
             people.find(|p| p.name.eq_ignore_ascii_case(name)).map(|p| p.person)

@@ -59,6 +59,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("askama", &["console"]),
     ("webauthn_rs", &["people", "console"]),
     ("webauthn_authenticator_rs", &["people"]),
+    ("openidconnect", &["people"]),
     ("clap", &["cli"]),
     ("cron", &["poll"]),
     (

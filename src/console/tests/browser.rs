@@ -104,6 +104,7 @@ impl Browser {
             candidates: crate::server::Candidates::default(),
             refusals: crate::console::Refusals::default(),
             received: crate::server::Received::default(),
+            oidc: None,
         });
         Self { router, people, origin: here.to_owned(), cookie: None }
     }
