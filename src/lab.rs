@@ -16,6 +16,8 @@ mod door;
 pub(crate) mod fault;
 mod graph;
 mod login;
+#[cfg(test)]
+pub(crate) mod mail;
 mod okta;
 pub(crate) mod oracle;
 mod receiver;

@@ -21,6 +21,9 @@ pub(crate) struct Connector {
     pub(crate) title: String,
     pub(crate) summary: String,
     pub(crate) docs: String,
+    /// Speaks no HTTP: what carries its requests instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) native: Option<Native>,
     /// The ways to sign in that it offers, as `[connections.NAME].auth` spells them.
     pub(crate) auth: Vec<String>,
     /// What `[connections.NAME.settings]` may hold.
@@ -36,6 +39,14 @@ pub(crate) struct Connector {
     pub(crate) limits: ConnectorLimits,
     /// The harmless call that `connection test` makes.
     pub(crate) probe: Probe,
+}
+
+/// What carries the requests of a system that speaks no HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Native {
+    /// Mail. `GET /session` connects and leaves; `POST /messages` sends.
+    Smtp,
 }
 
 /// One setting of a connection.

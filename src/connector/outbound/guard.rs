@@ -56,6 +56,24 @@ impl Guard {
         Ok(parsed)
     }
 
+    /// Judges a mail server's address as written: `smtp` (STARTTLS) or `smtps`.
+    pub(crate) fn mail(&self, url: &str) -> Result<Url, Refusal> {
+        let parsed = Url::parse(url).map_err(|_| Refusal::NotAUrl(short(url)))?;
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(Refusal::UserInfo);
+        }
+        let host = parsed.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| Refusal::NotAUrl(short(url)))?;
+        if !matches!(parsed.scheme(), "smtp" | "smtps") {
+            return Err(Refusal::NotAUrl(short(url)));
+        }
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(ip) => self.ip(ip)?,
+            Err(_) => Self::name(host)?,
+        }
+        Ok(parsed)
+    }
+
     /// Judges an address as resolved.
     pub(crate) fn ip(&self, ip: IpAddr) -> Result<(), Refusal> {
         let ip = plain(ip);
