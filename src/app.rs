@@ -32,6 +32,7 @@ use crate::engine;
 use crate::engine::driver::{Engine, Ports};
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
+use crate::notify;
 use crate::people::People;
 use crate::secret::{Scrubber, Sources as Secrets};
 use crate::server::{self, Answers, Api, Candidates, Metrics};
@@ -150,6 +151,11 @@ impl Quell {
         let (closing, closed) = watch::channel(false);
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
+        if !config.notify.channels.is_empty() {
+            let (own, until) = (engine.clone(), closed.clone());
+            let (options, base) = (config.notify.clone(), config.server.public_url.clone());
+            engine.tasks().spawn(async move { notify::follow(own, options, base, until).await });
+        }
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
@@ -295,5 +301,7 @@ mod retention_tests;
 mod rig;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;
 #[cfg(test)]
 mod vendors;

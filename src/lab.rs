@@ -1,4 +1,5 @@
-//! A simulated tenant: Entra ID, Okta, `ServiceNow` and a webhook receiver, with real state.
+//! A simulated tenant: Entra ID, Okta, `ServiceNow`, a webhook receiver and the channels by which people are told,
+//! with real state.
 //!
 //! Everything a connector does here has the effect it would have there, and answers and
 //! errors look as the vendors document them. On top of that there are switches for what
@@ -11,6 +12,7 @@
 //! May use `model`, `secret` and `connector`, and axum. Knows no engine and no store.
 
 pub(crate) mod attacker;
+pub(crate) mod channels;
 mod directory;
 mod door;
 pub(crate) mod fault;

@@ -10,6 +10,7 @@ pub(crate) mod entry;
 pub(crate) mod event;
 pub(crate) mod id;
 pub(crate) mod incident;
+pub(crate) mod notice;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod subject;

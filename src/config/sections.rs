@@ -12,6 +12,7 @@ use crate::connector::options::Options as ConnectionOptions;
 use crate::engine::policy::Policy;
 use crate::model::id::{ConnectionId, SourceId};
 use crate::model::time::Span;
+use crate::notify::Options as Notify;
 
 /// Everything that `quell.toml` can say.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -96,12 +97,4 @@ impl Default for Store {
 pub(crate) struct Person {
     pub(crate) roles: Vec<String>,
     pub(crate) groups: Vec<String>,
-}
-
-/// `[notify]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Notify {
-    /// Connections that are told of incidents and questions.
-    pub(crate) connections: Vec<ConnectionId>,
 }

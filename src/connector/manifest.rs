@@ -241,7 +241,7 @@ pub(crate) struct Request {
     #[serde(default)]
     pub(crate) form: Option<BTreeMap<String, Value>>,
     #[serde(default)]
-    pub(crate) idempotency_key: Option<KeyHeader>,
+    pub(crate) idempotency_key: Option<Recognised>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -254,11 +254,13 @@ pub(crate) enum Method {
     Delete,
 }
 
-/// The header by which the API recognises a repeated call.
+/// By what the API recognises a repeated call: a header that carries the key, or a field of the body that the
+/// manifest fills with what stays the same.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct KeyHeader {
-    pub(crate) header: String,
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Recognised {
+    Header(String),
+    Body(String),
 }
 
 /// How an answer is read. Rules are tried in the order of these fields; then come defaults.

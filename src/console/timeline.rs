@@ -6,6 +6,7 @@ use crate::model::action::{Outcome, Strength};
 use crate::model::approval::{ApprovalState, Decision};
 use crate::model::entry::{ApprovalDecided, Commit, Entry, IncidentRisen, StepOutcome};
 use crate::model::event::{Event, EventKind, EventOutcome};
+use crate::model::notice::{Did, Told};
 use crate::model::run::{CellKey, CellState, Purpose};
 use crate::model::subject::Subject;
 use crate::model::text::tame_field;
@@ -184,8 +185,32 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
             };
             (at, Kind::Trouble, text.to_owned(), none())
         }
+        Entry::NoticeSent(told) | Entry::NoticeFailed(told) => return Some(told_said(at, told)),
         other => return step_said(at, other),
     })
+}
+
+/// Who was told what, or could not be.
+fn told_said(at: Time, told: &Told) -> Said {
+    let channel = tame_field(&told.channel);
+    let what = told.fact.topic.name();
+    let text = match (&told.problem, told.did) {
+        (Some(_), Did::Updated) => {
+            format!("What {channel} was told could not be brought up to date")
+        }
+        (Some(_), _) => format!("{channel} could not be told ({what})"),
+        (None, Did::Updated) => format!("What {channel} was told was brought up to date ({what})"),
+        (None, Did::Gathered) => format!("Told {channel} among other things ({what})"),
+        (None, Did::Posted) => format!("Told {channel} ({what})"),
+    };
+    let again =
+        told.perhaps_again.then(|| "perhaps a second time: Quell had died meanwhile".into());
+    let instead = told.instead_of.as_ref().map(|first| format!("instead of {}", tame_field(first)));
+    let next = told.next.as_ref().map(|next| format!("{} is told instead", tame_field(next)));
+    let problem = told.problem.as_deref().map(tame_field);
+    let detail: Vec<String> = [problem, instead, next, again].into_iter().flatten().collect();
+    let kind = if told.problem.is_some() { Kind::Trouble } else { Kind::Note };
+    (at, kind, text, detail.join("; "))
 }
 
 fn step_said(at: Time, entry: &Entry) -> Option<Said> {

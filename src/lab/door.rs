@@ -14,7 +14,7 @@ use super::fault::{Fault, strike};
 use super::oracle::CallRecord;
 use super::reply::{Asked, Reply, error};
 use super::world::{System, World};
-use super::{Lab, graph, login, okta, receiver, servicenow};
+use super::{Lab, channels, graph, login, okta, receiver, servicenow};
 use crate::model::time::Time;
 
 /// Longest request that the lab reads.
@@ -34,8 +34,8 @@ pub(super) enum Lost {
 }
 
 impl Lab {
-    /// The whole lab as a router: the systems at `/graph`, `/login`, `/okta`, `/servicenow` and
-    /// `/webhook`, and the switches and the oracle at `/lab`.
+    /// The whole lab as a router: the systems at `/graph`, `/login`, `/okta`, `/servicenow`,
+    /// `/webhook`, `/slack`, `/teams`, `/pagerduty` and `/mail`, and the switches and the oracle at `/lab`.
     pub(crate) fn router(&self) -> Router {
         let system = |root: &str, system: System| {
             let lab = self.clone();
@@ -48,6 +48,10 @@ impl Lab {
             .merge(system("/okta", System::Okta))
             .merge(system("/servicenow", System::Servicenow))
             .merge(system("/webhook", System::Webhook))
+            .merge(system("/slack", System::Slack))
+            .merge(system("/teams", System::Teams))
+            .merge(system("/pagerduty", System::Pagerduty))
+            .merge(system("/mail", System::Mail))
             .merge(super::switches::router())
             .with_state(self.clone())
     }
@@ -124,6 +128,9 @@ fn operation(system: System, asked: &Asked) -> &'static str {
         System::Servicenow => servicenow::operation(asked),
         System::Webhook => receiver::operation(asked),
         System::Login => "token",
+        System::Slack | System::Teams | System::Pagerduty | System::Mail => {
+            channels::operation(system, asked)
+        }
     }
 }
 
@@ -135,6 +142,7 @@ fn answer(world: &mut World, system: System, asked: &Asked, operation: &str) -> 
         (System::Okta, _) => okta::answer(world, asked, operation),
         (System::Servicenow, _) => servicenow::answer(world, asked, operation),
         (System::Webhook, _) => receiver::answer(world, asked, operation),
+        _ => channels::answer(world, system, asked, operation),
     }
 }
 
@@ -177,7 +185,7 @@ fn forbidden(system: System) -> &'static str {
         System::Graph => "Authorization_RequestDenied",
         System::Okta => "E0000006",
         System::Servicenow => "Operation Failed",
-        System::Login | System::Webhook => "forbidden",
+        _ => "forbidden",
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::channels::Post;
 use super::fault::Switch;
 use super::oracle::CallRecord;
 use super::tenant::{Credentials, Tenant};
@@ -26,6 +27,11 @@ pub(crate) enum System {
     Okta,
     Servicenow,
     Webhook,
+    Slack,
+    /// A Teams workflow.
+    Teams,
+    Pagerduty,
+    Mail,
 }
 
 /// An account in one directory.
@@ -169,6 +175,8 @@ pub(crate) struct World {
     pub(crate) tickets: Vec<Ticket>,
     /// Messages that the webhook receiver took, by their ids.
     pub(crate) messages: Vec<(String, Value)>,
+    /// Messages on the channels by which people are told.
+    pub(crate) posts: Vec<Post>,
     pub(crate) tokens: BTreeMap<String, Token>,
     pub(crate) calls: Vec<CallRecord>,
     pub(crate) switches: Vec<Switch>,
@@ -191,6 +199,7 @@ impl World {
             log: Vec::new(),
             tickets: Vec::new(),
             messages: Vec::new(),
+            posts: Vec::new(),
             tokens: BTreeMap::new(),
             calls: Vec::new(),
             switches: Vec::new(),

@@ -12,6 +12,7 @@ use super::id::{
     RunId, SourceId, SubjectId, TokenId,
 };
 use super::incident::{ApprovalSeen, HostileContext, HostileFactor, MayCause, Stage};
+use super::notice::Told;
 use super::plan::{Mode, Plan, Trigger};
 use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
 use super::subject::{Account, AccountKey, Alias, Subject};
@@ -143,6 +144,15 @@ pub(crate) enum Entry {
     },
     #[serde(rename = "pause.changed")]
     PauseChanged { paused: bool, by: String, reason: String },
+    /// Somebody elsewhere was told something, or what they had been told was brought up to date.
+    #[serde(rename = "notice.sent")]
+    NoticeSent(Box<Told>),
+    /// A channel could not be told, after its retries.
+    #[serde(rename = "notice.failed")]
+    NoticeFailed(Box<Told>),
+    /// There was nothing to tell for long: all lines up to here are told.
+    #[serde(rename = "notice.followed")]
+    NoticesFollowed { through: u64 },
     #[serde(rename = "person.enrolled")]
     PersonEnrolled(Box<PersonEnrolled>),
     /// A single-use enrolment ticket was issued; only its hash is kept.
@@ -434,6 +444,7 @@ impl Entry {
             Self::BlockDecided(e) => Some(e.incident),
             Self::ApprovalOpened { approval } => Some(approval.incident),
             Self::ApprovalDecided(e) => Some(e.incident),
+            Self::NoticeSent(told) | Self::NoticeFailed(told) => told.fact.incident,
             Self::DeploymentCreated(_)
             | Self::DeploymentRestored(_)
             | Self::DeliveryAccepted(_)
@@ -442,6 +453,7 @@ impl Entry {
             | Self::SubjectMerged { .. }
             | Self::PlanPublished(_)
             | Self::PauseChanged { .. }
+            | Self::NoticesFollowed { .. }
             | Self::PersonEnrolled(_)
             | Self::EnrolmentIssued { .. }
             | Self::TokenChanged(_)

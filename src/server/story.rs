@@ -160,6 +160,7 @@ fn tags(entry: &Entry, called: &Called) -> Tags {
             (Vec::new(), called.get(&(e.run, e.cell.clone())).map(served).unwrap_or_default())
         }
         Entry::IncidentContained { .. } => (Vec::new(), vec!["RS.MI-01"]),
+        Entry::NoticeSent(_) | Entry::NoticeFailed(_) => (Vec::new(), vec!["RS.CO-02"]),
         Entry::HoldReleased { .. } => (Vec::new(), vec!["RC.RP-02"]),
         Entry::IncidentClosed { .. } => (Vec::new(), vec!["RC.RP-06"]),
         Entry::StepVerified(_) | Entry::IncidentNote { .. } => (Vec::new(), vec!["RS.AN-06"]),

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("engine", 2),
     ("store", 3),
     ("people", 3),
+    ("notify", 3),
     ("server", 3),
     ("console", 3),
     ("lab", 3),
@@ -41,12 +42,18 @@ const STRANGERS: &[(&str, &str)] = &[
     ("store", "console"),
     ("lab", "engine"),
     ("lab", "store"),
+    ("notify", "connector"),
+    ("notify", "store"),
+    ("notify", "server"),
+    ("notify", "console"),
+    ("notify", "people"),
 ];
 
 /// Crate → the modules that may name it.
 const CRATES: &[(&str, &[&str])] = &[
     ("axum", &["server", "console", "lab", "app", "cli"]),
     ("reqwest", &["connector", "cli"]),
+    ("lettre", &["connector"]),
     ("sled", &["store"]),
     ("minijinja", &["template", "connector"]),
     ("serde_saphyr", &["playbook", "connector", "app"]),
@@ -61,6 +68,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "engine",
             "store",
             "people",
+            "notify",
             "server",
             "console",
             "lab",

@@ -12,6 +12,7 @@ use crate::engine::ports::StoreError;
 use crate::model::approval::Approval;
 use crate::model::id::{PlanDigest, PlaybookName, RunId};
 use crate::model::incident::{Incident, IncidentStatus};
+use crate::model::notice::Standing;
 use crate::model::run::{Cell, Run};
 use crate::model::subject::Subject;
 use crate::model::time::Time;
@@ -29,6 +30,8 @@ pub(crate) const ALWAYS: &[&str] = &[
     "published/",
     "run/",
     "cell/",
+    "telling",
+    "thread/",
     "token/",
 ];
 
@@ -104,6 +107,13 @@ impl State {
             "enrolment" => drop(self.enrolments.insert(rest.to_owned(), parse(key, value)?)),
             "token" => {
                 drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
+            }
+            "telling" => self.telling.through = Some(parse(key, value)?),
+            "thread" => {
+                let standing: Standing = parse(key, value)?;
+                let told = &standing.told;
+                let thread = (told.fact.about.to_string(), told.channel.clone());
+                self.telling.threads.insert(thread, standing);
             }
             _ => return Err(bad()),
         }

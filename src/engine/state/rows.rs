@@ -39,6 +39,10 @@ pub(crate) enum RowKey {
     Person(PersonId),
     Enrolment(String),
     Token(TokenId),
+    /// How far the journal is told.
+    Telling,
+    /// Where a thread stands on a channel.
+    Thread(String, String),
 }
 
 /// What the rows of names begin with; a name follows.
@@ -65,6 +69,8 @@ impl RowKey {
             Self::Person(id) => format!("person/{id}"),
             Self::Enrolment(hash) => format!("enrolment/{hash}"),
             Self::Token(id) => format!("token/{id}"),
+            Self::Telling => "telling".to_owned(),
+            Self::Thread(thread, channel) => format!("thread/{thread}|{channel}"),
         }
     }
 }
@@ -174,6 +180,8 @@ impl State {
             RowKey::Person(id) => json(self.people.get(id)),
             RowKey::Enrolment(hash) => json(self.enrolments.get(hash)),
             RowKey::Token(id) => json(self.tokens.get(id)),
+            RowKey::Telling => json(self.telling.through.as_ref()),
+            RowKey::Thread(thread, channel) => json(self.telling.standing(thread, channel)),
         }
     }
 
@@ -221,6 +229,7 @@ impl State {
         keys.extend(self.people.keys().map(|id| RowKey::Person(*id)));
         keys.extend(self.enrolments.keys().map(|h| RowKey::Enrolment(h.clone())));
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
+        keys.extend(self.telling_rows());
         self.changed.extend(keys);
     }
 }

@@ -1,0 +1,200 @@
+//! A notice in plain text: who, what, why, what silence means and when, and where to look. Pure.
+//!
+//! Everything that others wrote is tamed and made inert here, once, for every channel. The only link is to a page
+//! of our own console.
+
+use url::Url;
+
+use super::facts::told;
+use crate::engine::state::State;
+use crate::model::approval::{Approval, Asks};
+use crate::model::id::IncidentId;
+use crate::model::incident::{Incident, Severity};
+use crate::model::notice::{About, Fact, Topic};
+use crate::model::plan::OnTimeout;
+use crate::model::run::CellState;
+use crate::model::time::Time;
+
+/// Lines of a list before the rest is only counted.
+const LISTED: usize = 8;
+/// Longest title, in characters.
+const TITLE: usize = 140;
+
+/// What is sent, before a channel puts it into its own form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Notice {
+    pub(super) title: String,
+    pub(super) text: String,
+    pub(super) link: String,
+    pub(super) severity: Severity,
+}
+
+/// A notice of one fact, as things stand now.
+pub(super) fn notice(state: &State, fact: &Fact, base: &Url) -> Notice {
+    let incident = fact.incident.and_then(|id| state.incidents.get(&id)).map(AsRef::as_ref);
+    let who = incident.map_or_else(|| "somebody".to_owned(), |i| name(state, i));
+    let mut lines: Vec<String> = Vec::new();
+    if fact.closed {
+        lines.push(format!("{}. Nobody is needed for this any more.", or(&fact.detail, "Over")));
+    }
+    let what = match &fact.about {
+        About::Question(id) => match state.approvals.get(id) {
+            Some(question) => {
+                lines.extend(asked(question, fact.closed));
+                let verb = if question.asks == Asks::Restore { "restore" } else { "contain" };
+                if fact.closed {
+                    format!("Question about {who}")
+                } else {
+                    format!("Decide: {verb} {who}")
+                }
+            }
+            None => format!("A question about {who}"),
+        },
+        About::Silence(_) => {
+            lines.push("Nobody answered in time. What was asked is not done.".to_owned());
+            format!("Nobody decided about {who}")
+        }
+        About::Case(_, Topic::Contained) => {
+            lines.extend(incident.and_then(took));
+            format!("Contained: {who}")
+        }
+        About::Case(_, Topic::Breached) if !fact.closed => {
+            lines.push("An attacker was let in, or changed something.".to_owned());
+            format!("Breached: {who}")
+        }
+        About::Case(_, topic) => format!("{}: {who}", capital(topic.name())),
+        About::Run(run) => {
+            if !fact.closed {
+                lines.extend(parked(state, *run));
+            }
+            format!("A run needs an operator: {who}")
+        }
+        About::Guardrail(_) => {
+            lines.push(format!("A guardrail refused a step: {}", fact.detail));
+            format!("Refused: {who}")
+        }
+        About::Pause(_) => {
+            let on = fact.detail.starts_with("Stopped");
+            lines.push(fact.detail.clone());
+            let what = if on {
+                "stopped: nothing is done until a person lets it go on"
+            } else {
+                "allowed again"
+            };
+            format!("All effects are {what}")
+        }
+        About::Channel(channel) => {
+            let channel = told(channel);
+            if !fact.closed {
+                lines.push(format!("It failed with: {}", fact.detail));
+            }
+            format!("`{channel}` could not be told")
+        }
+    };
+    lines.extend(incident.map(case));
+    Notice {
+        title: what.chars().take(TITLE).collect(),
+        text: lines.join("\n"),
+        link: link(fact, base),
+        severity: incident.map_or(Severity::High, |i| i.severity),
+    }
+}
+
+/// One message about several facts, none of which is urgent enough for a message of its own.
+pub(super) fn gathered(state: &State, facts: &[Fact], base: &Url) -> Notice {
+    let notices: Vec<Notice> = facts.iter().map(|fact| notice(state, fact, base)).collect();
+    let mut lines: Vec<String> =
+        notices.iter().take(3 * LISTED).map(|one| format!("• {}", one.title)).collect();
+    if notices.len() > lines.len() {
+        lines.push(format!("… and {} more", notices.len() - lines.len()));
+    }
+    Notice {
+        title: format!("{} more things since the last message", notices.len()),
+        text: lines.join("\n"),
+        link: page(base, ""),
+        severity: notices.iter().map(|one| one.severity).max().unwrap_or(Severity::Medium),
+    }
+}
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+fn name(state: &State, incident: &Incident) -> String {
+    let Some(subject) = state.subject(incident.subject) else { return "somebody".to_owned() };
+    let class = if subject.privileged() { " (privileged)" } else { "" };
+    format!("{}{class}", told(&subject.name))
+}
+
+/// What is asked, and what silence means.
+fn asked(question: &Approval, closed: bool) -> Vec<String> {
+    let mut lines: Vec<String> = question
+        .items
+        .iter()
+        .take(LISTED)
+        .map(|item| {
+            let what = item.capability.as_str();
+            let what = what.split_once('.').map_or(what, |(_, name)| name).replace('_', " ");
+            format!("• {what}: {}", told(&item.target_name))
+        })
+        .collect();
+    if question.items.len() > LISTED {
+        lines.push(format!("… and {} more", question.items.len() - LISTED));
+    }
+    if !closed {
+        let silence = match question.on_timeout {
+            OnTimeout::Approve => "what locks nobody out is done, the rest is not",
+            OnTimeout::Deny | OnTimeout::Escalate => {
+                "nothing of this is done, and the case stays open"
+            }
+        };
+        lines.push(format!("No answer by {}: {silence}.", clock(question.expires_at)));
+        lines.push(
+            "You decide on the page, with your passkey. Nothing can be decided here.".to_owned(),
+        );
+    }
+    lines
+}
+
+fn case(incident: &Incident) -> String {
+    let (stage, severity) = (incident.stage.name(), incident.severity.name());
+    format!("Stage {stage}, severity {severity}. {}", told(&incident.reason))
+}
+
+fn took(incident: &Incident) -> Option<String> {
+    let minutes = (incident.contained_at? - incident.first_event_at).num_minutes();
+    Some(format!("{minutes} min after the first hostile event. What remains is on the page."))
+}
+
+fn parked(state: &State, run: crate::model::id::RunId) -> Vec<String> {
+    let Some(run) = state.runs.get(&run) else { return Vec::new() };
+    let parked = run.cells().filter_map(|cell| match &cell.state {
+        CellState::Parked { problem } => {
+            Some(format!("• {}: {}", told(cell.key.step.as_str()), told(problem)))
+        }
+        _ => None,
+    });
+    parked.take(LISTED).collect()
+}
+
+fn clock(at: Time) -> String {
+    at.format("%H:%M UTC").to_string()
+}
+
+fn link(fact: &Fact, base: &Url) -> String {
+    let case = |incident: IncidentId| page(base, &format!("incidents/{incident}"));
+    match (&fact.about, fact.incident) {
+        (About::Question(id) | About::Silence(id), _) => page(base, &format!("approvals/{id}")),
+        (_, Some(incident)) => case(incident),
+        _ => page(base, ""),
+    }
+}
+
+fn page(base: &Url, path: &str) -> String {
+    format!("{}/{path}", base.as_str().trim_end_matches('/'))
+}
