@@ -151,11 +151,7 @@ impl Quell {
         let (closing, closed) = watch::channel(false);
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
-        if !config.notify.channels.is_empty() {
-            let (own, until) = (engine.clone(), closed.clone());
-            let (options, base) = (config.notify.clone(), config.server.public_url.clone());
-            engine.tasks().spawn(async move { notify::follow(own, options, base, until).await });
-        }
+        tell(&engine, &config, &closed);
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
@@ -195,6 +191,16 @@ impl Running {
         tracing::info!("Stopped");
         Ok(())
     }
+}
+
+/// Tells people, if there is anybody to tell.
+fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) {
+    if config.notify.channels.is_empty() {
+        return;
+    }
+    let (own, until) = (engine.clone(), closed.clone());
+    let (options, base) = (config.notify.clone(), config.server.public_url.clone());
+    engine.tasks().spawn(async move { notify::follow(own, options, base, until).await });
 }
 
 /// Opens the data folder and reads the state. Damage in the index shows as late as when a row is read: the

@@ -241,6 +241,70 @@ fn teams_that_cannot_change_a_card_is_told_that_nobody_is_needed() {
     });
 }
 
+/// A card cannot be changed when a case is contained; a second breach must not be taken for the first.
+#[test]
+fn a_second_breach_is_told_again_where_nothing_can_be_changed() {
+    in_one_runtime(async {
+        let rig = rig(0).await;
+        let _room = rig.tell("[channels.soc]\nconnection = 'teams'\non = ['confirmed']\n");
+        silence(2).await;
+        rig.alert(DANA, Stage::Confirmed, &both()).await;
+        silence(5).await;
+        rig.pass(Span::minutes(3)).await;
+        let contained = told(&rig).await;
+        assert!(contained.iter().any(|t| t.did == Did::Left && t.fact.closed), "{contained:#?}");
+        assert_eq!(posts(&rig, System::Teams).len(), 1);
+
+        let incident = rig.run().incident;
+        rig.engine
+            .commit(|tx| {
+                let i = tx.core.state.incidents.get(&incident).unwrap();
+                let evidence = crate::model::entry::Rise {
+                    stage: i.stage,
+                    approval: i.approval,
+                    password_exposed: true,
+                    may_cause: i.may_cause,
+                    stale: false,
+                    privileged: false,
+                    reason: "again".to_owned(),
+                    hostile_factors: Vec::new(),
+                    hostile: i.hostile.clone(),
+                    first_event_at: i.first_event_at,
+                    last_evidence_at: tx.at,
+                    hostile_entry_at: None,
+                    watch_until: i.watch_until,
+                    trigger: None,
+                };
+                let risen = crate::model::entry::IncidentRisen { incident, evidence };
+                tx.push(Entry::IncidentStaged(Box::new(risen)));
+            })
+            .await
+            .unwrap();
+        silence(10).await;
+
+        assert_eq!(posts(&rig, System::Teams).len(), 2);
+    });
+}
+
+/// A call without an answer may have arrived: it is made again, and said to be perhaps the second.
+#[test]
+fn an_attempt_without_an_answer_is_repeated_and_marked() {
+    in_one_runtime(async {
+        let rig = rig(0).await;
+        let fault = Fault::TimeoutAfter;
+        rig.lab.fault(Switch { system: System::Slack, operation: None, fault, times: Some(1) });
+        let _room =
+            rig.tell("[channels.soc]\nconnection = 'slack'\nto = '#soc'\non = ['approval']\n");
+        silence(2).await;
+        rig.alert(DANA, Stage::Confirmed, &both()).await;
+        silence(60).await;
+
+        assert_eq!(posts(&rig, System::Slack).len(), 2);
+        let told = told(&rig).await;
+        assert!(told.len() == 1 && told[0].perhaps_again, "{told:#?}");
+    });
+}
+
 #[test]
 fn a_pause_is_told_and_so_is_its_end() {
     in_one_runtime(async {

@@ -200,11 +200,13 @@ fn told_said(at: Time, told: &Told) -> Said {
         }
         (Some(_), _) => format!("{channel} could not be told ({what})"),
         (None, Did::Updated) => format!("What {channel} was told was brought up to date ({what})"),
+        (None, Did::Left) => format!("What {channel} was told cannot be changed there"),
         (None, Did::Gathered) => format!("Told {channel} among other things ({what})"),
         (None, Did::Posted) => format!("Told {channel} ({what})"),
     };
-    let again =
-        told.perhaps_again.then(|| "perhaps a second time: Quell had died meanwhile".into());
+    let again = told.perhaps_again.then(|| {
+        "perhaps a second time: an earlier attempt was not answered, or Quell had died in it".into()
+    });
     let instead = told.instead_of.as_ref().map(|first| format!("instead of {}", tame_field(first)));
     let next = told.next.as_ref().map(|next| format!("{} is told instead", tame_field(next)));
     let problem = told.problem.as_deref().map(tame_field);

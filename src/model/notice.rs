@@ -106,6 +106,8 @@ pub(crate) enum Did {
     Gathered,
     /// An earlier message was changed where it stands.
     Updated,
+    /// Nobody is needed any more, and the channel has no means to say so: its message stays as it is.
+    Left,
 }
 
 /// A channel was told, or could not be: the entries `notice.sent` and `notice.failed`.
@@ -120,7 +122,7 @@ pub(crate) struct Told {
     /// The channel that should have been told first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) instead_of: Option<String>,
-    /// The process had died meanwhile: the channel may have been told before.
+    /// The process had died meanwhile, or an earlier attempt had no answer: the channel may have been told before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) perhaps_again: bool,
     /// Why it could not be told.

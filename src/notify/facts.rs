@@ -16,80 +16,81 @@ pub(super) fn told(text: &str) -> String {
     inert(&tame(text, DETAIL))
 }
 
+/// What an entry says: its topic, its thread, and what the state will not say later.
+type Said = (Topic, About, String);
+
 /// The facts of a commit, in the order of its entries.
 pub(super) fn facts(commit: &Commit) -> Vec<Fact> {
     let mut out = Vec::new();
     for entry in &commit.entries {
-        let mut say = |topic, about, detail: String| {
-            let fact = Fact {
+        let mut add = |said: Vec<Said>, closed: bool| {
+            out.extend(said.into_iter().map(|(topic, about, detail)| Fact {
                 topic,
                 about,
                 incident: entry.incident(),
                 of: commit.seq,
                 at: commit.at,
-                closed: false,
+                closed,
                 detail,
-            };
-            out.push(fact);
+            }));
         };
-        match entry {
-            Entry::ApprovalOpened { approval } => {
-                say(Topic::Approval, About::Question(approval.id), String::new());
-            }
-            Entry::ApprovalExpired { approval, state: ApprovalState::Expired, .. } => {
-                say(Topic::Expired, About::Silence(*approval), String::new());
-            }
-            Entry::IncidentOpened(e) => stage(e.incident, &e.evidence, say),
-            Entry::IncidentStaged(e) => stage(e.incident, &e.evidence, say),
-            Entry::IncidentContained { incident, .. } => {
-                say(Topic::Contained, About::Case(*incident, Topic::Contained), String::new());
-            }
-            Entry::RunParked { run, waiting_on: WaitingOn::Operator, .. } => {
-                say(Topic::Parked, About::Run(*run), String::new());
-            }
-            Entry::GuardrailRefused { run, reason, .. } => {
-                say(Topic::Refused, About::Guardrail(*run), told(reason));
-            }
-            Entry::PauseChanged { paused, by, reason } => {
-                let what = if *paused { "Stopped" } else { "Ended" };
-                let detail = told(&format!("{what} by {by}: {reason}"));
-                say(Topic::Pause, About::Pause(commit.seq), detail);
-            }
-            Entry::NoticeFailed(failed) if failed.did != Did::Updated => {
-                // That a channel cannot be told, it is not told; and there is an end to it.
-                if failed.fact.topic != Topic::Undelivered {
-                    let detail = told(failed.problem.as_deref().unwrap_or_default());
-                    say(Topic::Undelivered, About::Channel(failed.channel.clone()), detail);
-                }
-            }
-            _ => {}
-        }
-        for (topic, about, detail) in ended(entry) {
-            out.push(Fact {
-                topic,
-                about,
-                incident: entry.incident(),
-                of: commit.seq,
-                at: commit.at,
-                closed: true,
-                detail,
-            });
-        }
+        add(news(commit.seq, entry).into_iter().collect(), false);
+        add(ended(entry), true);
     }
     out
 }
 
-fn stage(incident: IncidentId, evidence: &Rise, mut say: impl FnMut(Topic, About, String)) {
+/// What somebody may have to look at.
+fn news(seq: u64, entry: &Entry) -> Option<Said> {
+    Some(match entry {
+        Entry::ApprovalOpened { approval } => {
+            (Topic::Approval, About::Question(approval.id), String::new())
+        }
+        Entry::ApprovalExpired { approval, state: ApprovalState::Expired, granted, .. } => {
+            let done = match granted.len() {
+                0 => "Nothing of what was asked is done".to_owned(),
+                n => format!("Only what locks nobody out is done ({n})"),
+            };
+            (Topic::Expired, About::Silence(*approval), done)
+        }
+        Entry::IncidentOpened(e) => return stage(e.incident, &e.evidence),
+        Entry::IncidentStaged(e) => return stage(e.incident, &e.evidence),
+        Entry::IncidentContained { incident, .. } => {
+            (Topic::Contained, About::Case(*incident, Topic::Contained), String::new())
+        }
+        Entry::RunParked { run, waiting_on: WaitingOn::Operator, .. } => {
+            (Topic::Parked, About::Run(*run), String::new())
+        }
+        Entry::GuardrailRefused { run, reason, .. } => {
+            (Topic::Refused, About::Guardrail(*run), told(reason))
+        }
+        Entry::PauseChanged { paused, by, reason } => {
+            let what = if *paused { "Stopped" } else { "Ended" };
+            (Topic::Pause, About::Pause(seq), told(&format!("{what} by {by}: {reason}")))
+        }
+        // That a channel cannot be told that another cannot be told is told to nobody.
+        Entry::NoticeFailed(failed)
+            if matches!(failed.did, Did::Posted | Did::Gathered)
+                && failed.fact.topic != Topic::Undelivered =>
+        {
+            let problem = told(failed.problem.as_deref().unwrap_or_default());
+            (Topic::Undelivered, About::Channel(failed.channel.clone()), problem)
+        }
+        _ => return None,
+    })
+}
+
+fn stage(incident: IncidentId, evidence: &Rise) -> Option<Said> {
     let topic = match evidence.stage {
-        Stage::Noted | Stage::Suspected => return,
+        Stage::Noted | Stage::Suspected => return None,
         Stage::Confirmed => Topic::Confirmed,
         Stage::Breached => Topic::Breached,
     };
-    say(topic, About::Case(incident, topic), told(&evidence.reason));
+    Some((topic, About::Case(incident, topic), told(&evidence.reason)))
 }
 
 /// What needs nobody any more.
-fn ended(entry: &Entry) -> Vec<(Topic, About, String)> {
+fn ended(entry: &Entry) -> Vec<Said> {
     let case = |incident: IncidentId, how: &str| {
         [Topic::Confirmed, Topic::Breached]
             .into_iter()

@@ -32,6 +32,8 @@ pub(super) struct Errand {
     /// The first line of the journal that waits for this; none if the state says it again after a crash.
     holds: Option<u64>,
     under_way: bool,
+    /// An attempt had no answer: it may have been told.
+    pub(super) in_doubt: bool,
     /// What came meanwhile about the same.
     then: Option<Fact>,
     /// Waits for the channel's budget.
@@ -261,8 +263,9 @@ impl Outbox {
     }
 
     /// It was not told yet.
-    pub(super) fn again(&mut self, key: &Key, at: Time) {
+    pub(super) fn again(&mut self, key: &Key, at: Time, doubt: bool) {
         if let Some(errand) = self.errands.get_mut(key) {
+            errand.in_doubt |= doubt;
             errand.under_way = false;
             errand.attempts += 1;
             errand.due = at;
@@ -287,6 +290,7 @@ impl Errand {
             instead_of: None,
             holds,
             under_way: false,
+            in_doubt: false,
             then: None,
             over_budget: false,
         }
@@ -317,7 +321,7 @@ pub(super) fn backoff(attempts: u32) -> TimeDelta {
 
 /// Whether a delivery of this kind is a message of its own.
 pub(super) fn is_post(did: Did) -> bool {
-    did != Did::Updated
+    matches!(did, Did::Posted | Did::Gathered)
 }
 
 #[cfg(test)]

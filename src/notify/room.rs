@@ -23,7 +23,7 @@ use crate::model::entry::Entry;
 use crate::model::incident::ApprovalSeen;
 use crate::model::notice::{About, Did, Fact, Told};
 use crate::model::text::tame_field;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 
 /// Commits read at once.
 const READ: usize = 256;
@@ -120,8 +120,14 @@ impl Room {
     /// Takes in what was committed since.
     async fn read(&mut self) -> Result<(), StoreError> {
         let store = self.engine.ports().store.clone();
-        while store.durable() > self.outbox.after {
-            let commits = store.commits(self.outbox.after, READ).await?;
+        loop {
+            let durable = store.durable();
+            if durable <= self.outbox.after {
+                break;
+            }
+            let mut commits = store.commits(self.outbox.after, READ).await?;
+            // Nothing leaves the process before it is on disk.
+            commits.retain(|commit| commit.seq <= durable);
             if commits.is_empty() {
                 break;
             }
@@ -169,10 +175,7 @@ impl Room {
 
     fn start(&mut self, keys: Vec<Key>) {
         match self.deed(&keys) {
-            Deed::Leave => {
-                let now = self.engine.now();
-                keys.iter().for_each(|key| self.outbox.done(key, now));
-            }
+            Deed::Leave => self.leave(keys),
             Deed::Make(did, call) => {
                 let (engine, sent) = (self.engine.clone(), self.sent.clone());
                 self.engine.tasks().spawn(async move {
@@ -181,6 +184,25 @@ impl Room {
                     drop(sent.send(Sent { keys, did, result }));
                 });
             }
+        }
+    }
+
+    /// Nothing can be said there. That a thread is over has to be known all the same: what comes later about the
+    /// same is then a message of its own.
+    fn leave(&mut self, keys: Vec<Key>) {
+        let now = self.engine.now();
+        let over = |key: &Key| {
+            let closed = self.outbox.get(key).is_some_and(|errand| errand.fact.closed);
+            closed && self.engine.read(|core| core.state.telling.standing(&key.0, &key.1).is_some())
+        };
+        let (over, other): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(over);
+        for key in &other {
+            self.outbox.done(key, now);
+        }
+        if !over.is_empty() {
+            let result = CallResult::done(Value::Null);
+            // The room itself takes it out again.
+            drop(self.sent.send(Sent { keys: over, did: Did::Left, result }));
         }
     }
 
@@ -262,12 +284,15 @@ impl Room {
             self.journal(&keys, did, now, |told| told.message.clone_from(&message)).await;
             return;
         }
-        let wait = result.retry_after.map_or_else(Default::default, |wait| wait.delta());
+        let wait = result.retry_after.map_or_else(Default::default, Span::delta);
         let attempts = keys.first().and_then(|key| self.outbox.get(key)).map_or(0, |e| e.attempts);
         let passes = !matches!(result.outcome, Outcome::Refused) && !result.connection_fault;
         if passes && attempts + 1 < ATTEMPTS && wait <= PATIENCE {
             let at = now + backoff(attempts).max(wait);
-            keys.iter().for_each(|key| self.outbox.again(key, at));
+            let doubt = result.outcome == Outcome::Unknown;
+            for key in &keys {
+                self.outbox.again(key, at, doubt);
+            }
             return;
         }
         let problem = tame_field(result.problem.as_deref().unwrap_or("it was not taken"));
@@ -283,7 +308,7 @@ impl Room {
             self.outbox.done(key, now);
             let mut told = Told {
                 channel: key.1.clone(),
-                perhaps_again: is_post(did) && errand.fact.at < self.booted_at,
+                perhaps_again: is_post(did) && (errand.in_doubt || errand.fact.at < self.booted_at),
                 fact: errand.fact,
                 did,
                 message: None,

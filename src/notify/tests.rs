@@ -62,7 +62,8 @@ fn what_is_wrong_with_channels_and_ladder_is_said_at_once() {
         _ => None,
     });
 
-    let all: String = problems.iter().map(|(_, text)| format!("{text}\n")).collect();
+    let all: Vec<&str> = problems.iter().map(|(_, text)| text.as_str()).collect();
+    let all = all.join("\n");
     for part in [
         "cannot tell anybody",
         "`gone`, which is not configured",

@@ -19,6 +19,7 @@ use crate::model::time::Time;
 const LISTED: usize = 8;
 /// Longest title, in characters.
 const TITLE: usize = 140;
+const STOPPED: &str = "stopped: nothing is done until a person lets it go on";
 
 /// What is sent, before a channel puts it into its own form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,34 +38,56 @@ pub(super) fn notice(state: &State, fact: &Fact, base: &Url) -> Notice {
     if fact.closed {
         lines.push(format!("{}. Nobody is needed for this any more.", or(&fact.detail, "Over")));
     }
-    let what = match &fact.about {
-        About::Question(id) => match state.approvals.get(id) {
-            Some(question) => {
-                lines.extend(asked(question, fact.closed));
-                let verb = if question.asks == Asks::Restore { "restore" } else { "contain" };
-                if fact.closed {
-                    format!("Question about {who}")
-                } else {
-                    format!("Decide: {verb} {who}")
-                }
-            }
-            None => format!("A question about {who}"),
-        },
+    let title = if let About::Question(id) = &fact.about {
+        question(state.approvals.get(id), fact.closed, &who, &mut lines)
+    } else {
+        said(state, fact, incident, &who, &mut lines)
+    };
+    lines.extend(incident.map(case));
+    Notice {
+        title: title.chars().take(TITLE).collect(),
+        text: lines.join("\n"),
+        link: link(fact, base),
+        severity: incident.map_or(Severity::High, |i| i.severity),
+    }
+}
+
+/// The title of a question; what it asks goes into the lines.
+fn question(asked: Option<&Approval>, closed: bool, who: &str, lines: &mut Vec<String>) -> String {
+    let Some(asked) = asked else { return format!("A question about {who}") };
+    lines.extend(asked_for(asked, closed));
+    match (closed, asked.asks) {
+        (true, _) => format!("Question about {who}"),
+        (false, Asks::Restore) => format!("Decide: restore {who}"),
+        (false, Asks::Contain) => format!("Decide: contain {who}"),
+    }
+}
+
+/// The title of anything else; what there is to say besides goes into the lines.
+fn said(
+    state: &State,
+    fact: &Fact,
+    incident: Option<&Incident>,
+    who: &str,
+    lines: &mut Vec<String>,
+) -> String {
+    let open = !fact.closed;
+    match &fact.about {
         About::Silence(_) => {
-            lines.push("Nobody answered in time. What was asked is not done.".to_owned());
+            lines.push(format!("Nobody answered in time. {}.", fact.detail));
             format!("Nobody decided about {who}")
         }
-        About::Case(_, Topic::Contained) => {
-            lines.extend(incident.and_then(took));
-            format!("Contained: {who}")
+        About::Case(_, topic) => {
+            if *topic == Topic::Contained {
+                lines.extend(incident.and_then(took));
+            }
+            if *topic == Topic::Breached && open {
+                lines.push("An attacker was let in, or changed something.".to_owned());
+            }
+            format!("{}: {who}", capital(topic.name()))
         }
-        About::Case(_, Topic::Breached) if !fact.closed => {
-            lines.push("An attacker was let in, or changed something.".to_owned());
-            format!("Breached: {who}")
-        }
-        About::Case(_, topic) => format!("{}: {who}", capital(topic.name())),
         About::Run(run) => {
-            if !fact.closed {
+            if open {
                 lines.extend(parked(state, *run));
             }
             format!("A run needs an operator: {who}")
@@ -74,29 +97,18 @@ pub(super) fn notice(state: &State, fact: &Fact, base: &Url) -> Notice {
             format!("Refused: {who}")
         }
         About::Pause(_) => {
-            let on = fact.detail.starts_with("Stopped");
+            let stopped = fact.detail.starts_with("Stopped");
             lines.push(fact.detail.clone());
-            let what = if on {
-                "stopped: nothing is done until a person lets it go on"
-            } else {
-                "allowed again"
-            };
+            let what = if stopped { STOPPED } else { "allowed again" };
             format!("All effects are {what}")
         }
         About::Channel(channel) => {
-            let channel = told(channel);
-            if !fact.closed {
+            if open {
                 lines.push(format!("It failed with: {}", fact.detail));
             }
-            format!("`{channel}` could not be told")
+            format!("`{}` could not be told", told(channel))
         }
-    };
-    lines.extend(incident.map(case));
-    Notice {
-        title: what.chars().take(TITLE).collect(),
-        text: lines.join("\n"),
-        link: link(fact, base),
-        severity: incident.map_or(Severity::High, |i| i.severity),
+        About::Question(_) => format!("A question about {who}"),
     }
 }
 
@@ -132,7 +144,7 @@ fn name(state: &State, incident: &Incident) -> String {
 }
 
 /// What is asked, and what silence means.
-fn asked(question: &Approval, closed: bool) -> Vec<String> {
+fn asked_for(question: &Approval, closed: bool) -> Vec<String> {
     let mut lines: Vec<String> = question
         .items
         .iter()

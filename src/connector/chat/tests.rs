@@ -163,3 +163,34 @@ fn a_link_that_is_no_web_address_is_not_sent() {
         assert!(web(bad).is_err(), "{bad}");
     }
 }
+
+/// For `tests/run channels`, which holds them against the vendors' own types.
+#[test]
+#[ignore = "prints"]
+#[expect(clippy::print_stdout, reason = "another program reads it")]
+fn print_what_channels_are_sent() {
+    let link = "https://quell.example.com/approvals/1";
+    let plain = (
+        "Decide: contain Dana Reyes",
+        "• block sign in: dana.reyes@lab.example\nNo answer by 10:20 UTC: nothing.",
+    );
+    let hostile = (
+        "<!channel> [Approve](https://evil.example) **now**",
+        "<@U123> <https://evil.example|x> <at>SOC</at> {{DATE(2020-01-01T00:00:00Z)}} ${$root} \u{202E}x\r\n<script>",
+    );
+    let long = ("t", "a long line of a long text\n");
+    let long = (long.0.repeat(400), long.1.repeat(200));
+    for (title, text) in [plain, hostile, (&long.0, &long.1)] {
+        let inputs = json!({"to": "C024BE91L", "title": title, "text": text, "link": link});
+        let own = json!({"title": title, "text": text, "link": link});
+        let update = json!({"message": "C024BE91L/1503435956.000247", "title": title, "text": text, "link": link});
+        for (action, inputs) in [
+            ("slack/post-message", &inputs),
+            ("slack/update-message", &update),
+            ("teams/post-card", &own),
+            ("pagerduty/trigger", &own),
+        ] {
+            println!("PAYLOAD {}", json!({"action": action, "body": body(action, inputs)}));
+        }
+    }
+}

@@ -53,7 +53,9 @@ impl State {
         let mut told = told.clone();
         // A change that failed does not make the message another one.
         let message = before.and_then(|known| known.told.message.clone());
-        told.message = told.message.or(message.filter(|_| told.did == Did::Updated));
+        if told.did == Did::Updated {
+            told.message = told.message.or(message);
+        }
         let posted_at = if posted { Some(at) } else { before.and_then(|known| known.posted_at) };
         let failed = failed && told.did != Did::Updated;
         self.touch(RowKey::Thread(key.0.clone(), key.1.clone()));
@@ -66,7 +68,9 @@ impl State {
         self.telling.through = None;
         self.touch(RowKey::Telling);
         let all = std::mem::take(&mut self.telling.threads);
-        all.into_keys().for_each(|(thread, channel)| self.touch(RowKey::Thread(thread, channel)));
+        for (thread, channel) in all.into_keys() {
+            self.touch(RowKey::Thread(thread, channel));
+        }
     }
 
     /// The names of all rows about this.

@@ -65,6 +65,20 @@ async fn what_the_server_says_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_encrypt_is_told_nothing() {
+    let (url, mailbox) = server("").await;
+    let transport = SmtpTransport { trusts_loopback: false, ..local() };
+
+    let refused = transport.send(mail(&url, "a@example.com"), Limits::default()).await.unwrap_err();
+
+    assert!(
+        matches!(&refused, TransportError::NotSent(why) if why.contains("STARTTLS")),
+        "{refused}"
+    );
+    assert!(mailbox.taken().is_empty());
+}
+
+#[tokio::test]
 async fn nothing_is_sent_where_it_may_not_go() {
     let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}", gone.local_addr().unwrap());
@@ -80,4 +94,32 @@ async fn nothing_is_sent_where_it_may_not_go() {
     let metadata = mail("smtp://169.254.169.254:25", "a@example.com");
     let refused = local().send(metadata, Limits::default()).await.unwrap_err();
     assert!(matches!(refused, TransportError::Forbidden(_)), "{refused}");
+}
+
+/// For `tests/run channels`, which serves with a real mail server.
+#[tokio::test]
+#[ignore = "needs a server"]
+#[expect(clippy::disallowed_methods, reason = "the script that serves says where")]
+async fn a_real_server_takes_it() {
+    let servers = std::env::var("QUELL_TEST_SMTP").unwrap();
+    let people = "soc@example.com, Lea Lead <lea@example.com>";
+    for url in servers.split(' ') {
+        for (subject, text) in [
+            ("Decide: Dana Reyes", "• block sign in: dana@lab.example\nNo answer by 10:20 UTC."),
+            (
+                "x\r\nBcc: evil@example.net\r\n\r\n<script>",
+                "<script>alert(1)</script>\r\n.\r\nQUIT\r\né \u{202E}",
+            ),
+        ] {
+            let body = json!({"from": "Quell <quell@example.com>", "to": people, "subject": subject,
+                "text": text, "link": "https://quell.example.com/approvals/1", "id": subject, "thread": "t/1"});
+            let request = Request::post(format!("{url}/messages"));
+            let request = signed(request.body(Bytes::from(body.to_string())).unwrap(), "s3cret");
+            // By its name this machine is like any other: `smtp` must go on with STARTTLS.
+            let transport =
+                SmtpTransport { trusts_loopback: !url.contains("localhost"), ..local() };
+            let answer = transport.send(request, Limits::default()).await.unwrap();
+            assert_eq!(answer.status(), 202, "{url}: {answer:?}");
+        }
+    }
 }
