@@ -197,8 +197,10 @@ fn notify(found: &mut Found<'_>, catalogue: &Catalogue) {
     };
     let mut problems = notify.problems(can);
     for (name, channel) in &notify.channels {
-        let connector = config.connections.get(&channel.connection).map(|o| o.connector.as_str());
-        if connector == Some("slack") && channel.to.is_none() {
+        let options = config.connections.get(&channel.connection);
+        let placed =
+            channel.to.is_some() || options.is_some_and(|o| o.settings.contains_key("channel"));
+        if options.is_some_and(|o| o.connector == "slack") && !placed {
             let path = vec!["channels".to_owned(), name.clone()];
             problems.push((path, format!("the channel `{name}` needs `to`, such as `#soc`")));
         }

@@ -58,7 +58,9 @@ fn news(seq: u64, entry: &Entry) -> Option<Said> {
         Entry::IncidentContained { incident, .. } => {
             (Topic::Contained, About::Case(*incident, Topic::Contained), String::new())
         }
-        Entry::RunParked { run, waiting_on: WaitingOn::Operator, .. } => {
+        // A run may wait for something else besides; a step that needs a person is told of all the same.
+        Entry::StepParked { run, until: None, .. }
+        | Entry::RunParked { run, waiting_on: WaitingOn::Operator, .. } => {
             (Topic::Parked, About::Run(*run), String::new())
         }
         Entry::GuardrailRefused { run, reason, .. } => {

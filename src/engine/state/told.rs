@@ -98,3 +98,100 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::entry::{Commit, DeploymentCreated, DeploymentRestored, Entry};
+    use crate::model::id::DeploymentId;
+    use crate::model::notice::{About, Fact, Topic};
+
+    fn at(hours: i64) -> Time {
+        Time::UNIX_EPOCH + TimeDelta::hours(hours)
+    }
+
+    fn sent(n: u64, hours: i64) -> Entry {
+        let fact = Fact {
+            topic: Topic::Pause,
+            about: About::Pause(n),
+            incident: None,
+            of: n,
+            at: at(hours),
+            closed: false,
+            detail: String::new(),
+        };
+        Entry::NoticeSent(Box::new(Told {
+            channel: "soc".into(),
+            fact,
+            did: Did::Posted,
+            message: Some(format!("m{n}")),
+            instead_of: None,
+            perhaps_again: false,
+            problem: None,
+            next: None,
+            through: n,
+        }))
+    }
+
+    fn state(entries: Vec<(i64, Entry)>) -> State {
+        let mut state = State::default();
+        for (n, (hours, entry)) in entries.into_iter().enumerate() {
+            let seq = n as u64 + 1;
+            state.apply(&Commit { seq, at: at(hours), entries: vec![entry] });
+        }
+        state
+    }
+
+    #[test]
+    fn what_was_told_reads_back_from_its_rows() {
+        let mut folded = state(vec![(0, sent(1, 0)), (1, sent(2, 1))]);
+
+        let rows = folded.all_rows();
+        let read = State::from_rows(2, rows).unwrap();
+
+        assert_eq!(read.telling, folded.telling);
+        assert_eq!(read.telling.through, Some(2));
+        assert_eq!(read.telling.posts("soc", at(0)), [at(1)]);
+    }
+
+    #[test]
+    fn a_pruned_journal_says_it_again() {
+        let folded = state(vec![(0, sent(1, 0))]);
+
+        let again = state(vec![(0, Entry::Snapshot { rows: folded.common_rows() })]);
+
+        assert_eq!(again.telling, folded.telling);
+    }
+
+    #[test]
+    fn threads_are_forgotten_after_two_days_with_their_rows() {
+        let mut folded = state(vec![(0, sent(1, 0)), (49, sent(2, 49))]);
+
+        assert_eq!(folded.telling.threads.len(), 1);
+        let gone = RowKey::Thread("pause/1".into(), "soc".into()).text();
+        assert!(folded.take_changes().contains(&(gone, None)));
+    }
+
+    #[test]
+    fn a_copy_begins_anew() {
+        let created = DeploymentCreated {
+            deployment: DeploymentId::mint(at(0), [1; 10]),
+            lab: false,
+            key: String::new(),
+        };
+        let restored = DeploymentRestored {
+            from: "backup".into(),
+            seq: 2,
+            head: String::new(),
+            made_at: None,
+            key: String::new(),
+        };
+        let folded = state(vec![
+            (0, Entry::DeploymentCreated(created)),
+            (0, sent(1, 0)),
+            (1, Entry::DeploymentRestored(restored)),
+        ]);
+
+        assert_eq!(folded.telling, Telling::default());
+    }
+}
