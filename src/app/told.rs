@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Quell;
 use super::rig::{Death, Rig, in_one_runtime};
 use crate::connector::catalogue::Catalogue;
 use crate::lab::channels::Post;
 use crate::lab::fault::{Fault, Switch};
+use crate::lab::mail::Mailbox;
 use crate::lab::world::System;
 use crate::model::entry::Entry;
 use crate::model::id::ConnectionId;
@@ -303,6 +305,53 @@ fn an_attempt_without_an_answer_is_repeated_and_marked() {
         let told = told(&rig).await;
         assert!(told.len() == 1 && told[0].perhaps_again, "{told:#?}");
     });
+}
+
+/// A whole Quell on a real folder and a real socket: what it told before it stopped, it does not tell after its start.
+#[tokio::test]
+async fn a_restart_goes_on_where_telling_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    let mailbox = Mailbox::default();
+    let serving = mailbox.clone().serve(listener, String::new());
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(serving);
+    let more = format!(
+        "[connections.mail]\nconnector = 'smtp'\nbase_url = 'smtp://{server}'\nallow_networks = ['127.0.0.0/8']
+[connections.mail.settings]\nfrom = 'quell@lab.example'
+[notify.channels.lead]\nconnection = 'mail'\nto = 'lead@lab.example'\non = ['pause']\n"
+    );
+    let settings = || crate::app::tests::lab(folder.path(), &more);
+    let taken = |n: usize| {
+        let mailbox = mailbox.clone();
+        async move {
+            while mailbox.taken().len() < n {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+
+    let first = Quell::start(settings()).await.unwrap();
+    // The room begins at the journal's head; the pause has to come after that.
+    while first.engine.read(|core| core.state.telling.through).is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    first.engine.pause(true, "olga", "first").await.unwrap();
+    taken(1).await;
+    while first.engine.read(|core| core.state.telling.threads.is_empty()) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    first.stop().await.unwrap();
+    let again = Quell::start(settings()).await.unwrap();
+    again.engine.pause(false, "olga", "second").await.unwrap();
+    taken(2).await;
+    again.stop().await.unwrap();
+
+    let mails = mailbox.taken();
+    assert_eq!(mails.len(), 2, "{mails:#?}");
+    assert!(mails[0].text.contains("All effects are stopped"), "{}", mails[0].text);
+    assert!(mails[1].text.contains("allowed again"), "{}", mails[1].text);
 }
 
 #[test]

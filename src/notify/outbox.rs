@@ -13,7 +13,7 @@ use crate::model::notice::{About, Did, Fact, Topic};
 use crate::model::time::Time;
 
 /// Attempts before a channel counts as one that cannot be told.
-pub(super) const ATTEMPTS: u32 = 4;
+pub(super) const ATTEMPTS: u32 = 3;
 /// A channel that asks to wait longer than this is not waited for: somebody else is told.
 pub(super) const PATIENCE: TimeDelta = TimeDelta::seconds(30);
 /// What nobody was told of for so long is not news.
@@ -314,9 +314,9 @@ impl Errand {
     }
 }
 
-/// How long until the next attempt.
+/// How long until the next attempt: with a call's own timeout all of them are over within a minute.
 pub(super) fn backoff(attempts: u32) -> TimeDelta {
-    TimeDelta::seconds(2 * 4_i64.pow(attempts.min(3)))
+    TimeDelta::seconds(2 * 3_i64.pow(attempts.min(3)))
 }
 
 /// Whether a delivery of this kind is a message of its own.

@@ -194,7 +194,7 @@ fn served(capability: &Capability) -> Vec<&'static str> {
         | "identity.dismiss_risk"
         | "endpoint.release"
         | "network.unblock_ip" => vec!["RC.RP-02"],
-        name if name.starts_with("ticket.") || name.starts_with("message.") => vec!["RS.CO-02"],
+        name if name.starts_with("ticket.") || name.starts_with("notify.") => vec!["RS.CO-02"],
         name if name.starts_with("identity.")
             || name.starts_with("network.")
             || name.starts_with("endpoint.") =>
