@@ -33,6 +33,7 @@ use crate::engine;
 use crate::engine::driver::{Engine, Ports};
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
+use crate::notify;
 use crate::people::People;
 use crate::people::oidc::Oidc;
 use crate::secret::{Scrubber, Sources as Secrets};
@@ -152,21 +153,16 @@ impl Quell {
             actions: plugs.actions,
             directory: plugs.directory,
         };
-        let mut policy = config.policy.clone();
-        policy.groups = config.groups();
-        let engine = Engine::new(ports, policy, state, detector);
+        let engine = Engine::new(ports, config.policy_for_people(), state, detector);
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
-        for (source, event) in tail {
-            if let Some(view) = config.sources.get(&source).map(|s| s.view(&source)) {
-                engine.weigh_again(view, event).await?;
-            }
-        }
+        weigh(&engine, &config, tail).await?;
         let (closing, closed) = watch::channel(false);
         let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
+        tell(&engine, &config, &closed);
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
@@ -208,6 +204,26 @@ impl Running {
         tracing::info!("Stopped");
         Ok(())
     }
+}
+
+/// Weighs events again that were kept just before the process died.
+async fn weigh(engine: &Engine, config: &Config, tail: recall::Tail) -> Result<(), StoreError> {
+    for (source, event) in tail {
+        if let Some(view) = config.sources.get(&source).map(|s| s.view(&source)) {
+            engine.weigh_again(view, event).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells people, if there is anybody to tell.
+fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) {
+    if config.notify.channels.is_empty() {
+        return;
+    }
+    let (own, until) = (engine.clone(), closed.clone());
+    let (options, base) = (config.notify.clone(), config.server.public_url.clone());
+    engine.tasks().spawn(async move { notify::follow(own, options, base, until).await });
 }
 
 /// Opens the data folder and reads the state. Damage in the index shows as late as when a row is read: the
@@ -316,5 +332,7 @@ mod retention_tests;
 mod rig;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod told;
 #[cfg(test)]
 mod vendors;

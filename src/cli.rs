@@ -5,6 +5,7 @@
 //! `output` writes to either.
 
 mod audit;
+mod channels;
 mod client;
 mod completions;
 mod config;

@@ -147,6 +147,7 @@ mod tests {
         assert_eq!(documented.server, built_in.server);
         assert_eq!(documented.store, built_in.store);
         assert_eq!(documented.policy, built_in.policy);
+        assert_eq!(documented.notify, built_in.notify);
     }
 
     #[test]

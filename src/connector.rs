@@ -9,6 +9,9 @@
 //! * `outbound` is the only HTTP client, behind the [`Transport`](outbound::Transport) port;
 //! * `response` reads the answer into one of six outcomes, as the manifest says.
 //!
+//! Where a system speaks no HTTP (mail), its transport in `native` takes the same requests and gives answers of
+//! the same kind, so that manifests, contracts and outcomes are no different.
+//!
 //! `contracts` replays the documented exchanges in `connectors/*/exchanges/` through the pure pieces.
 //!
 //! May use `model` and `secret`. Knows no axum, no store and no engine.
@@ -18,6 +21,7 @@ pub(crate) mod builtin;
 pub(crate) mod call;
 pub(crate) mod capability;
 pub(crate) mod catalogue;
+mod chat;
 pub(crate) mod check;
 pub(crate) mod connections;
 pub(crate) mod contracts;
@@ -26,6 +30,7 @@ pub(crate) mod expr;
 pub(crate) mod input;
 pub(crate) mod lookup;
 pub(crate) mod manifest;
+mod native;
 pub(crate) mod options;
 pub(crate) mod outbound;
 pub(crate) mod pace;

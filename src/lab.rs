@@ -1,4 +1,5 @@
-//! A simulated tenant: Entra ID, Okta, Duo, `ServiceNow` and a webhook receiver, with real state.
+//! A simulated tenant: Entra ID, Okta, Duo, `ServiceNow`, a webhook receiver and the channels by which people
+//! are told, with real state.
 //!
 //! Everything a connector does here has the effect it would have there, and answers and
 //! errors look as the vendors document them. On top of that there are switches for what
@@ -11,6 +12,7 @@
 //! May use `model`, `secret` and `connector`, and axum. Knows no engine and no store.
 
 pub(crate) mod attacker;
+pub(crate) mod channels;
 mod directory;
 mod door;
 mod duo;
@@ -18,6 +20,8 @@ pub(crate) mod fault;
 mod graph;
 mod login;
 mod logs;
+#[cfg(test)]
+pub(crate) mod mail;
 mod okta;
 pub(crate) mod oracle;
 mod receiver;

@@ -16,6 +16,7 @@ pub mod fuzz;
 pub(crate) mod intake;
 pub(crate) mod lab;
 pub(crate) mod model;
+pub(crate) mod notify;
 pub(crate) mod people;
 pub(crate) mod playbook;
 pub(crate) mod poll;

@@ -11,6 +11,7 @@ pub(crate) mod entry;
 pub(crate) mod event;
 pub(crate) mod id;
 pub(crate) mod incident;
+pub(crate) mod notice;
 pub(crate) mod plan;
 pub(crate) mod poll;
 pub(crate) mod run;

@@ -250,7 +250,7 @@ impl Door {
     /// Posts over a real connection, through the same guarded client that connectors use.
     async fn send(&self, body: &Value) -> anyhow::Result<()> {
         let networks = ["127.0.0.0/8".parse()?, "::1/128".parse()?];
-        let transport = outbound::dial()(&networks)?;
+        let transport = outbound::dial()(outbound::Way { networks: &networks, native: None })?;
         let request = http::Request::post(&self.url)
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/json")

@@ -84,7 +84,8 @@ pub(crate) fn identity_provider(
     if let Some(secret) = &secret {
         scrubber.register(secret);
     }
-    let transport = outbound::dial()(&options.allow_networks);
+    let way = outbound::Way { networks: &options.allow_networks, native: None };
+    let transport = outbound::dial()(way);
     let transport = transport.map_err(|error| refuse(error.to_string()))?;
     Ok(Some(Arc::new(Oidc::new(options, secret, transport, &config.server.public_url))))
 }

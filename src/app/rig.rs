@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 use crate::app::ports::{Reach, SystemEntropy, VirtualClock};
 use crate::approval::statement::unsigned;
@@ -94,12 +95,24 @@ impl Rig {
             scrubber: Scrubber::default(),
             dial: lab.dial(),
         };
-        let wired = lab.connections("http://127.0.0.1:1");
+        let mut wired = lab.connections("http://127.0.0.1:1");
+        wired.extend(lab.channels("127.0.0.1:1"));
         let reach = Reach::new(Connections::new(catalogue.clone(), wired, ports).unwrap());
         let trap = Arc::new(Trap { reach: reach.clone(), armed: Mutex::default() });
         let store = MemoryStore::new();
         let engine = boot(&store, &reach, &trap, clock, State::default());
         Self { lab, engine, reach, clock, store, trap }
+    }
+
+    /// Tells people as `options` say, until what is returned says that the process ends.
+    pub(super) fn tell(&self, options: &str) -> watch::Sender<bool> {
+        let options = toml::from_str(options).unwrap();
+        let (closing, closed) = watch::channel(false);
+        let (engine, base) = (self.engine.clone(), "https://quell.example.com/".parse().unwrap());
+        self.engine
+            .tasks()
+            .spawn(async move { crate::notify::follow(engine, options, base, closed).await });
+        closing
     }
 
     /// The next call of `action` is the last thing that this process does.

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use serde_json::Value;
 use std::sync::Arc;
 
+use super::channels;
 use super::client::block_on;
 use super::config::{ConfigArgs, load, report};
 use super::output::Output;
@@ -54,14 +55,26 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
     for id in &asked {
         reports.extend(block_on(async { Ok(reach.connections().test(id).await) })?);
     }
-    let works = reports.iter().all(Report::works);
+    let told = block_on(async { Ok(channels::told(&loaded.config, &reach, &reports).await) })?;
+    let works = reports.iter().all(Report::works) && told.works;
     if *format == Format::Json {
-        let all: Vec<Value> = reports.iter().filter_map(|r| serde_json::to_value(r).ok()).collect();
-        output.json(&Value::Array(all))?;
+        output.json(&Value::Array(reports.iter().map(|r| json(&loaded.config, r)).collect()))?;
     } else {
         show(&reports, output)?;
+        channels::show(&told, output)?;
     }
     Ok(if works { Verdict::Fine } else { Verdict::Problems })
+}
+
+/// A report, with the channels that are told through its connection.
+fn json(config: &config::Config, report: &Report) -> Value {
+    let own = config.notify.channels.iter().filter(|(_, c)| c.connection == report.connection);
+    let names: Vec<&String> = own.map(|(name, _)| name).collect();
+    let mut value = serde_json::to_value(report).unwrap_or_default();
+    if !names.is_empty() {
+        value["channels"] = serde_json::json!(names);
+    }
+    value
 }
 
 fn show(reports: &[Report], output: &mut Output) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 use crate::connector::catalogue::Catalogue;
 use crate::connector::connections::settings_problems;
 use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::model::id::ConnectionId;
 use crate::model::incident::MayCause;
 use crate::model::plan::Mode;
 use crate::model::time::Span;
@@ -208,12 +209,50 @@ fn connections(found: &mut Found<'_>) {
             );
         }
     }
-    for connection in &config.notify.connections {
-        if !config.connections.contains_key(connection) {
-            let message =
-                format!("`notify` names the connection `{connection}`, which is not configured");
-            found.error(&["notify", "connections"], &message, "add its section, or leave it out");
+    notify(found, &catalogue);
+}
+
+/// Whom to tell, and how: a channel that cannot be told is found here, not in the night.
+fn notify(found: &mut Found<'_>, catalogue: &Catalogue) {
+    let config = &found.loaded.config;
+    let notify = &config.notify;
+    let can = |connection: &ConnectionId, capability: &str| {
+        let options = config.connections.get(connection)?;
+        Some(!catalogue.implementing(&options.connector, capability).is_empty())
+    };
+    let mut problems = notify.problems(can);
+    for (name, channel) in &notify.channels {
+        let options = config.connections.get(&channel.connection);
+        let placed =
+            channel.to.is_some() || options.is_some_and(|o| o.settings.contains_key("channel"));
+        if options.is_some_and(|o| o.connector == "slack") && !placed {
+            let path = vec!["channels".to_owned(), name.clone()];
+            problems.push((path, format!("the channel `{name}` needs `to`, such as `#soc`")));
         }
+    }
+    for (path, message) in problems {
+        let path: Vec<&str> =
+            std::iter::once("notify").chain(path.iter().map(String::as_str)).collect();
+        found.error(&path, &message, "`quell config show` prints `[notify]` with its defaults");
+    }
+    if notify.channels.is_empty() {
+        return;
+    }
+    let ladder = ["notify", "ladder"];
+    let help =
+        "list channels under `notify.ladder`, each with `after`: they are told in this order";
+    match notify.ladder.len() {
+        0 => found.warn(
+            &ladder,
+            "nobody is on the ladder: when a channel cannot be told, nobody else is",
+            help,
+        ),
+        1 => found.warn(
+            &ladder,
+            "one channel is on the ladder: nobody is next while a question stands unanswered",
+            help,
+        ),
+        _ => {}
     }
 }
 

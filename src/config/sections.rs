@@ -12,6 +12,7 @@ use crate::connector::options::Options as ConnectionOptions;
 use crate::engine::policy::Policy;
 use crate::model::id::{ConnectionId, SourceId};
 use crate::model::time::Span;
+use crate::notify::Options as Notify;
 
 /// Everything that `quell.toml` can say.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -29,10 +30,11 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// The groups of each person who is in some, by name in lower case.
-    pub(crate) fn groups(&self) -> BTreeMap<String, Vec<String>> {
+    /// The policy, with the groups that people are in.
+    pub(crate) fn policy_for_people(&self) -> Policy {
         let people = self.people.iter().filter(|(_, person)| !person.groups.is_empty());
-        people.map(|(name, person)| (name.to_lowercase(), person.groups.clone())).collect()
+        let groups = people.map(|(name, person)| (name.to_lowercase(), person.groups.clone()));
+        Policy { groups: groups.collect(), ..self.policy.clone() }
     }
 }
 
@@ -106,12 +108,4 @@ impl Default for Store {
 pub(crate) struct Person {
     pub(crate) roles: Vec<String>,
     pub(crate) groups: Vec<String>,
-}
-
-/// `[notify]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Notify {
-    /// Connections that are told of incidents and questions.
-    pub(crate) connections: Vec<ConnectionId>,
 }

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderName, HeaderValue, Request, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -75,6 +76,16 @@ pub(crate) enum Auth {
     WebhookSignature {
         secret: Reference,
     },
+    /// A parameter of the address, such as the `sig` of a Workflows webhook.
+    Query {
+        name: String,
+        value: Reference,
+    },
+    /// A field of the JSON body, such as `PagerDuty`'s `routing_key`.
+    BodyField {
+        name: String,
+        value: Reference,
+    },
 }
 
 /// How assertions are signed.
@@ -116,6 +127,8 @@ impl Auth {
             Self::Header { .. } => "header",
             Self::DuoSignature { .. } => "duo_signature",
             Self::WebhookSignature { .. } => "webhook_signature",
+            Self::Query { .. } => "query",
+            Self::BodyField { .. } => "body_field",
         }
     }
 
@@ -191,6 +204,8 @@ impl Signer {
             Auth::WebhookSignature { secret } => {
                 signature(request, key, (ports.clock)(), resolve(secret)?.expose())
             }
+            Auth::Query { name, value } => in_address(request, name, resolve(value)?.expose()),
+            Auth::BodyField { name, value } => in_body(request, name, resolve(value)?.expose()),
             Auth::ClientSecret { .. }
             | Auth::ClientCertificate { .. }
             | Auth::PrivateKeyJwt { .. } => {
@@ -211,6 +226,31 @@ fn put(request: &mut Request<Bytes>, name: HeaderName, value: &str) -> Result<()
         .map_err(|_| AuthError::Unusable("it holds characters that no header can".into()))?;
     value.set_sensitive(true);
     request.headers_mut().insert(name, value);
+    Ok(())
+}
+
+/// Adds a parameter to the address.
+fn in_address(request: &mut Request<Bytes>, name: &str, value: &str) -> Result<(), AuthError> {
+    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let uri = request.uri().to_string();
+    let link = if request.uri().query().is_some() { '&' } else { '?' };
+    let uri = zeroize::Zeroizing::new(format!("{uri}{link}{}={}", encoded(name), encoded(value)));
+    *request.uri_mut() =
+        uri.parse().map_err(|_| AuthError::Unusable("it cannot stand in an address".into()))?;
+    Ok(())
+}
+
+/// Adds a field to a JSON body. A request without one, such as a probe, goes without.
+fn in_body(request: &mut Request<Bytes>, name: &str, value: &str) -> Result<(), AuthError> {
+    if request.body().is_empty() {
+        return Ok(());
+    }
+    let body: Result<serde_json::Value, _> = serde_json::from_slice(request.body());
+    let Ok(serde_json::Value::Object(mut fields)) = body else {
+        return Err(AuthError::Unusable("the request has no JSON object to put it into".into()));
+    };
+    fields.insert(name.to_owned(), value.into());
+    *request.body_mut() = Bytes::from(serde_json::Value::Object(fields).to_string());
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::catalogue::{Catalogue, Described};
 use super::expr;
-use super::manifest::{Action, Look, Output, Rule, Verify};
+use super::manifest::{Action, Look, Output, Recognised, Rule, Verify};
 use super::request::placeholders;
 use crate::model::action::{Effect, Repeat, ValueType};
 
@@ -105,6 +105,11 @@ fn promises(action: &Action, found: &mut Vec<String>) {
     }
     if action.repeat == Repeat::Keyed && action.request.idempotency_key.is_none() {
         found.push("`repeat: keyed` needs `request.idempotency_key`".into());
+    }
+    if let Some(Recognised::Body(field)) = &action.request.idempotency_key
+        && action.request.json.as_ref().is_none_or(|json| json.get(field).is_none())
+    {
+        found.push(format!("`request.json` has no field `{field}` to recognise a repetition by"));
     }
     if !action.response.unclear.is_empty() && action.already_so.is_none() {
         found.push("`response.unclear` needs `already_so`".into());

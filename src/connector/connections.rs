@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use super::auth::Signer;
 use super::catalogue::{Catalogue, Described};
+use super::manifest::Native;
 use super::options::{Options, Targets};
-use super::outbound::{Dial, Guard, Transport};
+use super::outbound::{Dial, Guard, Transport, Way};
 use super::pace::Pace;
 use super::resolve::Asked;
 use crate::model::action::{ActionSpec, Signatures, Target, Unavailable};
@@ -160,7 +161,8 @@ fn connection(
             known.join(", ")
         )]);
     };
-    let mut problems = addresses(&options);
+    let native = described.manifest.native;
+    let mut problems = addresses(&options, native);
     let settings = settings(described, &options.settings, &options.base_url, &mut problems);
     for auth in [Some(&options.auth), options.privileged.as_ref()].into_iter().flatten() {
         if !described.manifest.auth.iter().any(|offered| offered == auth.name()) {
@@ -174,7 +176,7 @@ fn connection(
             problems.push(format!("`auth` {} needs `token_url`", auth.name()));
         }
     }
-    let transport = match (ports.dial)(&options.allow_networks) {
+    let transport = match (ports.dial)(Way { networks: &options.allow_networks, native }) {
         Ok(transport) if problems.is_empty() => transport,
         Ok(_) => return Err(problems),
         Err(error) => {
@@ -204,18 +206,22 @@ pub(crate) fn settings_problems(catalogue: &Catalogue, options: &Options) -> Vec
             known.join(", ")
         )];
     };
-    let mut problems = addresses(options);
+    let mut problems = addresses(options, described.manifest.native);
     settings(described, &options.settings, &options.base_url, &mut problems);
     problems
 }
 
-fn addresses(options: &Options) -> Vec<String> {
+fn addresses(options: &Options, native: Option<Native>) -> Vec<String> {
     let guard = Guard::new(&options.allow_networks);
     let base = Some(("base_url", &options.base_url));
     let token = options.token_url.as_ref().map(|url| ("token_url", url));
     let mut problems = Vec::new();
     for (name, url) in [base, token].into_iter().flatten() {
-        match guard.url(url) {
+        let judged = match native {
+            Some(Native::Smtp) if name == "base_url" => guard.mail(url),
+            _ => guard.url(url),
+        };
+        match judged {
             Err(refusal) => problems.push(format!("`{name}`: {refusal}")),
             Ok(url)
                 if name == "base_url" && (url.query().is_some() || url.fragment().is_some()) =>

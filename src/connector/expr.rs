@@ -1,4 +1,4 @@
-//! Evaluates the expressions and templates of manifests. The only file here that knows minijinja.
+//! Evaluates the expressions and templates of manifests. Only this file and `chat` know minijinja.
 //!
 //! Requests are strict: a missing value is an error, not an empty text. Answers are
 //! lenient: vendors leave fields out, and what is missing is `none`. So that a missing
@@ -10,6 +10,7 @@ use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior};
 use serde_json::Value;
 use std::sync::LazyLock;
 
+use super::chat;
 use crate::model::time::{Span, Time, rfc3339};
 use crate::template::{Came, Expressions};
 
@@ -52,6 +53,7 @@ fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     env.add_filter("encoded_query", encoded_query);
     env.add_filter("letters", letters);
     env.add_filter("minus", |at: &str, span: &str| shift(at, span));
+    chat::register(&mut env);
     // Not minijinja's `sequence`: that holds for what is missing, too.
     env.add_test("list", |value: &Jinja| value.kind() == ValueKind::Seq);
     env.add_function("fail", |why: &str| -> Result<Jinja, Error> {

@@ -21,6 +21,9 @@ pub(crate) struct Connector {
     pub(crate) title: String,
     pub(crate) summary: String,
     pub(crate) docs: String,
+    /// Speaks no HTTP: what carries its requests instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) native: Option<Native>,
     /// The ways to sign in that it offers, as `[connections.NAME].auth` spells them.
     pub(crate) auth: Vec<String>,
     /// What `[connections.NAME.settings]` may hold.
@@ -36,6 +39,14 @@ pub(crate) struct Connector {
     pub(crate) limits: ConnectorLimits,
     /// The harmless call that `connection test` makes.
     pub(crate) probe: Probe,
+}
+
+/// What carries the requests of a system that speaks no HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Native {
+    /// Mail. `GET /session` connects and leaves; `POST /messages` sends.
+    Smtp,
 }
 
 /// One setting of a connection.
@@ -230,7 +241,7 @@ pub(crate) struct Request {
     #[serde(default)]
     pub(crate) form: Option<BTreeMap<String, Value>>,
     #[serde(default)]
-    pub(crate) idempotency_key: Option<KeyHeader>,
+    pub(crate) idempotency_key: Option<Recognised>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -243,11 +254,13 @@ pub(crate) enum Method {
     Delete,
 }
 
-/// The header by which the API recognises a repeated call.
+/// By what the API recognises a repeated call: a header that carries the key, or a field of the body that the
+/// manifest fills with what stays the same.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct KeyHeader {
-    pub(crate) header: String,
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Recognised {
+    Header(String),
+    Body(String),
 }
 
 /// How an answer is read. Rules are tried in the order of these fields; then come defaults.

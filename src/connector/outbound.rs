@@ -1,4 +1,5 @@
-//! The way out: the port through which every request leaves, and the only HTTP client behind it.
+//! The way out: the port through which every request leaves, and the only HTTP client behind it. What speaks
+//! another protocol is [native](super::native), and passes the same guard.
 //!
 //! A transport says one of three things: an answer, "no byte was sent", or "nobody
 //! knows". It retries nothing and follows no redirect; what to do next is journalled above.
@@ -14,6 +15,9 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use super::manifest::Native;
+use super::native::SmtpTransport;
 
 /// What one request may take.
 #[derive(Debug, Clone, Copy)]
@@ -54,14 +58,26 @@ pub(crate) trait Transport: Send + Sync {
     ) -> Result<http::Response<Bytes>, TransportError>;
 }
 
-/// Makes the transport of one connection, from the private networks that it admits.
+/// The way that one connection takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way<'a> {
+    /// The private networks that it admits.
+    pub(crate) networks: &'a [IpNet],
+    /// What it speaks, if that is not HTTP.
+    pub(crate) native: Option<Native>,
+}
+
+/// Makes the transport of one connection.
 pub(crate) type Dial =
-    Arc<dyn Fn(&[IpNet]) -> Result<Arc<dyn Transport>, TransportError> + Send + Sync>;
+    Arc<dyn Fn(Way<'_>) -> Result<Arc<dyn Transport>, TransportError> + Send + Sync>;
 
 /// The real way out.
 pub(crate) fn dial() -> Dial {
-    Arc::new(|networks| {
-        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(networks)?);
+    Arc::new(|way| {
+        let transport: Arc<dyn Transport> = match way.native {
+            None => Arc::new(HttpTransport::new(way.networks)?),
+            Some(Native::Smtp) => Arc::new(SmtpTransport::new(way.networks)),
+        };
         Ok(transport)
     })
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 use super::expr::{self, ExprError};
-use super::manifest::{Action, Connector, Method};
+use super::manifest::{Action, Connector, Method, Recognised};
 use crate::model::time::{Time, rfc3339};
 
 /// What RFC 3986 calls unreserved stays; everything else is encoded.
@@ -180,8 +180,8 @@ fn headers(given: &Given<'_>, ctx: &Value) -> Result<BTreeMap<String, String>, B
             out.insert(name.to_lowercase(), scalar(name, &value)?);
         }
     }
-    if let Some(key) = &given.action.request.idempotency_key {
-        out.insert(key.header.to_lowercase(), given.key.to_owned());
+    if let Some(Recognised::Header(name)) = &given.action.request.idempotency_key {
+        out.insert(name.to_lowercase(), given.key.to_owned());
     }
     out.entry("accept".into()).or_insert_with(|| "application/json".into());
     match out.iter().find(|(_, value)| http::HeaderValue::from_str(value).is_err()) {

@@ -4,8 +4,10 @@ use super::show::{At, Coded, Till};
 
 use crate::model::action::{Outcome, Strength};
 use crate::model::approval::{ApprovalState, Asks, Decision, Vote};
-use crate::model::entry::{ApprovalDecided, Commit, Entry, IncidentRisen, StepOutcome};
+use crate::model::entry::{
+    ApprovalDecided, AttemptRefused, Commit, Entry, IncidentRisen, StepOutcome};
 use crate::model::event::{Event, EventKind, EventOutcome};
+use crate::model::notice::{Did, Told};
 use crate::model::run::{CellKey, CellState, Purpose};
 use crate::model::subject::Subject;
 use crate::model::text::tame_field;
@@ -175,11 +177,7 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
         Entry::ApprovalVoted(e) => {
             (at, Kind::Decided, voted(&e.vote), tame_field(&e.signed.justification))
         }
-        Entry::AttemptRefused(e) => {
-            let by = e.by.as_deref().map_or_else(|| "Somebody".to_owned(), tame_field);
-            let text = format!("{by} tried `{}` and was refused", tame_field(&e.what));
-            (at, Kind::Trouble, text, tame_field(&e.reason))
-        }
+        Entry::AttemptRefused(e) => (at, Kind::Trouble, tried(e), tame_field(&e.reason)),
         Entry::ApprovalEscalated { reason, .. } => {
             (at, Kind::Trouble, "Asked on, and more people".to_owned(), tame_field(reason))
         }
@@ -194,8 +192,34 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
             };
             (at, Kind::Trouble, text.to_owned(), none())
         }
+        Entry::NoticeSent(told) | Entry::NoticeFailed(told) => return Some(told_said(at, told)),
         other => return step_said(at, other),
     })
+}
+
+/// Who was told what, or could not be.
+fn told_said(at: Time, told: &Told) -> Said {
+    let channel = tame_field(&told.channel);
+    let what = told.fact.topic.name();
+    let text = match (&told.problem, told.did) {
+        (Some(_), Did::Updated) => {
+            format!("What {channel} was told could not be brought up to date")
+        }
+        (Some(_), _) => format!("{channel} could not be told ({what})"),
+        (None, Did::Updated) => format!("What {channel} was told was brought up to date ({what})"),
+        (None, Did::Left) => format!("What {channel} was told cannot be changed there"),
+        (None, Did::Gathered) => format!("Told {channel} among other things ({what})"),
+        (None, Did::Posted) => format!("Told {channel} ({what})"),
+    };
+    let again = told.perhaps_again.then(|| {
+        "perhaps a second time: an earlier attempt was not answered, or Quell had died in it".into()
+    });
+    let instead = told.instead_of.as_ref().map(|first| format!("instead of {}", tame_field(first)));
+    let next = told.next.as_ref().map(|next| format!("{} is told instead", tame_field(next)));
+    let problem = told.problem.as_deref().map(tame_field);
+    let detail: Vec<String> = [problem, instead, next, again].into_iter().flatten().collect();
+    let kind = if told.problem.is_some() { Kind::Trouble } else { Kind::Note };
+    (at, kind, text, detail.join("; "))
 }
 
 fn step_said(at: Time, entry: &Entry) -> Option<Said> {
@@ -297,6 +321,11 @@ fn asked(asks: Asks, n: usize) -> String {
         Asks::Ratify => format!("Asked people whether {} may stand", actions(n)),
         Asks::Contain | Asks::Restore => format!("Asked people about {}", actions(n)),
     }
+}
+
+fn tried(refused: &AttemptRefused) -> String {
+    let by = refused.by.as_deref().map_or_else(|| "Somebody".to_owned(), tame_field);
+    format!("{by} tried `{}` and was refused", tame_field(&refused.what))
 }
 
 fn voted(vote: &Vote) -> String {

@@ -11,6 +11,7 @@ mod load;
 mod retire;
 mod rows;
 mod shelf;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) use fold::is_stronger;
 pub(crate) use load::{ALWAYS, Cells, ENDED_RUNS, ended_run};
 pub(crate) use rows::{ALIAS, RowKey, ended_key, parse};
 pub(crate) use shelf::{People, Shelf};
+pub(crate) use told::Telling;
 
 /// Why an account is shut, and for whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +114,7 @@ pub(crate) struct State {
     pub(crate) tokens: BTreeMap<TokenId, TokenChanged>,
     /// How far each polled source has got.
     pub(crate) polls: BTreeMap<SourceId, PollAdvanced>,
+    pub(crate) telling: Telling,
     pub(crate) shelf: Shelf,
     changed: BTreeSet<RowKey>,
     /// Live runs that rows of their own were written for.

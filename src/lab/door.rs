@@ -14,7 +14,7 @@ use super::fault::{Fault, strike};
 use super::oracle::CallRecord;
 use super::reply::{Asked, Reply, error};
 use super::world::{System, World};
-use super::{Lab, duo, graph, login, okta, receiver, servicenow};
+use super::{Lab, channels, duo, graph, login, okta, receiver, servicenow};
 use crate::model::time::Time;
 
 /// Longest request that the lab reads.
@@ -34,8 +34,8 @@ pub(super) enum Lost {
 }
 
 impl Lab {
-    /// The whole lab as a router: the systems at `/graph`, `/login`, `/okta`, `/duo`, `/servicenow`
-    /// and `/webhook`, and the switches and the oracle at `/lab`.
+    /// The whole lab as a router: the systems at `/graph`, `/login`, `/okta`, `/duo`, `/servicenow`, `/webhook`,
+    /// `/slack`, `/teams`, `/pagerduty` and `/mail`, and the switches and the oracle at `/lab`.
     pub(crate) fn router(&self) -> Router {
         let system = |root: &str, system: System| {
             let lab = self.clone();
@@ -49,6 +49,10 @@ impl Lab {
             .merge(system("/duo", System::Duo))
             .merge(system("/servicenow", System::Servicenow))
             .merge(system("/webhook", System::Webhook))
+            .merge(system("/slack", System::Slack))
+            .merge(system("/teams", System::Teams))
+            .merge(system("/pagerduty", System::Pagerduty))
+            .merge(system("/mail", System::Mail))
             .merge(super::switches::router())
             .with_state(self.clone())
     }
@@ -126,6 +130,9 @@ fn operation(system: System, asked: &Asked) -> &'static str {
         System::Servicenow => servicenow::operation(asked),
         System::Webhook => receiver::operation(asked),
         System::Login => "token",
+        System::Slack | System::Teams | System::Pagerduty | System::Mail => {
+            channels::operation(system, asked)
+        }
     }
 }
 
@@ -138,6 +145,7 @@ fn answer(world: &mut World, system: System, asked: &Asked, operation: &str) -> 
         (System::Duo, _) => duo::answer(world, asked, operation),
         (System::Servicenow, _) => servicenow::answer(world, asked, operation),
         (System::Webhook, _) => receiver::answer(world, asked, operation),
+        _ => channels::answer(world, system, asked, operation),
     }
 }
 
@@ -187,7 +195,7 @@ fn forbidden(system: System) -> &'static str {
         System::Okta => "E0000006",
         System::Duo => "40301",
         System::Servicenow => "Operation Failed",
-        System::Login | System::Webhook => "forbidden",
+        _ => "forbidden",
     }
 }
 

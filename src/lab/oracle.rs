@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Lab;
+use super::channels::Post;
 use super::fault::Fault;
 use super::world::{Account, Condition, QUARANTINE, System, Ticket};
 use crate::model::time::Time;
@@ -41,6 +42,8 @@ pub(crate) struct Oracle {
     pub(crate) tickets: Vec<Ticket>,
     /// What the webhook receiver took, by id.
     pub(crate) messages: Vec<(String, Value)>,
+    /// What stands on the channels by which people are told.
+    pub(crate) posts: Vec<Post>,
 }
 
 impl Lab {
@@ -52,6 +55,7 @@ impl Lab {
             accounts: world.accounts.clone(),
             tickets: world.tickets.clone(),
             messages: world.messages.clone(),
+            posts: world.posts.clone(),
         }
     }
 }
@@ -131,6 +135,6 @@ impl Oracle {
             .collect();
         let messages: Vec<_> =
             self.messages.iter().map(|(id, body)| json!({"id": id, "body": body})).collect();
-        json!({"calls": self.calls, "accounts": accounts, "tickets": self.tickets, "messages": messages})
+        json!({"calls": self.calls, "accounts": accounts, "tickets": self.tickets, "messages": messages, "posts": self.posts})
     }
 }

@@ -18,6 +18,9 @@ const TOLERANCE: i64 = 300;
 pub(super) fn operation(asked: &Asked) -> &'static str {
     match (asked.method.as_str(), asked.body["type"].as_str()) {
         ("POST", Some("quell.message")) => "send-message",
+        ("POST", Some("quell.message.updated")) => "update-message",
+        ("POST", Some("quell.page")) => "send-page",
+        ("POST", Some("quell.page.closed")) => "close-page",
         ("POST", Some("ticket.open")) => "open-ticket",
         ("POST", Some("ticket.comment")) => "comment-ticket",
         ("POST", Some("ticket.close")) => "close-ticket",
@@ -71,7 +74,7 @@ pub(super) fn answer(world: &mut World, asked: &Asked, operation: &str) -> Reply
                 "note added"
             }
         }
-        "send-message" => "message taken",
+        "send-message" | "update-message" | "send-page" | "close-page" => "message taken",
         _ => return error(SYSTEM, 400, "bad_request", "Unknown type."),
     };
     world.messages.push((id.clone(), asked.body.clone()));

@@ -94,6 +94,10 @@ pub(super) fn error(system: System, status: u16, code: &str, message: &str) -> R
             }
             System::Login => json!({"error": code, "error_description": message}),
             System::Webhook => json!({"error": code, "message": message}),
+            System::Slack => json!({"ok": false, "error": code}),
+            System::Teams => json!({"error": {"code": code, "message": message}}),
+            System::Pagerduty => json!({"status": code, "message": message}),
+            System::Mail => json!({"code": code, "message": message}),
         },
     )
 }

@@ -51,6 +51,10 @@ pub(crate) struct Credentials {
     pub(crate) duo_secret: String,
     pub(crate) desk_password: String,
     pub(crate) webhook_secret: String,
+    pub(crate) slack_token: String,
+    pub(crate) teams_sig: String,
+    pub(crate) routing_key: String,
+    pub(crate) mail_password: String,
 }
 
 impl Tenant {
@@ -96,6 +100,10 @@ impl Tenant {
             okta_admin_token: format!("00{}", &secret("okta-admin")[..40]),
             duo_secret: secret("duo")[..40].to_owned(),
             desk_password: secret("desk"),
+            slack_token: format!("xoxb-{}", &secret("slack")[..24]),
+            teams_sig: secret("teams"),
+            routing_key: secret("pagerduty")[..32].to_owned(),
+            mail_password: secret("mail"),
             webhook_secret: {
                 use base64::Engine as _;
                 let key = Sha256::digest(format!("{}:webhook", self.seed));

@@ -38,6 +38,43 @@ impl Lab {
     }
 }
 
+/// The channels, for a Quell in the same process: their mail is taken by the lab itself, as no server would.
+#[cfg(test)]
+impl Lab {
+    /// `slack`, `teams`, `pagerduty` and `smtp`, below `host` (such as `127.0.0.1:1`).
+    pub(crate) fn channels(&self, host: &str) -> Vec<(ConnectionId, Options)> {
+        let known = self.world().credentials.clone();
+        let sections = [
+            (
+                "slack",
+                json!({"connector": "slack", "base_url": format!("http://{host}/slack"),
+                "auth": {"bearer": {"token": text(&known.slack_token)}}, "settings": {"channel": "#soc"}}),
+            ),
+            (
+                "teams",
+                json!({"connector": "teams", "base_url": format!("http://{host}/teams"),
+                "auth": {"query": {"name": "sig", "value": text(&known.teams_sig)}}}),
+            ),
+            (
+                "pagerduty",
+                json!({"connector": "pagerduty", "base_url": format!("http://{host}/pagerduty"),
+                "auth": {"body_field": {"name": "routing_key", "value": text(&known.routing_key)}}}),
+            ),
+            (
+                "smtp",
+                json!({"connector": "smtp", "base_url": format!("smtp://{host}/mail"),
+                "auth": {"basic": {"user": "quell", "password": text(&known.mail_password)}},
+                "settings": {"from": "Quell <quell@lab.example>"}}),
+            ),
+        ];
+        let read = |(name, mut section): (&str, Value)| {
+            section["allow_networks"] = json!(["127.0.0.0/8"]);
+            Some((name.into(), serde_json::from_value(section).ok()?))
+        };
+        sections.into_iter().filter_map(read).collect()
+    }
+}
+
 fn text(secret: &str) -> String {
     format!("text:{secret}")
 }

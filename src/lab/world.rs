@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::channels::Post;
 use super::fault::Switch;
 use super::oracle::CallRecord;
 use super::tenant::{Credentials, Tenant};
@@ -27,6 +28,11 @@ pub(crate) enum System {
     Duo,
     Servicenow,
     Webhook,
+    Slack,
+    /// A Teams workflow.
+    Teams,
+    Pagerduty,
+    Mail,
 }
 
 /// An account in one directory.
@@ -189,6 +195,8 @@ pub(crate) struct World {
     pub(crate) tickets: Vec<Ticket>,
     /// Messages that the webhook receiver took, by their ids.
     pub(crate) messages: Vec<(String, Value)>,
+    /// Messages on the channels by which people are told.
+    pub(crate) posts: Vec<Post>,
     pub(crate) tokens: BTreeMap<String, Token>,
     pub(crate) calls: Vec<CallRecord>,
     pub(crate) switches: Vec<Switch>,
@@ -217,6 +225,7 @@ impl World {
             log: Vec::new(),
             tickets: Vec::new(),
             messages: Vec::new(),
+            posts: Vec::new(),
             tokens: BTreeMap::new(),
             calls: Vec::new(),
             switches: Vec::new(),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::action::{Call, Outcome, Strength};
 use super::alert::{Alert, Report};
-use super::approval::{Approval, ApprovalState, Signed};
+use super::approval::{Approval, ApprovalState};
 use super::deed::{Deed, SignedDeed};
 use super::event::Event;
 use super::id::{
@@ -13,11 +13,16 @@ use super::id::{
     RunId, SourceId, SubjectId, TokenId,
 };
 use super::incident::{ApprovalSeen, HostileContext, HostileFactor, MayCause, Stage};
+use super::notice::Told;
 use super::plan::{Mode, Plan, Trigger};
 use super::poll::PollAdvanced;
 use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
 use super::subject::{Account, AccountKey, Alias, Subject};
 use super::time::Time;
+
+mod people;
+
+pub(crate) use people::{ApprovalDecided, ApprovalVoted, AttemptRefused, PersonEnrolled};
 
 /// One fact in the journal. The fold of all entries is the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -162,6 +167,15 @@ pub(crate) enum Entry {
     },
     #[serde(rename = "pause.changed")]
     PauseChanged { paused: bool, by: String, reason: String },
+    /// Somebody elsewhere was told something, or what they had been told was brought up to date.
+    #[serde(rename = "notice.sent")]
+    NoticeSent(Box<Told>),
+    /// A channel could not be told, after its retries.
+    #[serde(rename = "notice.failed")]
+    NoticeFailed(Box<Told>),
+    /// There was nothing to tell for long: all lines up to here are told.
+    #[serde(rename = "notice.followed")]
+    NoticesFollowed { through: u64 },
     #[serde(rename = "person.enrolled")]
     PersonEnrolled(Box<PersonEnrolled>),
     /// A single-use enrolment ticket was issued; only its hash is kept.
@@ -389,68 +403,6 @@ pub(crate) struct BlockDecided {
     pub(crate) reason: String,
 }
 
-/// One answer of several.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ApprovalVoted {
-    pub(crate) approval: ApprovalId,
-    pub(crate) incident: IncidentId,
-    pub(crate) vote: super::approval::Vote,
-    pub(crate) signed: Signed,
-}
-
-/// People's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ApprovalDecided {
-    pub(crate) approval: ApprovalId,
-    pub(crate) incident: IncidentId,
-    pub(crate) state: ApprovalState,
-    /// Of several approvers only what all of them ticked.
-    pub(crate) granted: Vec<CellKey>,
-    /// Whose answer settled it.
-    pub(crate) by: PersonId,
-    pub(crate) signed: Signed,
-    /// Grants must begin before this.
-    pub(crate) begin_until: Time,
-}
-
-/// A person who may decide.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PersonEnrolled {
-    pub(crate) person: PersonId,
-    pub(crate) name: String,
-    pub(crate) roles: Vec<String>,
-    /// The passkey's public half, as the WebAuthn library keeps it.
-    pub(crate) passkey: Value,
-    pub(crate) user_handle: uuid::Uuid,
-    /// Hash of the enrolment ticket that was used up.
-    pub(crate) ticket: String,
-    /// When this passkey was enrolled. Unknown for those of before it was written down.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) enrolled_at: Option<Time>,
-}
-
-/// An attempt that failed. Only so many a minute are written down; how many were not, the next one says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct AttemptRefused {
-    /// Method and path.
-    pub(crate) what: String,
-    /// Whose session it was, if it was anybody's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) by: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) incident: Option<IncidentId>,
-    pub(crate) status: u16,
-    pub(crate) reason: String,
-    /// How many before it were refused and not written down.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub(crate) unwritten: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
-fn is_none(n: &u32) -> bool {
-    *n == 0
-}
-
 /// A token was created or revoked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TokenChanged {
@@ -502,6 +454,7 @@ impl Entry {
             },
             Self::ApprovalVoted(e) => Some(e.incident),
             Self::ApprovalDecided(e) => Some(e.incident),
+            Self::NoticeSent(told) | Self::NoticeFailed(told) => told.fact.incident,
             Self::DeploymentCreated(_)
             | Self::DeploymentRestored(_)
             | Self::DeliveryAccepted(_)
@@ -510,6 +463,7 @@ impl Entry {
             | Self::SubjectMerged { .. }
             | Self::PlanPublished(_)
             | Self::PauseChanged { .. }
+            | Self::NoticesFollowed { .. }
             | Self::PersonEnrolled(_)
             | Self::EnrolmentIssued { .. }
             | Self::TokenChanged(_)

@@ -319,7 +319,8 @@ mod tests {
         });
         let options = serde_json::from_value(options).unwrap();
         let here = Url::parse("https://quell.example/").unwrap();
-        Oidc::new(options, None, crate::connector::outbound::dial()(&[]).unwrap(), &here)
+        let way = crate::connector::outbound::Way { networks: &[], native: None };
+        Oidc::new(options, None, crate::connector::outbound::dial()(way).unwrap(), &here)
     }
 
     #[test]

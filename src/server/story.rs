@@ -162,6 +162,7 @@ fn tags(entry: &Entry, called: &Called) -> Tags {
             (Vec::new(), called.get(&(e.run, e.cell.clone())).map(served).unwrap_or_default())
         }
         Entry::IncidentContained { .. } => (Vec::new(), vec!["RS.MI-01"]),
+        Entry::NoticeSent(_) | Entry::NoticeFailed(_) => (Vec::new(), vec!["RS.CO-02"]),
         Entry::HoldReleased { .. } => (Vec::new(), vec!["RC.RP-02"]),
         Entry::IncidentClosed { .. } => (Vec::new(), vec!["RC.RP-06"]),
         Entry::StepVerified(_) | Entry::IncidentNote { .. } => (Vec::new(), vec!["RS.AN-06"]),
@@ -195,7 +196,7 @@ fn served(capability: &Capability) -> Vec<&'static str> {
         | "identity.dismiss_risk"
         | "endpoint.release"
         | "network.unblock_ip" => vec!["RC.RP-02"],
-        name if name.starts_with("ticket.") || name.starts_with("message.") => vec!["RS.CO-02"],
+        name if name.starts_with("ticket.") || name.starts_with("notify.") => vec!["RS.CO-02"],
         name if name.starts_with("identity.")
             || name.starts_with("network.")
             || name.starts_with("endpoint.") =>

@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("delivery", 3),
     ("poll", 3),
     ("people", 3),
+    ("notify", 3),
     ("server", 3),
     ("console", 3),
     ("lab", 3),
@@ -47,12 +48,18 @@ const STRANGERS: &[(&str, &str)] = &[
     ("lab", "poll"),
     ("lab", "engine"),
     ("lab", "store"),
+    ("notify", "connector"),
+    ("notify", "store"),
+    ("notify", "server"),
+    ("notify", "console"),
+    ("notify", "people"),
 ];
 
 /// Crate → the modules that may name it.
 const CRATES: &[(&str, &[&str])] = &[
     ("axum", &["server", "console", "lab", "app", "cli"]),
     ("reqwest", &["connector", "cli"]),
+    ("lettre", &["connector"]),
     ("sled", &["store"]),
     ("minijinja", &["template", "connector"]),
     ("serde_saphyr", &["playbook", "connector", "app"]),
@@ -70,6 +77,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "store",
             "people",
             "poll",
+            "notify",
             "server",
             "console",
             "lab",

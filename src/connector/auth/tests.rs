@@ -52,6 +52,19 @@ fn header(request: &Request<Bytes>, name: &str) -> String {
     request.headers()[name].to_str().unwrap().to_owned()
 }
 
+#[tokio::test]
+async fn a_secret_of_the_address_is_encoded_and_one_of_the_body_is_a_field() {
+    let sig = Auth::Query { name: "sig".into(), value: reference("a+b/c=&x") };
+    let (request, _) = signed(sig, "{}", "k", 0).await;
+    assert_eq!(request.uri().query(), Some("sig=a%2Bb%2Fc%3D%26x"));
+
+    let key = Auth::BodyField { name: "routing_key".into(), value: reference("R0\"UTING") };
+    let (request, _) = signed(key, r#"{"event_action":"trigger"}"#, "k", 0).await;
+    let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+    assert_eq!(body["routing_key"], "R0\"UTING");
+    assert_eq!(body["event_action"], "trigger");
+}
+
 /// The vector of this specification's own documents, with our form of id.
 #[tokio::test]
 async fn a_webhook_verifies_with_the_reference_library() {

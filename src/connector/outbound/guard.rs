@@ -14,6 +14,10 @@ use url::{Host, Url};
 pub(crate) enum Refusal {
     #[error("`{0}` is not an address")]
     NotAUrl(String),
+    #[error(
+        "`{0}` is no mail server: write it like `smtp://mail.example.com:587` or `smtps://…:465`"
+    )]
+    NotAMailServer(String),
     #[error("an address holds no user name")]
     UserInfo,
     #[error("plain HTTP goes to loopback only, not to `{0}`")]
@@ -52,6 +56,24 @@ impl Guard {
             Host::Ipv4(ip) => self.ip(IpAddr::V4(ip))?,
             Host::Ipv6(ip) => self.ip(IpAddr::V6(ip))?,
             Host::Domain(name) => Self::name(name)?,
+        }
+        Ok(parsed)
+    }
+
+    /// Judges a mail server's address as written: `smtp` (STARTTLS) or `smtps`.
+    pub(crate) fn mail(&self, url: &str) -> Result<Url, Refusal> {
+        let parsed = Url::parse(url).map_err(|_| Refusal::NotAUrl(short(url)))?;
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(Refusal::UserInfo);
+        }
+        let host = parsed.host_str().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| Refusal::NotAUrl(short(url)))?;
+        if !matches!(parsed.scheme(), "smtp" | "smtps") {
+            return Err(Refusal::NotAMailServer(short(url)));
+        }
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(ip) => self.ip(ip)?,
+            Err(_) => Self::name(host)?,
         }
         Ok(parsed)
     }
@@ -190,6 +212,23 @@ mod tests {
             "https://metadata.google.internal./",
         ] {
             assert!(matches!(all.url(url), Err(Refusal::Metadata(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_mail_server_passes_the_same_rules() {
+        assert!(guard(&[]).mail("smtp://mail.example.com:587").is_ok());
+        assert!(guard(&["10.1.0.0/16"]).mail("smtps://10.1.2.3:465").is_ok());
+        for url in [
+            "smtp://10.0.0.1",
+            "smtp://[::1]:25",
+            "smtp://169.254.169.254",
+            "smtp://metadata.google.internal",
+            "smtp://user@mail.example.com",
+            "https://mail.example.com",
+            "smtp:",
+        ] {
+            assert!(guard(&[]).mail(url).is_err(), "{url}");
         }
     }
 

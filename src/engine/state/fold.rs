@@ -39,6 +39,7 @@ impl State {
                     deployment.key.clone_from(&e.key);
                 }
                 self.touch(RowKey::Deployment);
+                self.tell_anew();
             }
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
@@ -68,6 +69,9 @@ impl State {
             | Entry::TokenChanged(_)
             | Entry::PollAdvanced(_) => self.apply_access(at, entry),
             Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } => self.apply_hold(at, entry),
+            Entry::NoticeSent(told) => self.told_to(at, told, false),
+            Entry::NoticeFailed(told) => self.told_to(at, told, true),
+            Entry::NoticesFollowed { through } => self.followed(*through),
             Entry::Snapshot { rows } => self.say_again(rows),
             Entry::IncidentsDropped { incidents, subjects } => {
                 for id in incidents {

@@ -12,6 +12,7 @@ use crate::engine::ports::StoreError;
 use crate::model::approval::Approval;
 use crate::model::id::{PlanDigest, PlaybookName, RunId, SourceId};
 use crate::model::incident::{Incident, IncidentStatus};
+use crate::model::notice::Standing;
 use crate::model::run::{Cell, Run};
 use crate::model::subject::Subject;
 use crate::model::time::Time;
@@ -30,6 +31,8 @@ pub(crate) const ALWAYS: &[&str] = &[
     "published/",
     "run/",
     "cell/",
+    "telling",
+    "thread/",
     "token/",
 ];
 
@@ -107,6 +110,13 @@ impl State {
                 drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
             "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
+            "telling" => self.telling.through = Some(parse(key, value)?),
+            "thread" => {
+                let standing: Standing = parse(key, value)?;
+                let told = &standing.told;
+                let thread = (told.fact.about.to_string(), told.channel.clone());
+                self.telling.threads.insert(thread, standing);
+            }
             _ => return Err(bad()),
         }
         Ok(())

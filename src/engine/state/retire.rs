@@ -61,6 +61,7 @@ impl State {
         keys.extend(self.enrolments.keys().map(|hash| RowKey::Enrolment(hash.clone())));
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
+        keys.extend(self.telling_rows());
         let mut rows = Vec::new();
         for key in &keys {
             self.say(&mut rows, key);

@@ -41,6 +41,10 @@ pub(crate) enum RowKey {
     Token(TokenId),
     /// How far a polled source has got.
     Poll(SourceId),
+    /// How far the journal is told.
+    Telling,
+    /// Where a thread stands on a channel.
+    Thread(String, String),
 }
 
 /// What the rows of names begin with; a name follows.
@@ -68,6 +72,8 @@ impl RowKey {
             Self::Enrolment(hash) => format!("enrolment/{hash}"),
             Self::Token(id) => format!("token/{id}"),
             Self::Poll(source) => format!("poll/{source}"),
+            Self::Telling => "telling".to_owned(),
+            Self::Thread(thread, channel) => format!("thread/{thread}|{channel}"),
         }
     }
 }
@@ -178,6 +184,8 @@ impl State {
             RowKey::Enrolment(hash) => json(self.enrolments.get(hash)),
             RowKey::Token(id) => json(self.tokens.get(id)),
             RowKey::Poll(source) => json(self.polls.get(source)),
+            RowKey::Telling => json(self.telling.through.as_ref()),
+            RowKey::Thread(thread, channel) => json(self.telling.standing(thread, channel)),
         }
     }
 
@@ -226,6 +234,7 @@ impl State {
         keys.extend(self.enrolments.keys().map(|h| RowKey::Enrolment(h.clone())));
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
+        keys.extend(self.telling_rows());
         self.changed.extend(keys);
     }
 }

@@ -1,0 +1,71 @@
+//! What people answer, who they are, and what they tried.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::approval::{ApprovalState, Signed, Vote};
+use crate::model::id::{ApprovalId, IncidentId, PersonId};
+use crate::model::run::CellKey;
+use crate::model::time::Time;
+
+/// One answer of several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ApprovalVoted {
+    pub(crate) approval: ApprovalId,
+    pub(crate) incident: IncidentId,
+    pub(crate) vote: Vote,
+    pub(crate) signed: Signed,
+}
+
+/// People's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ApprovalDecided {
+    pub(crate) approval: ApprovalId,
+    pub(crate) incident: IncidentId,
+    pub(crate) state: ApprovalState,
+    /// Of several approvers only what all of them ticked.
+    pub(crate) granted: Vec<CellKey>,
+    /// Whose answer settled it.
+    pub(crate) by: PersonId,
+    pub(crate) signed: Signed,
+    /// Grants must begin before this.
+    pub(crate) begin_until: Time,
+}
+
+/// A person who may decide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PersonEnrolled {
+    pub(crate) person: PersonId,
+    pub(crate) name: String,
+    pub(crate) roles: Vec<String>,
+    /// The passkey's public half, as the WebAuthn library keeps it.
+    pub(crate) passkey: Value,
+    pub(crate) user_handle: uuid::Uuid,
+    /// Hash of the enrolment ticket that was used up.
+    pub(crate) ticket: String,
+    /// When this passkey was enrolled. Unknown for those of before it was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) enrolled_at: Option<Time>,
+}
+
+/// An attempt that failed. Only so many a minute are written down; how many were not, the next one says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AttemptRefused {
+    /// Method and path.
+    pub(crate) what: String,
+    /// Whose session it was, if it was anybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) incident: Option<IncidentId>,
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    /// How many before it were refused and not written down.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) unwritten: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn is_none(n: &u32) -> bool {
+    *n == 0
+}

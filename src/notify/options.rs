@@ -1,0 +1,157 @@
+//! `[notify]`: whom to tell about what, in which order, and how much of it.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::model::id::ConnectionId;
+use crate::model::notice::Topic;
+use crate::model::time::Span;
+
+/// `[notify]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Options {
+    /// Messages of their own that one channel gets within `per`; what is more is gathered into one.
+    pub(crate) budget: usize,
+    pub(crate) per: Span,
+    /// Who is next while a question stands unanswered, or when a channel cannot be told.
+    pub(crate) ladder: Vec<Rung>,
+    pub(crate) channels: BTreeMap<String, Channel>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { budget: 4, per: Span::minutes(10), ladder: Vec::new(), channels: BTreeMap::new() }
+    }
+}
+
+/// `[notify.channels.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Channel {
+    pub(crate) connection: ConnectionId,
+    /// The channel or person, as the connection's system names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
+    #[serde(default = "usual")]
+    pub(crate) on: Vec<Topic>,
+    /// How; left out: the first of these that the connection can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<Kind>,
+}
+
+fn usual() -> Vec<Topic> {
+    use Topic::{Approval, Breached, Expired, Parked, Pause, Refused, Undelivered};
+    vec![Approval, Expired, Breached, Parked, Refused, Pause, Undelivered]
+}
+
+/// How a channel is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Message,
+    Page,
+    Mail,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Message, Self::Page, Self::Mail];
+
+    /// The capability by which a connection tells so.
+    pub(crate) fn capability(self) -> &'static str {
+        match self {
+            Self::Message => "notify.message",
+            Self::Page => "notify.page",
+            Self::Mail => "notify.mail",
+        }
+    }
+}
+
+/// One rung of the ladder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rung {
+    pub(crate) channel: String,
+    /// How long a question stands before this channel is told of it.
+    #[serde(default = "at_once")]
+    pub(crate) after: Span,
+}
+
+fn at_once() -> Span {
+    Span::seconds(0)
+}
+
+impl Channel {
+    /// How it is told, given what its connection `can`.
+    pub(crate) fn kind(&self, can: impl Fn(&str) -> bool) -> Option<Kind> {
+        match self.kind {
+            Some(kind) => can(kind.capability()).then_some(kind),
+            None => Kind::ALL.into_iter().find(|kind| can(kind.capability())),
+        }
+    }
+}
+
+impl Options {
+    /// What is wrong, as a path below `notify` and words. `can` says whether a connection implements a
+    /// capability; none: there is no such connection.
+    pub(crate) fn problems(
+        &self,
+        can: impl Fn(&ConnectionId, &str) -> Option<bool>,
+    ) -> Vec<(Vec<String>, String)> {
+        let mut found = Vec::new();
+        for (name, channel) in &self.channels {
+            let at = |key: &str| vec!["channels".to_owned(), name.clone(), key.to_owned()];
+            let connection = &channel.connection;
+            if can(connection, "").is_none() {
+                let text = format!(
+                    "the channel `{name}` names the connection `{connection}`, which is not configured"
+                );
+                found.push((at("connection"), text));
+                continue;
+            }
+            match channel.kind(|capability| can(connection, capability) == Some(true)) {
+                None => {
+                    let how = channel.kind.map_or("tell anybody", Kind::capability);
+                    let text =
+                        format!("the channel `{name}`: the connection `{connection}` cannot {how}");
+                    found.push((at("connection"), text));
+                }
+                Some(Kind::Mail) if channel.to.is_none() => {
+                    found.push((
+                        at("connection"),
+                        format!("the channel `{name}` needs `to`, an address"),
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let at = || vec!["ladder".to_owned()];
+        let mut before = None;
+        for (n, rung) in self.ladder.iter().enumerate() {
+            let name = &rung.channel;
+            if !self.channels.contains_key(name) {
+                found.push((
+                    at(),
+                    format!("the ladder names the channel `{name}`, which is not configured"),
+                ));
+            }
+            if self.ladder[..n].iter().any(|earlier| earlier.channel == *name) {
+                let text = format!(
+                    "the ladder names `{name}` twice: the next one is told, not the same one again"
+                );
+                found.push((at(), text));
+            }
+            if before.is_some_and(|before| rung.after < before) {
+                found.push((
+                    at(),
+                    format!("the ladder goes up: `{name}` is told earlier than the rung before it"),
+                ));
+            }
+            before = Some(rung.after);
+        }
+        if self.budget == 0 {
+            found.push((vec!["budget".to_owned()], "`notify.budget` is at least 1".to_owned()));
+        }
+        found
+    }
+}

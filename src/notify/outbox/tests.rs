@@ -1,0 +1,164 @@
+//! The rules of the outbox, without a runtime.
+
+use super::*;
+use crate::engine::state::State;
+use crate::model::entry::{Commit, Entry};
+use crate::model::notice::Told;
+use crate::notify::Options;
+
+fn at(minutes: i64) -> Time {
+    Time::from_timestamp(1_777_975_200 + minutes * 60, 0).unwrap()
+}
+
+fn options(text: &str) -> Options {
+    toml::from_str(text).unwrap()
+}
+
+fn two() -> Options {
+    options(
+        "ladder = [{channel='a'}, {channel='b', after='5m'}]
+        [channels.a]\nconnection='x'\non=['approval', 'breached']\n[channels.b]\nconnection='y'\non=['breached']",
+    )
+}
+
+fn question(n: u8) -> About {
+    About::Question(ApprovalId(uuid::Uuid::from_u128(n.into())))
+}
+
+fn fact(about: About, topic: Topic, of: u64, closed: bool) -> Fact {
+    let at = at(0);
+    Fact { topic, about, incident: None, of, at, closed, detail: String::new() }
+}
+
+fn key(about: &About, channel: &str) -> Key {
+    (about.to_string(), channel.to_owned())
+}
+
+/// A state in which this was journalled.
+fn journalled(state: &mut State, seq: u64, told: Told, failed: bool) {
+    let entry = if failed {
+        Entry::NoticeFailed(Box::new(told))
+    } else {
+        Entry::NoticeSent(Box::new(told))
+    };
+    state.apply(&Commit { seq, at: at(0), entries: vec![entry] });
+}
+
+fn told(fact: Fact, channel: &str) -> Told {
+    Told {
+        channel: channel.to_owned(),
+        fact,
+        did: Did::Posted,
+        message: Some("m".into()),
+        instead_of: None,
+        perhaps_again: false,
+        problem: None,
+        next: None,
+        through: 0,
+    }
+}
+
+#[test]
+fn the_cursor_waits_for_what_is_not_told() {
+    let telling = Telling::default();
+    let mut outbox = Outbox::new(two(), 0);
+    outbox.take(&fact(question(1), Topic::Approval, 5, false), &telling, at(0));
+    outbox.after = 9;
+
+    assert_eq!(outbox.through(), 4);
+    outbox.done(&key(&question(1), "a"), at(0));
+    assert_eq!(outbox.through(), 9);
+}
+
+#[test]
+fn what_was_told_already_is_not_told_again_after_a_start() {
+    let mut state = State::default();
+    let asked = fact(question(1), Topic::Approval, 5, false);
+    journalled(&mut state, 6, told(asked.clone(), "a"), false);
+    let mut outbox = Outbox::new(two(), 0);
+
+    outbox.take(&asked, &state.telling, at(0));
+
+    assert!(outbox.begin(&state.telling, at(0), |_| false).is_empty());
+}
+
+#[test]
+fn a_question_answered_before_anybody_was_told_is_told_to_nobody() {
+    let telling = Telling::default();
+    let mut outbox = Outbox::new(two(), 0);
+    outbox.take(&fact(question(1), Topic::Approval, 5, false), &telling, at(0));
+    outbox.take(&fact(question(1), Topic::Approval, 6, true), &telling, at(0));
+    outbox.after = 6;
+
+    assert!(outbox.begin(&telling, at(0), |_| false).is_empty());
+    assert_eq!(outbox.through(), 6);
+}
+
+#[test]
+fn what_comes_while_a_call_is_under_way_follows_it() {
+    let telling = Telling::default();
+    let mut outbox = Outbox::new(two(), 0);
+    outbox.take(&fact(question(1), Topic::Approval, 5, false), &telling, at(0));
+    assert_eq!(outbox.begin(&telling, at(0), |_| false).len(), 1);
+    outbox.take(&fact(question(1), Topic::Approval, 6, true), &telling, at(0));
+    assert!(outbox.begin(&telling, at(0), |_| false).is_empty(), "one call a channel");
+
+    outbox.done(&key(&question(1), "a"), at(0));
+
+    assert!(outbox.get(&key(&question(1), "a")).unwrap().fact.closed);
+}
+
+#[test]
+fn a_failure_goes_up_the_ladder_and_ends_at_its_top() {
+    let mut state = State::default();
+    let outbox = Outbox::new(two(), 0);
+    let asked = fact(question(1), Topic::Approval, 5, false);
+    let (a, b) = (key(&question(1), "a"), key(&question(1), "b"));
+    assert_eq!(outbox.next_rung(&a, &asked, &state.telling).as_deref(), Some("b"));
+    assert_eq!(outbox.next_rung(&b, &asked, &state.telling), None);
+    let failed = fact(About::Channel("a".into()), Topic::Undelivered, 6, false);
+    assert_eq!(outbox.next_rung(&key(&failed.about, "b"), &failed, &state.telling), None);
+
+    journalled(&mut state, 7, told(asked.clone(), "b"), false);
+    assert_eq!(outbox.next_rung(&a, &asked, &state.telling), None, "b knows already");
+}
+
+#[test]
+fn a_crash_between_a_failure_and_the_next_rung_loses_nothing() {
+    let mut state = State::default();
+    let breach = fact(About::Pause(5), Topic::Breached, 5, false);
+    let failed = Told { next: Some("b".into()), problem: Some("no".into()), ..told(breach, "a") };
+    journalled(&mut state, 6, failed, true);
+    let mut outbox = Outbox::new(two(), 6);
+
+    outbox.divert(&[], &state.telling, at(1));
+
+    let errand = outbox.get(&key(&About::Pause(5), "b")).unwrap();
+    assert_eq!(errand.instead_of.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_rung_is_due_when_its_time_comes_and_not_before() {
+    let telling = Telling::default();
+    let mut outbox = Outbox::new(two(), 9);
+    let open = [Standing {
+        question: ApprovalId(uuid::Uuid::from_u128(1)),
+        incident: IncidentId(uuid::Uuid::from_u128(2)),
+        opened_at: at(0),
+    }];
+
+    assert_eq!(outbox.climb(&open, &telling, at(1)), Some(at(5)));
+    assert!(outbox.get(&key(&question(1), "b")).is_none());
+    assert_eq!(outbox.climb(&open, &telling, at(5)), None);
+    assert!(outbox.get(&key(&question(1), "b")).is_some());
+}
+
+#[test]
+fn what_is_a_day_old_is_no_news() {
+    let telling = Telling::default();
+    let mut outbox = Outbox::new(two(), 0);
+
+    outbox.take(&fact(question(1), Topic::Approval, 5, false), &telling, at(25 * 60));
+
+    assert!(outbox.begin(&telling, at(25 * 60), |_| false).is_empty());
+}
