@@ -141,6 +141,7 @@ impl Quell {
         let mut policy = config.policy.clone();
         policy.groups = config.groups();
         let engine = Engine::new(ports, policy, state, detector);
+        engine.learn_sources(config.sources.iter().map(|(id, source)| source.view(id)));
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
@@ -287,6 +288,8 @@ async fn serve(
     Ok((addr, served))
 }
 
+#[cfg(test)]
+mod across;
 #[cfg(test)]
 mod api_tests;
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub(crate) fn explain(
         if !is(account, person) || after {
             continue;
         }
-        let about = About { privileged: false, open: None, now: at };
+        let about = About { privileged: false, open: None, now: at, ..About::default() };
         let signals = match record {
             Record::Event(event) => detector.observe(person, event, &about),
             Record::Report(report) => detector.observe_report(person, report, &about),
@@ -82,7 +82,8 @@ pub(crate) fn explain(
         }
     }
     let window = detector.subjects.get(person);
-    let about = About { privileged: false, open: None, now: last.unwrap_or_default() };
+    let about =
+        About { privileged: false, open: None, now: last.unwrap_or_default(), ..About::default() };
     let mine: Vec<&Rule> = rules.of(person).collect();
     let episodes = window.map(|window| {
         let all = episode::episodes(window, episode::GAP, &[]).into_iter();
@@ -139,6 +140,9 @@ impl std::fmt::Display for Missing {
         match self {
             Self::Prompts { most, needed } => {
                 write!(f, "{most} failed prompts in its time that are of its kind, of {needed}")
+            }
+            Self::Addresses { most, needed } => {
+                write!(f, "{most} different addresses in its time, of {needed}")
             }
             Self::Trait(one) => write!(f, "not `{}`", one.name()),
             Self::Barred(one) => write!(f, "`{}`, which rules it out", one.name()),

@@ -22,7 +22,12 @@ fn tell(facts: &[(i64, Event)]) -> (Option<Stage>, ApprovalSeen, usize) {
     let mut detector = Detector::default();
     let mut case = Case::default();
     for (told, fact) in facts {
-        let about = About { privileged: false, open: case.open.as_ref(), now: at(*told) };
+        let about = About {
+            privileged: false,
+            open: case.open.as_ref(),
+            now: at(*told),
+            ..About::default()
+        };
         for signal in detector.observe("ana", fact, &about) {
             case.opened += usize::from(case.stage.is_none());
             case.stage = case.stage.max(Some(signal.stage));
@@ -118,7 +123,8 @@ fn a_storm_is_one_case_a_person() {
             let key = format!("p{person}");
             let fact = event(round * 30, EventKind::Prompt, EventOutcome::Denied, ATTACKER);
             for _ in 0..3 {
-                let about = About { privileged: false, open: None, now: fact.time };
+                let about =
+                    About { privileged: false, open: None, now: fact.time, ..About::default() };
                 for signal in detector.observe(&key, &fact, &about) {
                     let stage = said.entry(key.clone()).or_insert(signal.stage);
                     *stage = (*stage).max(signal.stage);

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::campaign::CampaignRule;
 use super::traits::Trait;
 use crate::model::incident::Stage;
 use crate::model::time::Span;
@@ -19,6 +20,8 @@ pub(crate) struct Rule {
     /// Prompts that must have failed, within `within`.
     pub(crate) failed: usize,
     pub(crate) within: Span,
+    /// Different addresses that they must have come from.
+    pub(crate) sources: usize,
     /// Longest pause between two of them.
     pub(crate) pause: Span,
     /// A prompt counts only if all of these hold of it.
@@ -47,9 +50,11 @@ pub(crate) struct Class {
 
 /// Every detection that runs, by name.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "a detection is a rule, and a campaign is none")]
 pub(crate) struct Rules {
     pub(crate) rules: Vec<Rule>,
     pub(crate) classes: Vec<Class>,
+    pub(crate) campaigns: Vec<CampaignRule>,
 }
 
 impl Rules {
@@ -72,8 +77,11 @@ impl Rules {
 impl Default for Rules {
     fn default() -> Self {
         // A test keeps the shipped files clean; what did not check would not be here.
-        super::written::read(&super::shipped())
-            .unwrap_or_else(|_| Self { rules: Vec::new(), classes: Vec::new() })
+        super::written::read(&super::shipped()).unwrap_or_else(|_| Self {
+            rules: Vec::new(),
+            classes: Vec::new(),
+            campaigns: Vec::new(),
+        })
     }
 }
 

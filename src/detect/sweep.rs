@@ -76,6 +76,7 @@ fn rules(failed: usize, within: Span) -> Rules {
         stage: Stage::Noted,
         failed,
         within,
+        sources: 1,
         pause: within.max(super::episode::GAP),
         of: Vec::new(),
         any: Vec::new(),
@@ -86,7 +87,7 @@ fn rules(failed: usize, within: Span) -> Rules {
         classes: Vec::new(),
         except: Vec::new(),
     };
-    Rules { rules: vec![rule], classes: Vec::new() }
+    Rules { rules: vec![rule], classes: Vec::new(), campaigns: Vec::new() }
 }
 
 struct Known {

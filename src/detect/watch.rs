@@ -113,6 +113,7 @@ fn breached(
         hostile: HostileContext::default(),
         hostile_entry_at: None,
         hostile_factor: None,
+        campaign: None,
         stale: is_stale(event.time, now),
     }
 }

@@ -11,7 +11,7 @@ use super::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
     RunId, SourceId, SubjectId, TokenId,
 };
-use super::incident::{ApprovalSeen, HostileContext, HostileFactor, MayCause, Stage};
+use super::incident::{ApprovalSeen, Campaign, HostileContext, HostileFactor, MayCause, Stage};
 use super::plan::{Mode, Plan, Trigger};
 use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
 use super::subject::{Account, AccountKey, Alias, Subject};
@@ -247,6 +247,8 @@ pub(crate) struct Rise {
     pub(crate) watch_until: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trigger: Option<Trigger>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) campaign: Option<Campaign>,
 }
 
 /// A playbook's digest may run from here on.

@@ -7,8 +7,8 @@ use crate::model::entry::{Commit, Entry, IncidentOpened, IncidentRisen, PlanPubl
 use crate::model::event::{Event, EventOutcome};
 use crate::model::id::{IncidentId, SubjectId};
 use crate::model::incident::{
-    Containment, ContainmentState, EvidenceCounts, HostileContext, Incident, IncidentStatus,
-    Severity,
+    Campaign, Containment, ContainmentState, EvidenceCounts, HostileContext, Incident,
+    IncidentStatus, Severity,
 };
 use crate::model::subject::{Account, Alias, Subject};
 use crate::model::time::Time;
@@ -285,6 +285,7 @@ impl State {
             runs: Vec::new(),
             triggers: rise.trigger.into_iter().collect(),
             rises: 0,
+            campaign: rise.campaign.clone(),
             alert: None,
             report: None,
             event_ids: Vec::new(),
@@ -329,6 +330,10 @@ impl State {
             i.watch_until = i.watch_until.max(rise.watch_until);
             if let Some(trigger) = rise.trigger.filter(|t| !i.triggers.contains(t)) {
                 i.triggers.push(trigger);
+            }
+            let news = |new: &&Campaign| new.says_more_than(i.campaign.as_ref());
+            if let Some(campaign) = rise.campaign.as_ref().filter(news) {
+                i.campaign = Some(campaign.clone());
             }
             if staged {
                 i.rises += 1;
