@@ -260,3 +260,5 @@ shipped! {
 mod order_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watch_tests;

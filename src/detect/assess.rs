@@ -14,7 +14,7 @@ use crate::model::incident::{ApprovalSeen, Campaign, HostileContext, Stage};
 use crate::model::time::Time;
 
 /// Most values that are kept of each part of a context.
-const CONTEXT_MAX: usize = 32;
+pub(super) const CONTEXT_MAX: usize = 32;
 
 /// The assessment of one episode, free of the window it was made from.
 pub(super) struct Finding {
@@ -28,7 +28,7 @@ pub(super) struct Finding {
     rule: String,
     reason: String,
     events: Vec<Event>,
-    hostile: HostileContext,
+    pub(super) hostile: HostileContext,
     campaign: Option<Campaign>,
     /// What the campaign's tries share.
     pub(super) source: Option<(Part, String)>,

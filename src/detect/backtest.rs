@@ -183,12 +183,7 @@ impl Case {
         if signal.campaign.as_ref().is_some_and(|new| new.says_more_than(self.campaign.as_ref())) {
             self.campaign.clone_from(&signal.campaign);
         }
-        let (mine, new) = (&mut self.open.hostile, &signal.hostile);
-        merge(&mut mine.ips, &new.ips);
-        merge(&mut mine.asns, &new.asns);
-        merge(&mut mine.sessions, &new.sessions);
-        merge(&mut mine.correlations, &new.correlations);
-        merge(&mut mine.devices, &new.devices);
+        self.open.hostile.merge(&signal.hostile, usize::MAX);
     }
 
     fn rise(&mut self, stage: Stage, approval: ApprovalSeen, reason: &str, last: Time) {
@@ -222,14 +217,6 @@ fn line(raised: &Raised) -> EpisodeLine {
         failed: raised.failed,
         stage: raised.stage,
         outcome: raised.approval.name(),
-    }
-}
-
-fn merge<T: PartialEq + Clone>(mine: &mut Vec<T>, new: &[T]) {
-    for item in new {
-        if !mine.contains(item) {
-            mine.push(item.clone());
-        }
     }
 }
 

@@ -58,7 +58,7 @@ fn attack() -> impl Strategy<Value = Vec<Event>> {
         EventOutcome::WrongAnswer,
     ]);
     let prompts = prop::collection::vec((outcome, 3_i64..240), 2..9);
-    (prompts, any::<[bool; 3]>()).prop_map(|(prompts, [approved, enters, enrols])| {
+    (prompts, any::<[bool; 4]>()).prop_map(|(prompts, [approved, enters, enrols, grants])| {
         let mut now = 1_000;
         let mut facts: Vec<Event> = Vec::new();
         for (outcome, pause) in prompts {
@@ -75,6 +75,9 @@ fn attack() -> impl Strategy<Value = Vec<Event>> {
             let kind = EventKind::FactorChange;
             facts.push(event(now + 60, kind, EventOutcome::Succeeded, ATTACKER));
         }
+        if grants {
+            facts.push(event(now + 90, EventKind::Grant, EventOutcome::Succeeded, ATTACKER));
+        }
         facts
     })
 }
@@ -89,7 +92,7 @@ proptest! {
     #[test]
     fn late_repeated_and_out_of_order_facts_are_the_same_incident(
         facts in attack(),
-        delays in prop::collection::vec(0_i64..900, 12),
+        delays in prop::collection::vec(0_i64..900, 13),
         again in prop::collection::vec((0_usize..12, 0_i64..1_800), 0..12),
     ) {
         let mut clean = history();

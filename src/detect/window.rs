@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-use super::assess::Finding;
+use super::assess::{CONTEXT_MAX, Finding};
 use super::campaign::{Cover, Part};
 use super::habits::Habits;
 use super::signal::About;
@@ -62,6 +62,9 @@ pub(super) struct Raised {
     /// The campaign that it was told to be of: by its rank, so that a narrower source is told as well.
     #[serde(default)]
     campaign: Option<(Part, String)>,
+    /// The hostile side, as far as it was seen.
+    #[serde(default)]
+    pub(super) hostile: HostileContext,
     told_failed: usize,
     told_at: Time,
 }
@@ -317,6 +320,7 @@ impl Window {
                 approval: finding.approval,
                 entry_at: finding.entry_at,
                 campaign: finding.source.clone(),
+                hostile: finding.hostile.clone(),
                 told_failed: finding.failed,
                 told_at: about.now,
             });
@@ -331,6 +335,7 @@ impl Window {
         raised.first = raised.first.min(finding.first);
         raised.last = raised.last.max(finding.last);
         raised.failed = raised.failed.max(finding.failed);
+        raised.hostile.merge(&finding.hostile, CONTEXT_MAX);
         if more {
             raised.stage = raised.stage.max(finding.stage);
             raised.approval = raised.approval.max(finding.approval);
@@ -364,8 +369,7 @@ pub(super) fn is_success(event: &Event) -> bool {
 }
 
 fn matters(event: &Event) -> bool {
-    let change = matches!(event.kind, EventKind::FactorChange | EventKind::RecoveryChange)
-        && event.outcome == EventOutcome::Succeeded;
+    let change = event.kind.is_watched() && event.outcome == EventOutcome::Succeeded;
     event.is_failed_prompt() || change || is_success(event) && event.kind != EventKind::TokenRefresh
 }
 

@@ -224,6 +224,24 @@ pub(crate) struct HostileContext {
     pub(crate) devices: Vec<String>,
 }
 
+impl HostileContext {
+    /// Adds what another saw, up to `most` of each.
+    pub(crate) fn merge(&mut self, other: &Self, most: usize) {
+        fn add<T: Clone + PartialEq>(mine: &mut Vec<T>, new: &[T], most: usize) {
+            for one in new {
+                if mine.len() < most && !mine.contains(one) {
+                    mine.push(one.clone());
+                }
+            }
+        }
+        add(&mut self.ips, &other.ips, most);
+        add(&mut self.asns, &other.asns, most);
+        add(&mut self.sessions, &other.sessions, most);
+        add(&mut self.correlations, &other.correlations, most);
+        add(&mut self.devices, &other.devices, most);
+    }
+}
+
 /// Many people and one source: what an incident is part of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub(crate) struct Campaign {
