@@ -111,6 +111,7 @@ impl Detector {
             signals.retain(|signal| signal.hostile_entry_at.is_none());
         }
         signals.extend(episodes);
+        signals.extend(used(key, &rules, window, event, about));
         signals.extend(watch::changes(window, about));
         signals
     }
@@ -206,7 +207,7 @@ fn around(
     if !window.has_failed() {
         return Vec::new();
     }
-    let mine: Vec<&Rule> = rules.of(key).collect();
+    let mine: Vec<&Rule> = rules.of(key, about).filter(|rule| rule.uses.is_empty()).collect();
     let view: &Window = window;
     let bursts = episode::episodes(view, episode::GAP, &[]);
     let found: Vec<_> = bursts
@@ -236,6 +237,21 @@ fn around(
     signals
 }
 
+/// What is odd by being used at all: a workload that is asked for a second factor, an account for emergencies.
+fn used(
+    key: &str,
+    rules: &Rules,
+    window: &mut Window,
+    event: &Event,
+    about: &About<'_>,
+) -> Option<Signal> {
+    let mine = rules.of(key, about).filter(|rule| rule.uses.contains(&event.kind));
+    // Of equal ones the first, by name.
+    let rule = mine.reduce(|best, rule| if rule.stage > best.stage { rule } else { best })?;
+    let finding = assess::use_alone(rule, event);
+    window.raise(&finding, about).then(|| finding.signal(about))
+}
+
 /// Path and text of the detections that come with Quell.
 pub(crate) fn shipped() -> Vec<(String, String)> {
     SHIPPED.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
@@ -251,11 +267,16 @@ macro_rules! shipped {
 }
 
 shipped! {
-    "burst-and-report" "campaign-many-sources" "campaign-one-device" "campaign-one-source"
-    "campaign-password-spray" "campaign-prompts" "campaign-prompts-few" "campaign-rotating-addresses" "denials-and-report" "fraud-reported" "push-burst"
-    "push-burst-at-privileged-person" "push-burst-from-new-context" "scored" "slow-drip"
+    "break-glass-used" "burst-and-report" "campaign-many-sources" "campaign-one-device" "campaign-one-source"
+    "campaign-password-spray" "campaign-prompts" "campaign-prompts-few" "campaign-rotating-addresses" "class-break-glass"
+    "class-contractors" "class-guests" "class-service-desk" "class-shift-workers" "class-workloads"
+    "contractor-at-odd-hours" "denials-and-report" "fraud-reported" "guest-burst" "push-burst"
+    "push-burst-at-privileged-person" "push-burst-from-new-context" "scored" "scored-service-desk" "scored-shift-workers"
+    "service-desk-burst" "slow-drip" "workload-prompted"
 }
 
+#[cfg(test)]
+mod class_tests;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]

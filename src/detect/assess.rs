@@ -75,6 +75,26 @@ pub(super) fn report_alone(time: Time) -> Finding {
     }
 }
 
+/// One use of what is not used.
+pub(super) fn use_alone(rule: &Rule, event: &Event) -> Finding {
+    let from = event.ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
+    Finding {
+        kind: AlertKind::MfaFatigue,
+        stage: rule.stage,
+        approval: ApprovalSeen::None,
+        entry_at: None,
+        first: event.time,
+        last: event.time,
+        failed: 0,
+        rule: rule.name.clone(),
+        reason: format!("An account of which nothing is expected: {}{from}", event.words()),
+        events: vec![event.clone()],
+        hostile: HostileContext::default(),
+        campaign: None,
+        source: None,
+    }
+}
+
 pub(super) fn assess(
     window: &Window,
     episode: &Episode<'_>,

@@ -84,7 +84,8 @@ pub(crate) fn explain(
     let window = detector.subjects.get(person);
     let about =
         About { privileged: false, open: None, now: last.unwrap_or_default(), ..About::default() };
-    let mine: Vec<&Rule> = rules.of(person).collect();
+    let all = rules.of(person, &about);
+    let mine: Vec<&Rule> = all.filter(|rule| rule.uses.is_empty()).collect();
     let episodes = window.map(|window| {
         let all = episode::episodes(window, episode::GAP, &[]).into_iter();
         let of_day = all.filter(|e| day.is_none_or(|day| e.last.date_naive() == day));

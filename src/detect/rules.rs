@@ -8,8 +8,11 @@
 use std::sync::Arc;
 
 use super::campaign::CampaignRule;
+use super::signal::About;
 use super::traits::Trait;
+use crate::model::event::EventKind;
 use crate::model::incident::Stage;
+use crate::model::subject::{Authority, Subject};
 use crate::model::time::Span;
 
 /// One detection.
@@ -17,6 +20,8 @@ use crate::model::time::Span;
 pub(crate) struct Rule {
     pub(crate) name: String,
     pub(crate) stage: Stage,
+    /// Each of these alone is odd enough; then nothing else is asked.
+    pub(crate) uses: Vec<EventKind>,
     /// Prompts that must have failed, within `within`.
     pub(crate) failed: usize,
     pub(crate) within: Span,
@@ -46,6 +51,44 @@ pub(crate) struct Class {
     pub(crate) name: String,
     /// Sign-in names, with `*` for anything.
     pub(crate) people: Vec<String>,
+    /// What an account of theirs is.
+    pub(crate) accounts: Vec<AccountIs>,
+}
+
+/// What the directory says of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AccountIs {
+    Under(Authority),
+    Privileged,
+    Protected,
+}
+
+impl AccountIs {
+    /// Every one, with the word that a file says it by.
+    pub(super) const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Under(Authority::Guest), "guest"),
+        (Self::Under(Authority::Synced), "synced"),
+        (Self::Under(Authority::Federated), "federated"),
+        (Self::Under(Authority::Delegated), "delegated"),
+        (Self::Under(Authority::Cloud), "cloud"),
+        (Self::Privileged, "privileged"),
+        (Self::Protected, "protected"),
+    ];
+
+    fn holds(self, subject: &Subject) -> bool {
+        match self {
+            Self::Under(authority) => subject.accounts.iter().any(|a| a.authority == authority),
+            Self::Privileged => subject.privileged(),
+            Self::Protected => subject.protected(),
+        }
+    }
+}
+
+impl Class {
+    fn has(&self, login: &str, about: &About<'_>) -> bool {
+        let is = |one: &AccountIs| about.who.is_some_and(|who| one.holds(who));
+        self.people.iter().any(|pattern| fits(pattern, login)) || self.accounts.iter().any(is)
+    }
 }
 
 /// Every detection that runs, by name.
@@ -59,12 +102,16 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// Those that a subject is judged by. `key` is the name that its windows go by.
-    pub(super) fn of<'r>(&'r self, key: &str) -> impl Iterator<Item = &'r Rule> {
+    pub(super) fn of<'r>(
+        &'r self,
+        key: &str,
+        about: &About<'_>,
+    ) -> impl Iterator<Item = &'r Rule> + use<'r> {
         let login = key.strip_prefix("login:").unwrap_or(key);
         let within: Vec<&str> = self
             .classes
             .iter()
-            .filter(|class| class.people.iter().any(|pattern| fits(pattern, login)))
+            .filter(|class| class.has(login, about))
             .map(|class| class.name.as_str())
             .collect();
         self.rules.iter().filter(move |rule| {

@@ -4,6 +4,7 @@ use crate::model::alert::AlertKind;
 use crate::model::event::{AccountName, Event, Factor};
 use crate::model::id::{EventId, SourceId};
 use crate::model::incident::{ApprovalSeen, Campaign, HostileContext, Incident, MayCause, Stage};
+use crate::model::subject::Subject;
 use crate::model::time::{Span, Time};
 
 /// Evidence older than this, when it arrives, never acts by itself.
@@ -16,6 +17,8 @@ pub(crate) struct About<'a> {
     /// The subject's open (or still watched) incident.
     pub(crate) open: Option<&'a Open>,
     pub(crate) now: Time,
+    /// What the directory said of them, when it was last asked.
+    pub(crate) who: Option<&'a Subject>,
     /// Who tells it; nobody in a file that is only judged.
     pub(crate) told: Option<Told<'a>>,
 }

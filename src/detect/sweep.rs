@@ -74,6 +74,7 @@ fn rules(failed: usize, within: Span) -> Rules {
     let rule = Rule {
         name: "swept".to_owned(),
         stage: Stage::Noted,
+        uses: Vec::new(),
         failed,
         within,
         sources: 1,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::campaign::{CampaignRule, Part, Tries};
 use super::episode::GAP;
-use super::rules::{Class, Rule, Rules};
+use super::rules::{AccountIs, Class, Rule, Rules};
 use super::traits::Trait;
 use crate::diagnostic::{Diagnostic, Source, sort};
+use crate::model::event::EventKind;
 use crate::model::incident::Stage;
 use crate::model::time::Span;
 use crate::playbook::{Entry, Node, Yaml, parse_yaml};
@@ -17,6 +18,7 @@ const DETECTION: &[&str] = &[
     "title",
     "attack",
     "stage",
+    "uses",
     "failed",
     "within",
     "sources",
@@ -32,7 +34,12 @@ const DETECTION: &[&str] = &[
 ];
 const CAMPAIGN: &[&str] =
     &["campaign", "title", "attack", "by", "tries", "people", "within", "after"];
-const CLASS: &[&str] = &["class", "title", "people"];
+const CLASS: &[&str] = &["class", "title", "people", "accounts"];
+const USES: &[(EventKind, &str)] = &[
+    (EventKind::Prompt, "prompt"),
+    (EventKind::SignIn, "sign_in"),
+    (EventKind::TokenRefresh, "token_refresh"),
+];
 const STAGES: [Stage; 3] = [Stage::Noted, Stage::Suspected, Stage::Confirmed];
 /// A window's events are kept no longer.
 const LONGEST: Span = Span::hours(48);
@@ -122,9 +129,15 @@ impl Page<'_> {
 
     fn class(&mut self, entries: &[Entry]) -> Class {
         let people = self.texts(entries, "people").into_iter().map(|(text, _)| text).collect();
+        let accounts = self.texts(entries, "accounts");
+        let what = "kind of account";
         Class {
             name: self.text(entries, "class").map(|(text, _)| text).unwrap_or_default(),
             people,
+            accounts: accounts
+                .iter()
+                .filter_map(|said| self.one_of(said, what, AccountIs::ALL))
+                .collect(),
         }
     }
 
@@ -188,10 +201,16 @@ impl Page<'_> {
                 "too high",
             );
         }
+        let uses = self.texts(entries, "uses");
+        if let Some(entry) = find(entries, "uses").filter(|_| find(entries, "for").is_none()) {
+            let message = "everybody uses that: a detection by `uses` is `for` some class";
+            self.problem("D002", &entry.value.at, message, "of whom");
+        }
         let plain = |list: Vec<(Trait, Range<usize>)>| list.into_iter().map(|(t, _)| t).collect();
         Rule {
             name: self.text(entries, "detection").map(|(text, _)| text).unwrap_or_default(),
             stage: self.stage(entries),
+            uses: uses.iter().filter_map(|said| self.one_of(said, "use", USES)).collect(),
             failed: self.count(entries, "failed", 1).max(1),
             within: self.span(entries, "within", GAP),
             sources: self.count(entries, "sources", 1),

@@ -58,13 +58,14 @@ impl Engine {
         touched: &mut BTreeSet<IncidentId>,
     ) {
         let (_, subject) = known_subject(tx, incoming, &one.account);
-        let known = subject.and_then(|id| tx.core.state.subject(id));
-        let privileged = known.is_some_and(Subject::privileged);
+        let who = subject.and_then(|id| tx.core.state.subject(id));
+        let privileged = who.is_some_and(Subject::privileged);
         let case = subject.and_then(|id| tx.core.state.open_incident(id, tx.at)).cloned();
         let view = case.as_ref().map(Open::from);
         let told = Told { source: &incoming.source.id, may_cause: incoming.source.may_cause };
-        let about = About { privileged, open: view.as_ref(), now: tx.at, told: Some(told) };
-        for signal in tx.core.detector.look_again(&one.key, &about) {
+        let about = About { privileged, open: view.as_ref(), now: tx.at, who, told: Some(told) };
+        let signals = tx.core.detector.look_again(&one.key, &about);
+        for signal in signals {
             if case.as_ref().is_some_and(|case| says_already(case, &signal)) {
                 continue;
             }

@@ -25,13 +25,13 @@ impl Engine {
         touched: &mut BTreeSet<IncidentId>,
     ) {
         let (key, subject) = known_subject(tx, incoming, &event.account);
-        let privileged = subject
-            .and_then(|id| tx.core.state.subject(id))
-            .is_some_and(crate::model::subject::Subject::privileged);
+        let who = subject.and_then(|id| tx.core.state.subject(id));
+        let privileged = who.is_some_and(crate::model::subject::Subject::privileged);
         let open = subject.and_then(|id| tx.core.state.open_incident(id, tx.at)).cloned();
         let view = open.as_ref().map(Open::from);
-        let told = Told { source: &incoming.source.id, may_cause: incoming.source.may_cause };
-        let about = About { privileged, open: view.as_ref(), now: tx.at, told: Some(told) };
+        let (source, may_cause) = (&incoming.source.id, incoming.source.may_cause);
+        let told = Some(Told { source, may_cause });
+        let about = About { privileged, open: view.as_ref(), now: tx.at, who, told };
         let signals = tx.core.detector.observe(&key, event, &about);
         for signal in signals {
             let incident = self.take_signal(tx, incoming, event, &signal);
