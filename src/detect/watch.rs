@@ -3,7 +3,7 @@
 
 use super::assess::CONTEXT_MAX;
 use super::signal::{About, FactorSeen, Open, Signal, is_stale};
-use super::window::{AFTERMATH, Window, is_approval, is_success, shares};
+use super::window::{AFTERMATH, Raised, Window, is_approval, is_success, shares};
 use crate::model::alert::AlertKind;
 use crate::model::event::{ChangedBy, Event, EventKind};
 use crate::model::id::EventId;
@@ -11,6 +11,8 @@ use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
 use crate::model::text::tame_field;
 use crate::model::time::{Span, Time};
 
+/// How long after an episode a change is watched for, if nobody keeps an incident open for longer.
+const WATCHED: Span = Span::hours(24);
 /// How long before the first prompt a password that others know still explains it.
 const EXPOSED: Span = Span::hours(24);
 
@@ -29,16 +31,13 @@ pub(super) fn in_open_incident(
 /// Changes, follow-on actions and the provider's own marks, as far as they say something about the episode that they
 /// belong to: each once, also where it was told of before the prompts.
 pub(super) fn changes(window: &mut Window, about: &About<'_>) -> Vec<Signal> {
-    let raised = window.raised().iter().map(|raised| raised.first).min();
-    let Some(first) = about.open.map(|open| open.first_event_at).into_iter().chain(raised).min()
-    else {
-        return Vec::new();
-    };
-    let side = Side::of(window, about, first);
     let signals: Vec<(EventId, Signal)> = window
         .events()
         .filter(|event| event.kind.is_watched() && !window.is_change_told(&event.id))
-        .filter_map(|event| Some((event.id.clone(), follow_on(event, &side, about.now)?)))
+        .filter_map(|event| {
+            let side = Side::of(window, about, event)?;
+            Some((event.id.clone(), follow_on(event, &side, about.now)?))
+        })
         .collect();
     let tell = |(id, signal)| {
         window.change_told(id);
@@ -56,14 +55,19 @@ struct Side {
 }
 
 impl Side {
-    fn of(window: &Window, about: &About<'_>, first: Time) -> Self {
+    /// As it concerns an event: what was raised is watched for as long as an incident without more evidence is joined.
+    fn of(window: &Window, about: &About<'_>, event: &Event) -> Option<Self> {
+        let watched = |raised: &&Raised| event.time <= raised.last + WATCHED.delta();
+        let raised: Vec<&Raised> = window.raised().iter().filter(watched).collect();
+        let open = about.open.map(|open| open.first_event_at);
+        let first = raised.iter().map(|raised| raised.first).chain(open).min()?;
         let mut hostile = about.open.map(|open| open.hostile.clone()).unwrap_or_default();
-        for raised in window.raised() {
+        for raised in raised {
             hostile.merge(&raised.hostile, CONTEXT_MAX * 2);
         }
-        let approved = window.events().filter(|e| is_success(e) && e.time >= first);
-        let entry = approved.filter(|e| shares(&hostile, e)).map(|e| e.time).min();
-        Self { hostile, first, entry }
+        let success = window.events().filter(|e| is_success(e) && e.time >= first);
+        let entry = success.filter(|e| shares(&hostile, e)).map(|e| e.time).min();
+        Some(Self { hostile, first, entry })
     }
 }
 

@@ -82,6 +82,15 @@ fn everyday_work_beside_failed_prompts_raises_nothing() {
     assert_eq!(stage(&[denied(3), vec![helped]].concat()), Some(Stage::Noted));
 }
 
+/// Two days later a new phone is a new phone, unless the incident is still open.
+#[test]
+fn a_change_long_after_the_last_prompt_is_not_the_attackers() {
+    let facts = |after| [denied(3), vec![done(after, EventKind::FactorChange, HOME)]].concat();
+
+    assert_eq!(stage(&facts(23 * 3_600)), Some(Stage::Breached));
+    assert_eq!(stage(&facts(25 * 3_600)), Some(Stage::Noted));
+}
+
 #[test]
 fn a_providers_mark_raises_what_it_fits_and_nothing_alone() {
     let with = |kind, ip| stage(&[denied(3), vec![done(-300, kind, ip)]].concat());

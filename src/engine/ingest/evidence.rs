@@ -39,8 +39,7 @@ impl Engine {
         }
         // What happens to a person whose incident is open belongs to its story, even without a signal.
         if let Some(open) = open
-            && !touched.contains(&open.id)
-            && (event.is_failed_prompt()
+            && (event.is_failed_prompt() && !touched.contains(&open.id)
                 || event.kind.is_watched() && event.time >= open.first_event_at)
         {
             join_events(tx, incoming, open.id, std::slice::from_ref(event));
