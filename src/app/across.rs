@@ -100,3 +100,41 @@ fn what_a_recording_source_says_raises_nobody_else() {
         assert_eq!((first.stage, first.campaign), (Stage::Noted, None));
     });
 }
+
+/// A grant beside failed prompts: told by its own delivery, from an address.
+fn grant(rig: &Rig, delivery: &str, ip: &str) -> Incoming {
+    let mut incoming = burst(rig, "a@x.test", "log", MayCause::Contain);
+    incoming.facts.truncate(1);
+    for fact in &mut incoming.facts {
+        if let Fact::Event(event) = fact {
+            event.id = EventId::new(delivery);
+            event.kind = EventKind::Grant;
+            event.outcome = EventOutcome::Succeeded;
+            event.time = rig.clock.now();
+            event.ip = ip.parse().ok();
+        }
+    }
+    Incoming { delivery: delivery.to_owned(), ..incoming }
+}
+
+#[test]
+fn a_grant_in_an_open_incident_is_told_once_and_a_breach_only_from_the_hostile_side() {
+    let catalogue = Arc::new(Catalogue::builtin().unwrap());
+    in_one_runtime(async {
+        let rig = Rig::new(&catalogue, 0);
+        rig.engine.ingest(burst(&rig, "a@x.test", "log", MayCause::Contain)).await.unwrap();
+
+        rig.engine.ingest(grant(&rig, "everyday", "198.51.100.7")).await.unwrap();
+        let everyday = case(&rig, "a@x.test");
+        rig.engine.ingest(grant(&rig, "hostile", "203.0.113.9")).await.unwrap();
+        let lines = rig.journal().await.len();
+        let mut again = grant(&rig, "hostile", "203.0.113.9");
+        again.delivery = "the same event, told by another delivery".to_owned();
+        rig.engine.ingest(again).await.unwrap();
+
+        assert_eq!((everyday.stage, everyday.counts.events), (Stage::Noted, 4));
+        let hostile = case(&rig, "a@x.test");
+        assert_eq!((hostile.stage, hostile.counts.events), (Stage::Breached, 5));
+        assert_eq!(rig.journal().await.len(), lines, "a repetition says nothing new");
+    });
+}
