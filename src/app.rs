@@ -154,6 +154,7 @@ impl Quell {
             directory: plugs.directory,
         };
         let engine = Engine::new(ports, config.policy_for_people(), state, detector);
+        engine.learn_sources(config.sources.iter().map(|(id, source)| source.view(id)));
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
@@ -320,6 +321,8 @@ async fn serve(
     Ok((addr, served))
 }
 
+#[cfg(test)]
+mod across;
 #[cfg(test)]
 mod api_tests;
 #[cfg(test)]

@@ -11,8 +11,10 @@
 //! May use `model`, the YAML reader of `playbook` with `diagnostic`, and, for [`backtest()`],
 //! `intake`. Knows no store and no HTTP.
 
+mod across;
 mod assess;
 mod backtest;
+mod campaign;
 mod episode;
 mod explain;
 mod habits;
@@ -25,20 +27,24 @@ mod window;
 mod written;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::alert::{Alert, AlertKind, Proof, Report};
 use crate::model::event::Event;
 use crate::model::time::{Span, Time};
 
+pub(crate) use across::Stirred;
+use assess::Finding;
 pub(crate) use backtest::backtest;
+use campaign::Campaigns;
+use episode::Episode;
 pub(crate) use explain::{Explained, explain};
 use rules::Rule;
 pub(crate) use rules::Rules;
-pub(crate) use signal::{About, Open, Signal};
+pub(crate) use signal::{About, Open, Signal, Told};
 pub(crate) use sweep::{Attack, Point, sweep};
-use window::{Mark, Raised, Window};
+use window::{Added, Mark, Raised, Window};
 pub(crate) use written::{is_detection, read};
 
 /// Subjects that are kept in memory at most; the longest idle ones go first.
@@ -55,13 +61,24 @@ pub(crate) struct Detector {
     /// Events of all windows, as of each one's last use.
     #[serde(default)]
     events: usize,
+    #[serde(default)]
+    campaigns: Campaigns,
+    /// People whose evidence means more since somebody else's came in.
+    #[serde(skip)]
+    stirred: BTreeSet<String>,
     #[serde(skip, default = "rules::shipped_rules")]
     rules: Arc<Rules>,
 }
 
 impl Default for Detector {
     fn default() -> Self {
-        Self { subjects: BTreeMap::new(), events: 0, rules: rules::shipped_rules() }
+        Self {
+            subjects: BTreeMap::new(),
+            events: 0,
+            campaigns: Campaigns::default(),
+            stirred: BTreeSet::new(),
+            rules: rules::shipped_rules(),
+        }
     }
 }
 
@@ -73,23 +90,28 @@ impl Detector {
         self
     }
 
-    /// Takes one event of the subject `key` in, and says what it now supports.
+    /// Takes one event of the subject `key` in, and says what it now supports. Afterwards [`Self::stirred`] says for
+    /// whom else it may mean something.
     pub(crate) fn observe(&mut self, key: &str, event: &Event, about: &About<'_>) -> Vec<Signal> {
         if event.time.signed_duration_since(about.now) > AHEAD.delta() {
             return Vec::new();
         }
         let rules = Arc::clone(&self.rules);
         let window = self.window(key, about.now);
-        if !window.add(event, about) {
+        let added = window.add(event, about);
+        if added == Added::Before {
             return Vec::new();
         }
+        self.across(key, event, added, about);
+        let Some(window) = self.subjects.get_mut(key) else { return Vec::new() };
         let mut signals = watch::in_open_incident(window, event, about);
-        let episodes = around(key, &rules, window, event.time, about);
+        let episodes = around(key, &rules, window, Some(event.time), about);
         if episodes.iter().any(|signal| signal.hostile_entry_at == Some(event.time)) {
             // Said once, with the failed prompts that it belongs to.
             signals.retain(|signal| signal.hostile_entry_at.is_none());
         }
         signals.extend(episodes);
+        signals.extend(used(key, &rules, window, event, about));
         signals.extend(watch::changes(window, about));
         signals
     }
@@ -115,7 +137,7 @@ impl Detector {
         if !window.mark(mark) {
             return Vec::new();
         }
-        let signals = around(key, &rules, window, report.time, about);
+        let signals = around(key, &rules, window, Some(report.time), about);
         if signals.is_empty() && !window.is_raised_near(report.time) {
             let alone = assess::report_alone(report.time);
             return window.raise(&alone, about).then(|| alone.signal(about)).into_iter().collect();
@@ -140,7 +162,7 @@ impl Detector {
         if !window.mark(mark) {
             return Vec::new();
         }
-        let mut signals = around(key, &rules, window, alert.time, about);
+        let mut signals = around(key, &rules, window, Some(alert.time), about);
         signals.retain(|signal| signal.stage > alert.stage);
         signals
     }
@@ -173,18 +195,19 @@ impl Detector {
     }
 }
 
-/// Looks again at every episode that something at `time` may have changed.
+/// Looks again at every episode that something at `time` may have changed; without a time at all of them.
 fn around(
     key: &str,
     rules: &Rules,
     window: &mut Window,
-    time: Time,
+    time: Option<Time>,
     about: &About<'_>,
 ) -> Vec<Signal> {
+    let is_near = |episode: &Episode<'_>| time.is_none_or(|time| episode.is_near(time));
     if !window.has_failed() {
         return Vec::new();
     }
-    let mine: Vec<&Rule> = rules.of(key).collect();
+    let mine: Vec<&Rule> = rules.of(key, about).filter(|rule| rule.uses.is_empty()).collect();
     let view: &Window = window;
     let bursts = episode::episodes(view, episode::GAP, &[]);
     let found: Vec<_> = bursts
@@ -195,13 +218,15 @@ fn around(
     for rule in mine.iter().filter(|rule| rule.pause > episode::GAP) {
         for chain in episode::episodes(view, rule.pause, &rule.of) {
             // What a burst in it says is said of the burst.
-            let said = found.iter().any(|(burst, _)| burst.overlaps(&chain));
-            if !said && chain.is_near(time) {
+            let says = |(burst, finding): &(&Episode<'_>, Finding)| {
+                burst.overlaps(&chain) && finding.stage >= rule.stage
+            };
+            if !found.iter().any(says) && is_near(&chain) {
                 slow.extend(assess::assess(view, &chain, &[*rule], about));
             }
         }
     }
-    let near = found.into_iter().filter(|(burst, _)| burst.is_near(time));
+    let near = found.into_iter().filter(|(burst, _)| is_near(burst));
     let findings: Vec<_> = near.map(|(_, finding)| finding).collect();
     let mut signals = Vec::new();
     for finding in findings.into_iter().chain(slow) {
@@ -210,6 +235,21 @@ fn around(
         }
     }
     signals
+}
+
+/// What is odd by being used at all: a workload that is asked for a second factor, an account for emergencies.
+fn used(
+    key: &str,
+    rules: &Rules,
+    window: &mut Window,
+    event: &Event,
+    about: &About<'_>,
+) -> Option<Signal> {
+    let mine = rules.of(key, about).filter(|rule| rule.uses.contains(&event.kind));
+    // Of equal ones the first, by name.
+    let rule = mine.reduce(|best, rule| if rule.stage > best.stage { rule } else { best })?;
+    let finding = assess::use_alone(rule, event);
+    window.raise(&finding, about).then(|| finding.signal(about))
 }
 
 /// Path and text of the detections that come with Quell.
@@ -227,11 +267,19 @@ macro_rules! shipped {
 }
 
 shipped! {
-    "burst-and-report" "denials-and-report" "fraud-reported" "push-burst"
-    "push-burst-at-privileged-person" "push-burst-from-new-context" "scored" "slow-drip"
+    "break-glass-used" "burst-and-report" "campaign-many-sources" "campaign-one-device" "campaign-one-source"
+    "campaign-password-spray" "campaign-prompts" "campaign-prompts-few" "campaign-rotating-addresses" "class-break-glass"
+    "class-contractors" "class-guests" "class-service-desk" "class-shift-workers" "class-workloads"
+    "contractor-at-odd-hours" "denials-and-report" "fraud-reported" "guest-burst" "push-burst"
+    "push-burst-at-privileged-person" "push-burst-from-new-context" "scored" "scored-service-desk" "scored-shift-workers"
+    "service-desk-burst" "slow-drip" "workload-prompted"
 }
 
+#[cfg(test)]
+mod class_tests;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod watch_tests;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::detect::{About, Detector, Rules};
+use crate::detect::{About, Detector, Rules, Told};
 use crate::engine::ingest::{Answer, window_key};
 use crate::engine::ports::StoreError;
 use crate::engine::state::State;
@@ -108,9 +108,11 @@ fn polled(config: &Config, state: &State) -> BTreeMap<SourceId, (Time, Known)> {
 /// Signals are dropped: what an event led to is in the journal already.
 fn take(detector: &mut Detector, config: &Config, line: &Line) {
     let Some(source) = config.sources.get(&line.source) else { return };
-    let key = window_key(&source.view(&line.source), &line.event.account);
-    let about = About { privileged: false, open: None, now: line.at };
-    drop(detector.observe(&key, &line.event, &about));
+    let source = source.view(&line.source);
+    let key = window_key(&source, &line.event.account);
+    let told = Told { source: &line.source, may_cause: source.may_cause };
+    let about = About { now: line.at, told: Some(told), ..About::default() };
+    detector.remember(&key, &line.event, &about);
 }
 
 fn count(answers: &Answers, line: &Line) {

@@ -276,6 +276,7 @@ fn a_second_breach_is_told_again_where_nothing_can_be_changed() {
                     hostile_entry_at: None,
                     watch_until: i.watch_until,
                     trigger: None,
+                    campaign: None,
                 };
                 let risen = crate::model::entry::IncidentRisen { incident, evidence };
                 tx.push(Entry::IncidentStaged(Box::new(risen)));

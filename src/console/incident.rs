@@ -173,7 +173,7 @@ fn acts(by: &SignedIn, incident: &Incident) -> Vec<Act> {
 pub(super) fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
     let counts = &incident.counts;
     let yes_no = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
-    vec![
+    let mut facts = vec![
         ("Denied", counts.denied.to_string()),
         ("Unanswered", counts.timed_out.to_string()),
         ("Wrong number", counts.wrong_answer.to_string()),
@@ -182,7 +182,11 @@ pub(super) fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
         ("Reports", counts.reports.to_string()),
         ("Password exposed", yes_no(incident.password_exposed)),
         ("Factors added since", incident.hostile_factors.len().to_string()),
-    ]
+    ];
+    facts.extend(incident.campaign.as_ref().map(|c| {
+        ("Campaign", format!("{} people from {} ({})", c.people, tame_field(&c.key), c.id))
+    }));
+    facts
 }
 
 /// From each beginning that counts until containment.

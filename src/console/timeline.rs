@@ -5,7 +5,8 @@ use super::show::{At, Coded, Till};
 use crate::model::action::{Outcome, Strength};
 use crate::model::approval::{ApprovalState, Asks, Decision, Vote};
 use crate::model::entry::{
-    ApprovalDecided, AttemptRefused, Commit, Entry, IncidentRisen, StepOutcome};
+    ApprovalDecided, AttemptRefused, Commit, Entry, IncidentRisen, StepOutcome,
+};
 use crate::model::event::{Event, EventKind, EventOutcome};
 use crate::model::notice::{Did, Told};
 use crate::model::run::{CellKey, CellState, Purpose};
@@ -299,6 +300,18 @@ fn event_said(event: &Event) -> Said {
         (EventKind::TokenRefresh, _) => (Kind::Evidence, "A token was refreshed"),
         (EventKind::FactorChange, _) => (Kind::Hostile, "A second factor was changed"),
         (EventKind::RecoveryChange, _) => (Kind::Hostile, "A means of recovery was changed"),
+        (EventKind::InboxRule, _) => {
+            (Kind::Hostile, "A mail rule was made that forwards, moves or deletes")
+        }
+        (EventKind::Grant, _) => (Kind::Hostile, "An application was given access"),
+        (EventKind::RoleChange, _) => (Kind::Hostile, "A role was given"),
+        (EventKind::StolenSession, _) => {
+            (Kind::Evidence, "The provider takes a session for stolen")
+        }
+        (EventKind::StolenPassword, _) => {
+            (Kind::Evidence, "The provider takes the password for known to others")
+        }
+        (EventKind::OddSignIn, _) => (Kind::Evidence, "The provider found a sign-in odd"),
     };
     let place = event.place.as_ref();
     let from = [

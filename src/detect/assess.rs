@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::campaign::{Cover, Part};
 use super::episode::Episode;
 use super::rules::Rule;
 use super::signal::{About, Signal, is_stale};
@@ -9,11 +10,11 @@ use super::traits::Trait;
 use super::window::{AFTERMATH, Window, is_approval, is_success, shares};
 use crate::model::alert::AlertKind;
 use crate::model::event::{Event, EventKind, EventOutcome};
-use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
+use crate::model::incident::{ApprovalSeen, Campaign, HostileContext, Stage};
 use crate::model::time::Time;
 
 /// Most values that are kept of each part of a context.
-const CONTEXT_MAX: usize = 32;
+pub(super) const CONTEXT_MAX: usize = 32;
 
 /// The assessment of one episode, free of the window it was made from.
 pub(super) struct Finding {
@@ -27,7 +28,10 @@ pub(super) struct Finding {
     rule: String,
     reason: String,
     events: Vec<Event>,
-    hostile: HostileContext,
+    pub(super) hostile: HostileContext,
+    campaign: Option<Campaign>,
+    /// What the campaign's tries share.
+    pub(super) source: Option<(Part, String)>,
 }
 
 impl Finding {
@@ -45,6 +49,7 @@ impl Finding {
             hostile: self.hostile,
             hostile_entry_at: self.entry_at,
             hostile_factor: None,
+            campaign: self.campaign,
             stale: is_stale(self.entry_at.unwrap_or(self.last).max(self.last), about.now),
             events: self.events,
         }
@@ -65,6 +70,28 @@ pub(super) fn report_alone(time: Time) -> Finding {
         reason: "The person reported a prompt that they did not ask for".into(),
         events: Vec::new(),
         hostile: HostileContext::default(),
+        campaign: None,
+        source: None,
+    }
+}
+
+/// One use of what is not used.
+pub(super) fn use_alone(rule: &Rule, event: &Event) -> Finding {
+    let from = event.ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
+    Finding {
+        kind: AlertKind::MfaFatigue,
+        stage: rule.stage,
+        approval: ApprovalSeen::None,
+        entry_at: None,
+        first: event.time,
+        last: event.time,
+        failed: 0,
+        rule: rule.name.clone(),
+        reason: format!("An account of which nothing is expected: {}{from}", event.words()),
+        events: vec![event.clone()],
+        hostile: HostileContext::default(),
+        campaign: None,
+        source: None,
     }
 }
 
@@ -90,6 +117,7 @@ pub(super) fn assess(
         }
         ApprovalSeen::Own | ApprovalSeen::None => (stage?, rule),
     };
+    let cover = cover(window, episode);
     let reported = told || episode.failed.iter().any(|e| e.outcome == EventOutcome::Reported);
     let foreign = |seen: &ApprovalSeen| *seen == ApprovalSeen::Hostile;
     let hostile_entries = entries.iter().filter(|(seen, _)| foreign(seen)).map(|(_, event)| *event);
@@ -104,8 +132,16 @@ pub(super) fn assess(
         rule: rule.to_owned(),
         reason: reason(window, episode, approval, told),
         hostile: context(window, episode, hostile_entries),
+        campaign: cover.map(Cover::campaign),
+        source: cover.map(Cover::source),
         events: evidence(episode, &entries),
     })
+}
+
+/// The campaign that some prompt of an episode is of.
+fn cover<'w>(window: &'w Window, episode: &Episode<'_>) -> Option<&'w Cover> {
+    let covers = episode.counted.iter().filter_map(|e| window.cover_of(e, episode.first));
+    covers.min_by(|a, b| a.rank().cmp(&b.rank()))
 }
 
 /// Whether a few failed prompts, too few by themselves, continue the open incident: they come
@@ -141,6 +177,10 @@ pub(super) enum Missing {
         most: usize,
         needed: usize,
     },
+    Addresses {
+        most: usize,
+        needed: usize,
+    },
     Trait(Trait),
     /// It holds, and must not.
     Barred(Trait),
@@ -164,6 +204,12 @@ pub(super) fn missing(
     let most = if all < rule.failed { all } else { episode.peak(window, rule.within, &rule.of) };
     if most < rule.failed {
         return Some(Missing::Prompts { most, needed: rule.failed });
+    }
+    if rule.sources > 1 {
+        let most = episode.addresses(window, rule.within, &rule.of);
+        if most < rule.sources {
+            return Some(Missing::Addresses { most, needed: rule.sources });
+        }
     }
     if let Some(lacks) = rule.all.iter().find(|one| !holds(one)) {
         return Some(Missing::Trait(*lacks));
@@ -280,6 +326,9 @@ fn reason(window: &Window, episode: &Episode<'_>, approval: ApprovalSeen, told: 
     if let Some(ip) = episode.counted.iter().find(unknown).and_then(|event| event.ip) {
         // Writing to a String cannot fail.
         write!(out, " from {ip}, which is new for this person").ok();
+    }
+    if let Some(cover) = cover(window, episode) {
+        write!(out, "; the same {} (a campaign)", cover.words()).ok();
     }
     if told {
         out.push_str(", and the person reported it");

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{About, Detector, Open, Raised, Rules, Signal};
 use crate::intake::{Format, Problem, Record, parse};
 use crate::model::event::AccountName;
-use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
+use crate::model::incident::{ApprovalSeen, Campaign, HostileContext, Stage};
 use crate::model::time::{Span, Time, rfc3339};
 
 /// How long an incident is joined after its last evidence.
@@ -38,6 +38,8 @@ pub(crate) struct IncidentLine {
     /// Whose approval was seen: `none`, `own`, `unknown` or `hostile`.
     pub(crate) outcome: &'static str,
     pub(crate) reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) campaign: Option<Campaign>,
     pub(crate) episodes: Vec<EpisodeLine>,
 }
 
@@ -56,6 +58,7 @@ struct Case {
     stage: Stage,
     approval: ApprovalSeen,
     reason: String,
+    campaign: Option<Campaign>,
     last: Time,
     open: Open,
     episodes: BTreeMap<Time, EpisodeLine>,
@@ -108,7 +111,7 @@ impl Bench {
         let now = record.time();
         let current = self.cases.iter().rposition(|case| case.is_joined_by(&subject, now));
         let open = current.map(|index| self.cases[index].open.clone());
-        let about = About { privileged: false, open: open.as_ref(), now };
+        let about = About { privileged: false, open: open.as_ref(), now, ..About::default() };
         let signals = match record {
             Record::Event(event) => self.detector.observe(&subject, event, &about),
             Record::Report(report) => self.detector.observe_report(&subject, report, &about),
@@ -118,10 +121,21 @@ impl Bench {
                 self.detector.observe_alert(&subject, alert, &about)
             }
         };
-        for signal in signals {
-            self.case(&subject, signal.first).join(&signal);
+        self.join(&subject, &signals);
+        for other in self.detector.stirred() {
+            let current = self.cases.iter().rposition(|case| case.is_joined_by(&other.key, now));
+            let open = current.map(|index| self.cases[index].open.clone());
+            let about = About { open: open.as_ref(), now, ..About::default() };
+            let signals = self.detector.look_again(&other.key, &about);
+            self.join(&other.key, &signals);
         }
-        let raised = self.detector.raised(&subject).to_vec();
+    }
+
+    fn join(&mut self, subject: &str, signals: &[Signal]) {
+        for signal in signals {
+            self.case(subject, signal.first).join(signal);
+        }
+        let raised = self.detector.raised(subject).to_vec();
         if let Some(case) = self.cases.iter_mut().rfind(|case| case.subject == subject) {
             case.episodes
                 .extend(raised.iter().filter(|r| r.failed > 0).map(|r| (r.first, line(r))));
@@ -152,6 +166,7 @@ impl Case {
             stage: Stage::Noted,
             approval: ApprovalSeen::None,
             reason: String::new(),
+            campaign: None,
             last: at,
             open,
             episodes: BTreeMap::new(),
@@ -165,12 +180,10 @@ impl Case {
     fn join(&mut self, signal: &Signal) {
         self.rise(signal.stage, signal.approval, &signal.reason, signal.last);
         self.open.first_event_at = self.open.first_event_at.min(signal.first);
-        let (mine, new) = (&mut self.open.hostile, &signal.hostile);
-        merge(&mut mine.ips, &new.ips);
-        merge(&mut mine.asns, &new.asns);
-        merge(&mut mine.sessions, &new.sessions);
-        merge(&mut mine.correlations, &new.correlations);
-        merge(&mut mine.devices, &new.devices);
+        if signal.campaign.as_ref().is_some_and(|new| new.says_more_than(self.campaign.as_ref())) {
+            self.campaign.clone_from(&signal.campaign);
+        }
+        self.open.hostile.merge(&signal.hostile, usize::MAX);
     }
 
     fn rise(&mut self, stage: Stage, approval: ApprovalSeen, reason: &str, last: Time) {
@@ -191,6 +204,7 @@ impl Case {
             last: rfc3339(self.last),
             outcome: self.approval.name(),
             reason: self.reason,
+            campaign: self.campaign,
             episodes: self.episodes.into_values().collect(),
         }
     }
@@ -203,14 +217,6 @@ fn line(raised: &Raised) -> EpisodeLine {
         failed: raised.failed,
         stage: raised.stage,
         outcome: raised.approval.name(),
-    }
-}
-
-fn merge<T: PartialEq + Clone>(mine: &mut Vec<T>, new: &[T]) {
-    for item in new {
-        if !mine.contains(item) {
-            mine.push(item.clone());
-        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! goes to several devices counts once, and a known device's VPN client that keeps
 //! reconnecting does not count at all. Typed codes are no prompts to tire anybody with.
 
+use std::collections::BTreeSet;
+
 use super::traits::Trait;
 use super::window::{AFTERMATH, Window};
 use crate::model::event::{Event, EventOutcome, Factor, Origin};
@@ -37,6 +39,21 @@ impl Episode<'_> {
         peak(&counted, span)
     }
 
+    /// Most different addresses within a time, of the prompts that have all of `of`.
+    pub(super) fn addresses(&self, window: &Window, span: Span, of: &[Trait]) -> usize {
+        let counts = |event: &&&Event| {
+            of.iter().all(|one| one.holds_of(window, event, self.first.min(event.time)))
+        };
+        let counted: Vec<&Event> = self.counted.iter().filter(counts).copied().collect();
+        let within = |from: usize| {
+            let start = counted[from].time;
+            let rest = counted[from..].iter();
+            let near = rest.take_while(|e| e.time.signed_duration_since(start) <= span.delta());
+            near.filter_map(|e| e.ip).collect::<BTreeSet<_>>().len()
+        };
+        (0..counted.len()).map(within).max().unwrap_or_default()
+    }
+
     pub(super) fn overlaps(&self, other: &Episode<'_>) -> bool {
         self.first <= other.last && other.first <= self.last
     }
@@ -50,9 +67,7 @@ impl Episode<'_> {
 /// Chains of failed prompts with pauses of at most `pause`, of prompts that have all of `of`.
 pub(super) fn episodes<'w>(window: &'w Window, pause: Span, of: &[Trait]) -> Vec<Episode<'w>> {
     let counts = |event: &&Event| {
-        is_tiring(event)
-            && !is_reconnect(window, event)
-            && of.iter().all(|one| one.holds_of(window, event, event.time))
+        is_prompt_try(window, event) && of.iter().all(|one| one.holds_of(window, event, event.time))
     };
     let mut all: Vec<Episode<'w>> = Vec::new();
     for event in window.events().filter(counts) {
@@ -74,6 +89,11 @@ pub(super) fn episodes<'w>(window: &'w Window, pause: Span, of: &[Trait]) -> Vec
         }
     }
     all
+}
+
+/// A prompt that counts as somebody's try.
+pub(super) fn is_prompt_try(window: &Window, event: &Event) -> bool {
+    is_tiring(event) && !is_reconnect(window, event)
 }
 
 /// A prompt that came to the person without their doing, and was not approved.

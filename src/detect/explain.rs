@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::assess::{Missing, missing};
 use super::episode::{self, Episode};
 use super::rules::{Rule, Rules};
-use super::{About, Detector, Window};
+use super::{About, Detector, Signal, Window};
 use crate::intake::{Format, Problem, Record, parse};
 use crate::model::event::{AccountName, Event};
 use crate::model::incident::Stage;
@@ -65,31 +65,56 @@ pub(crate) fn explain(
     let (mut lines, mut last) = (Vec::new(), None);
     for record in &parsed.records {
         let (account, at) = (record.account(), record.time());
-        let after = day.is_some_and(|day| at.date_naive() > day);
-        if !is(account, person) || after {
+        if day.is_some_and(|day| at.date_naive() > day) {
             continue;
         }
-        let about = About { privileged: false, open: None, now: at };
+        let of_day = day.is_none_or(|day| at.date_naive() == day);
+        if !is(account, person) {
+            lines.extend(elsewhere(&mut detector, record, person).filter(|_| of_day));
+            continue;
+        }
+        let about = About { privileged: false, open: None, now: at, ..About::default() };
         let signals = match record {
             Record::Event(event) => detector.observe(person, event, &about),
             Record::Report(report) => detector.observe_report(person, report, &about),
             Record::Alert(alert) => detector.observe_alert(person, alert, &about),
         };
         last = Some(at);
-        if day.is_none_or(|day| at.date_naive() == day) {
-            let said = |s: &super::Signal| format!("{}: {} ({})", s.stage.name(), s.reason, s.rule);
+        if of_day {
             lines.push(line(record, signals.iter().map(said).collect()));
         }
     }
     let window = detector.subjects.get(person);
-    let about = About { privileged: false, open: None, now: last.unwrap_or_default() };
-    let mine: Vec<&Rule> = rules.of(person).collect();
+    let about =
+        About { privileged: false, open: None, now: last.unwrap_or_default(), ..About::default() };
+    let all = rules.of(person, &about);
+    let mine: Vec<&Rule> = all.filter(|rule| rule.uses.is_empty()).collect();
     let episodes = window.map(|window| {
         let all = episode::episodes(window, episode::GAP, &[]).into_iter();
         let of_day = all.filter(|e| day.is_none_or(|day| e.last.date_naive() == day));
         of_day.map(|episode| view(window, &episode, &mine, &about)).collect()
     });
     Ok(Explained { lines, episodes: episodes.unwrap_or_default() })
+}
+
+fn said(signal: &Signal) -> String {
+    format!("{}: {} ({})", signal.stage.name(), signal.reason, signal.rule)
+}
+
+/// What happened to somebody else, if it means something for this person.
+fn elsewhere(detector: &mut Detector, record: &Record, person: &str) -> Option<Line> {
+    let Record::Event(event) = record else { return None };
+    let account = &event.account;
+    let other = account.login.as_ref().or(account.provider_id.as_ref())?;
+    let about = About { now: event.time, ..About::default() };
+    drop(detector.observe(other, event, &about));
+    if !detector.stirred().iter().any(|stirred| stirred.key == person) {
+        return None;
+    }
+    let signals = detector.look_again(person, &about);
+    let what = "others were tried from the same source".to_owned();
+    let (at, said) = (rfc3339(event.time), signals.iter().map(said).collect());
+    Some(Line { at, what, from: from(event), said })
 }
 
 fn is(account: &AccountName, person: &str) -> bool {
@@ -140,6 +165,9 @@ impl std::fmt::Display for Missing {
             Self::Prompts { most, needed } => {
                 write!(f, "{most} failed prompts in its time that are of its kind, of {needed}")
             }
+            Self::Addresses { most, needed } => {
+                write!(f, "{most} different addresses in its time, of {needed}")
+            }
             Self::Trait(one) => write!(f, "not `{}`", one.name()),
             Self::Barred(one) => write!(f, "`{}`, which rules it out", one.name()),
             Self::AnyOf => f.write_str("none of its `any`"),
@@ -153,6 +181,25 @@ mod tests {
     use super::*;
     use crate::intake::Kind;
     use serde_json::json;
+
+    #[test]
+    fn a_day_says_when_others_made_it_a_campaign() {
+        let prompt = |n: u32| {
+            json!({"id": format!("{n}"), "kind": "prompt", "outcome": "denied",
+                "account": format!("p{}@example.com", n / 3),
+                "time": format!("2026-05-05T10:{:02}:00Z", n), "ip": "203.0.113.9"})
+        };
+        let body = serde_json::to_vec(&(0..12).map(prompt).collect::<Vec<_>>()).unwrap();
+
+        let told = explain(Kind::Events, &body, &Rules::default(), "p0@example.com", None).unwrap();
+
+        let last = told.lines.last().unwrap();
+        assert_eq!(
+            (told.lines.len(), last.what.as_str()),
+            (4, "others were tried from the same source")
+        );
+        assert!(last.said[0].starts_with("suspected: 3 failed prompts"), "{last:?}");
+    }
 
     #[test]
     fn a_day_says_what_fired_and_what_the_others_lacked() {

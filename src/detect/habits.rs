@@ -90,7 +90,7 @@ fn hour_of(at: Time) -> usize {
 }
 
 /// The same in every process, so that a kept window can be read again.
-fn digest(kind: &str, name: &str) -> u64 {
+pub(super) fn digest(kind: &str, name: &str) -> u64 {
     let hash = Sha256::new().chain_update(kind).chain_update([0]).chain_update(name).finalize();
     hash.iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte))
 }

@@ -22,7 +22,12 @@ fn tell(facts: &[(i64, Event)]) -> (Option<Stage>, ApprovalSeen, usize) {
     let mut detector = Detector::default();
     let mut case = Case::default();
     for (told, fact) in facts {
-        let about = About { privileged: false, open: case.open.as_ref(), now: at(*told) };
+        let about = About {
+            privileged: false,
+            open: case.open.as_ref(),
+            now: at(*told),
+            ..About::default()
+        };
         for signal in detector.observe("ana", fact, &about) {
             case.opened += usize::from(case.stage.is_none());
             case.stage = case.stage.max(Some(signal.stage));
@@ -53,7 +58,7 @@ fn attack() -> impl Strategy<Value = Vec<Event>> {
         EventOutcome::WrongAnswer,
     ]);
     let prompts = prop::collection::vec((outcome, 3_i64..240), 2..9);
-    (prompts, any::<[bool; 3]>()).prop_map(|(prompts, [approved, enters, enrols])| {
+    (prompts, any::<[bool; 4]>()).prop_map(|(prompts, [approved, enters, enrols, grants])| {
         let mut now = 1_000;
         let mut facts: Vec<Event> = Vec::new();
         for (outcome, pause) in prompts {
@@ -70,6 +75,9 @@ fn attack() -> impl Strategy<Value = Vec<Event>> {
             let kind = EventKind::FactorChange;
             facts.push(event(now + 60, kind, EventOutcome::Succeeded, ATTACKER));
         }
+        if grants {
+            facts.push(event(now + 90, EventKind::Grant, EventOutcome::Succeeded, ATTACKER));
+        }
         facts
     })
 }
@@ -84,7 +92,7 @@ proptest! {
     #[test]
     fn late_repeated_and_out_of_order_facts_are_the_same_incident(
         facts in attack(),
-        delays in prop::collection::vec(0_i64..900, 12),
+        delays in prop::collection::vec(0_i64..900, 13),
         again in prop::collection::vec((0_usize..12, 0_i64..1_800), 0..12),
     ) {
         let mut clean = history();
@@ -118,7 +126,8 @@ fn a_storm_is_one_case_a_person() {
             let key = format!("p{person}");
             let fact = event(round * 30, EventKind::Prompt, EventOutcome::Denied, ATTACKER);
             for _ in 0..3 {
-                let about = About { privileged: false, open: None, now: fact.time };
+                let about =
+                    About { privileged: false, open: None, now: fact.time, ..About::default() };
                 for signal in detector.observe(&key, &fact, &about) {
                     let stage = said.entry(key.clone()).or_insert(signal.stage);
                     *stage = (*stage).max(signal.stage);

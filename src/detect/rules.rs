@@ -7,8 +7,12 @@
 
 use std::sync::Arc;
 
+use super::campaign::CampaignRule;
+use super::signal::About;
 use super::traits::Trait;
+use crate::model::event::EventKind;
 use crate::model::incident::Stage;
+use crate::model::subject::{Authority, Subject};
 use crate::model::time::Span;
 
 /// One detection.
@@ -16,9 +20,13 @@ use crate::model::time::Span;
 pub(crate) struct Rule {
     pub(crate) name: String,
     pub(crate) stage: Stage,
+    /// Each of these alone is odd enough; then nothing else is asked.
+    pub(crate) uses: Vec<EventKind>,
     /// Prompts that must have failed, within `within`.
     pub(crate) failed: usize,
     pub(crate) within: Span,
+    /// Different addresses that they must have come from.
+    pub(crate) sources: usize,
     /// Longest pause between two of them.
     pub(crate) pause: Span,
     /// A prompt counts only if all of these hold of it.
@@ -43,23 +51,67 @@ pub(crate) struct Class {
     pub(crate) name: String,
     /// Sign-in names, with `*` for anything.
     pub(crate) people: Vec<String>,
+    /// What an account of theirs is.
+    pub(crate) accounts: Vec<AccountIs>,
+}
+
+/// What the directory says of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AccountIs {
+    Under(Authority),
+    Privileged,
+    Protected,
+}
+
+impl AccountIs {
+    /// Every one, with the word that a file says it by.
+    pub(super) const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Under(Authority::Guest), "guest"),
+        (Self::Under(Authority::Synced), "synced"),
+        (Self::Under(Authority::Federated), "federated"),
+        (Self::Under(Authority::Delegated), "delegated"),
+        (Self::Under(Authority::Cloud), "cloud"),
+        (Self::Privileged, "privileged"),
+        (Self::Protected, "protected"),
+    ];
+
+    fn holds(self, subject: &Subject) -> bool {
+        match self {
+            Self::Under(authority) => subject.accounts.iter().any(|a| a.authority == authority),
+            Self::Privileged => subject.privileged(),
+            Self::Protected => subject.protected(),
+        }
+    }
+}
+
+impl Class {
+    fn has(&self, login: &str, about: &About<'_>) -> bool {
+        let is = |one: &AccountIs| about.who.is_some_and(|who| one.holds(who));
+        self.people.iter().any(|pattern| fits(pattern, login)) || self.accounts.iter().any(is)
+    }
 }
 
 /// Every detection that runs, by name.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "a detection is a rule, and a campaign is none")]
 pub(crate) struct Rules {
     pub(crate) rules: Vec<Rule>,
     pub(crate) classes: Vec<Class>,
+    pub(crate) campaigns: Vec<CampaignRule>,
 }
 
 impl Rules {
     /// Those that a subject is judged by. `key` is the name that its windows go by.
-    pub(super) fn of<'r>(&'r self, key: &str) -> impl Iterator<Item = &'r Rule> {
+    pub(super) fn of<'r>(
+        &'r self,
+        key: &str,
+        about: &About<'_>,
+    ) -> impl Iterator<Item = &'r Rule> + use<'r> {
         let login = key.strip_prefix("login:").unwrap_or(key);
         let within: Vec<&str> = self
             .classes
             .iter()
-            .filter(|class| class.people.iter().any(|pattern| fits(pattern, login)))
+            .filter(|class| class.has(login, about))
             .map(|class| class.name.as_str())
             .collect();
         self.rules.iter().filter(move |rule| {
@@ -72,8 +124,11 @@ impl Rules {
 impl Default for Rules {
     fn default() -> Self {
         // A test keeps the shipped files clean; what did not check would not be here.
-        super::written::read(&super::shipped())
-            .unwrap_or_else(|_| Self { rules: Vec::new(), classes: Vec::new() })
+        super::written::read(&super::shipped()).unwrap_or_else(|_| Self {
+            rules: Vec::new(),
+            classes: Vec::new(),
+            campaigns: Vec::new(),
+        })
     }
 }
 

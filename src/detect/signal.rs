@@ -2,20 +2,39 @@
 
 use crate::model::alert::AlertKind;
 use crate::model::event::{AccountName, Event, Factor};
-use crate::model::id::EventId;
-use crate::model::incident::{ApprovalSeen, HostileContext, Incident, Stage};
+use crate::model::id::{EventId, SourceId};
+use crate::model::incident::{ApprovalSeen, Campaign, HostileContext, Incident, MayCause, Stage};
+use crate::model::subject::Subject;
 use crate::model::time::{Span, Time};
 
 /// Evidence older than this, when it arrives, never acts by itself.
 const STALE_AFTER: Span = Span::hours(1);
 
 /// What is known about a subject besides its events.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct About<'a> {
     pub(crate) privileged: bool,
     /// The subject's open (or still watched) incident.
     pub(crate) open: Option<&'a Open>,
     pub(crate) now: Time,
+    /// What the directory said of them, when it was last asked.
+    pub(crate) who: Option<&'a Subject>,
+    /// Who tells it; nobody in a file that is only judged.
+    pub(crate) told: Option<Told<'a>>,
+}
+
+/// A source, and how far its word carries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) source: &'a SourceId,
+    pub(crate) may_cause: MayCause,
+}
+
+impl About<'_> {
+    /// What a source that may only record says of one person is evidence about no other.
+    pub(super) fn counts_for_others(&self) -> bool {
+        self.told.is_none_or(|told| told.may_cause > MayCause::Record)
+    }
 }
 
 /// The detector's view of an open incident.
@@ -66,6 +85,8 @@ pub(crate) struct Signal {
     /// The newest hostile approval or sign-in.
     pub(crate) hostile_entry_at: Option<Time>,
     pub(crate) hostile_factor: Option<FactorSeen>,
+    /// Many people and one source, if it is so.
+    pub(crate) campaign: Option<Campaign>,
     /// Arrived more than an hour after it happened.
     pub(crate) stale: bool,
 }

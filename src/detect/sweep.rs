@@ -74,8 +74,10 @@ fn rules(failed: usize, within: Span) -> Rules {
     let rule = Rule {
         name: "swept".to_owned(),
         stage: Stage::Noted,
+        uses: Vec::new(),
         failed,
         within,
+        sources: 1,
         pause: within.max(super::episode::GAP),
         of: Vec::new(),
         any: Vec::new(),
@@ -86,7 +88,7 @@ fn rules(failed: usize, within: Span) -> Rules {
         classes: Vec::new(),
         except: Vec::new(),
     };
-    Rules { rules: vec![rule], classes: Vec::new() }
+    Rules { rules: vec![rule], classes: Vec::new(), campaigns: Vec::new() }
 }
 
 struct Known {

@@ -50,7 +50,7 @@ pub(super) fn signed_in(seconds: i64, ip: &str) -> Event {
 
 fn run(detector: &mut Detector, events: &[Event], privileged: bool) -> Vec<Signal> {
     let observe = |event: &Event| {
-        let about = About { privileged, open: None, now: event.time };
+        let about = About { privileged, open: None, now: event.time, ..About::default() };
         detector.observe("ana", event, &about)
     };
     events.iter().flat_map(observe).collect()
@@ -245,7 +245,7 @@ fn only_a_proved_report_counts() {
         proof,
         text: String::new(),
     };
-    let about = About { privileged: false, open: None, now: at(100) };
+    let about = About { privileged: false, open: None, now: at(100), ..About::default() };
     let told = |detector: &mut Detector, proof| {
         let signals = detector.observe_report("ana", &report(proof), &about);
         signals.iter().map(|signal| signal.stage).collect::<Vec<_>>()
@@ -272,7 +272,7 @@ fn open(contained: Option<i64>) -> Open {
 }
 
 fn in_incident(event: &Event, open: &Open) -> Vec<Signal> {
-    let about = About { privileged: false, open: Some(open), now: event.time };
+    let about = About { privileged: false, open: Some(open), now: event.time, ..About::default() };
     Detector::default().observe("ana", event, &about)
 }
 
@@ -309,12 +309,12 @@ fn late_evidence_is_marked_and_future_evidence_refused() {
     let mut detector = Detector::default();
     let mut told = Vec::new();
     for event in burst(3) {
-        let about = About { privileged: false, open: None, now: at(7_200) };
+        let about = About { privileged: false, open: None, now: at(7_200), ..About::default() };
         told.extend(detector.observe("ana", &event, &about));
     }
     assert!(told[0].stale);
 
-    let about = About { privileged: true, open: None, now: at(-600) };
+    let about = About { privileged: true, open: None, now: at(-600), ..About::default() };
     for event in burst(5) {
         assert!(Detector::default().observe("ana", &event, &about).is_empty());
     }
@@ -324,7 +324,7 @@ fn late_evidence_is_marked_and_future_evidence_refused() {
 fn when_too_many_events_are_kept_the_longest_idle_subject_goes_and_one_under_attack_stays() {
     let mut detector = Detector::default();
     let observe = |detector: &mut Detector, key: &str, event: &Event| {
-        let about = About { privileged: false, open: None, now: event.time };
+        let about = About { privileged: false, open: None, now: event.time, ..About::default() };
         drop(detector.observe(key, event, &about));
     };
     for n in 0..8 {

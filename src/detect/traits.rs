@@ -42,14 +42,11 @@ traits! {
     OwnContext "own_context" "All prompts are from a known device that the provider vouches for, at known addresses.",
     UnusualHour "unusual_hour" "An hour at which this person does not sign in.",
     ImpossibleTravel "impossible_travel" "Another country than two hours before.",
+    Campaign "campaign" "Its source, new for this person, tries many people.",
     RecoveryBefore "recovery_before" "A reset or recovery change within the hour before.",
 }
 
 impl Trait {
-    pub(super) fn named(word: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(_, known)| *known == word).map(|(found, _)| *found)
-    }
-
     pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(known, _)| *known == self).map_or("", |(_, word)| *word)
     }
@@ -96,6 +93,7 @@ impl Trait {
             Self::OwnContext => {
                 window.is_own_device(device, before) && window.knows_ip(event.ip, before)
             }
+            Self::Campaign => window.cover_of(event, before).is_some(),
             Self::UnusualHour => window.habits().is_unusual_hour(event.time),
             Self::ImpossibleTravel => is_far(window, event),
             Self::Reported | Self::Privileged | Self::RecoveryBefore => false,

@@ -4,12 +4,13 @@
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-use super::assess::Finding;
+use super::assess::{CONTEXT_MAX, Finding};
+use super::campaign::{Cover, Part};
 use super::habits::Habits;
 use super::signal::About;
 use crate::model::event::{CLAIMED_DEVICE, Event, EventKind, EventOutcome, Factor};
-use crate::model::id::EventId;
-use crate::model::incident::{ApprovalSeen, HostileContext, Stage};
+use crate::model::id::{EventId, SourceId};
+use crate::model::incident::{ApprovalSeen, HostileContext, MayCause, Stage};
 use crate::model::time::{Span, Time};
 
 /// An approval counts this long after the last failure.
@@ -23,6 +24,7 @@ const COALESCE: Span = Span::minutes(1);
 const EVENTS_MAX: usize = 512;
 const KNOWN_MAX: usize = 128;
 const MARKS_MAX: usize = 32;
+const COVERS_MAX: usize = 16;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Kept {
@@ -57,8 +59,24 @@ pub(super) struct Raised {
     pub(super) stage: Stage,
     pub(super) approval: ApprovalSeen,
     entry_at: Option<Time>,
+    /// The campaign that it was told to be of: by its rank, so that a narrower source is told as well.
+    #[serde(default)]
+    campaign: Option<(Part, String)>,
+    /// The hostile side, as far as it was seen.
+    #[serde(default)]
+    pub(super) hostile: HostileContext,
     told_failed: usize,
     told_at: Time,
+}
+
+/// What became of an event that was handed to a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Added {
+    /// It was here before.
+    Before,
+    Kept,
+    /// A success that teaches where the person signs in from.
+    Learned,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -75,6 +93,12 @@ pub(super) struct Window {
     /// Changes that were told, as long as they are kept.
     #[serde(default)]
     changes_told: Vec<EventId>,
+    /// Campaigns that prompts of this person belong to.
+    #[serde(default)]
+    covers: Vec<Cover>,
+    /// Who told of the failed prompts, by whose word most may be caused.
+    #[serde(default)]
+    told_by: Option<(MayCause, SourceId)>,
     touched: Option<Time>,
     /// Events that the whole knows of: as many as there were at the last look.
     #[serde(default)]
@@ -82,13 +106,21 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Remembers the event; `false` if it was here before.
-    pub(super) fn add(&mut self, event: &Event, about: &About<'_>) -> bool {
+    /// Remembers the event, and says what was made of it.
+    pub(super) fn add(&mut self, event: &Event, about: &About<'_>) -> Added {
         if self.events.iter().any(|kept| kept.event.id == event.id) {
-            return false;
+            return Added::Before;
         }
-        if is_success(event) && !self.is_tainted(event, about) {
+        let learned = is_success(event) && !self.is_tainted(event, about);
+        if learned {
             self.learn(event);
+        }
+        if event.is_failed_prompt()
+            && let Some(told) = about.told
+        {
+            let told = (told.may_cause, told.source.clone());
+            // The same one whoever came last.
+            self.told_by = self.told_by.take().max(Some(told));
         }
         if matters(event) {
             let place = self.events.partition_point(|kept| kept.event.time <= event.time);
@@ -97,7 +129,26 @@ impl Window {
                 self.events.remove(0);
             }
         }
-        true
+        if learned { Added::Learned } else { Added::Kept }
+    }
+
+    /// Prompts of this person belong to a campaign, or to more of it than before.
+    pub(super) fn cover(&mut self, cover: Cover) {
+        self.covers.retain(|known| !cover.replaces(known));
+        if self.covers.len() >= COVERS_MAX {
+            self.covers.remove(0);
+        }
+        self.covers.push(cover);
+    }
+
+    /// The campaign that a prompt is of, by the narrowest source.
+    pub(super) fn cover_of(&self, event: &Event, before: Time) -> Option<&Cover> {
+        let holding = self.covers.iter().filter(|cover| cover.holds(self, event, before));
+        holding.min_by(|a, b| a.rank().cmp(&b.rank()))
+    }
+
+    pub(super) fn told_by(&self) -> Option<&SourceId> {
+        self.told_by.as_ref().map(|(_, source)| source)
     }
 
     pub(super) fn mark(&mut self, mark: Mark) -> bool {
@@ -119,6 +170,7 @@ impl Window {
         self.marks.retain(|mark| !old(mark.seen_at, KEEP));
         self.raised.retain(|raised| !old(raised.told_at, KEEP));
         self.known.retain(|known| !old(known.last, MEMORY));
+        self.covers.retain(|cover| !old(cover.last, KEEP));
         self.touched = Some(now);
         self.counted = self.events.len();
     }
@@ -178,6 +230,11 @@ impl Window {
 
     pub(super) fn knows_ip(&self, ip: Option<IpAddr>, before: Time) -> bool {
         ip.is_some() && self.knows(before, |known| known.ip == ip)
+    }
+
+    /// Whether `holds` is true of an address that was known before `before`.
+    pub(super) fn knows_any_ip(&self, before: Time, holds: impl Fn(IpAddr) -> bool) -> bool {
+        self.knows(before, |known| known.ip.is_some_and(&holds))
     }
 
     pub(super) fn knows_asn(&self, asn: Option<u32>, before: Time) -> bool {
@@ -262,6 +319,8 @@ impl Window {
                 stage: finding.stage,
                 approval: finding.approval,
                 entry_at: finding.entry_at,
+                campaign: finding.source.clone(),
+                hostile: finding.hostile.clone(),
                 told_failed: finding.failed,
                 told_at: about.now,
             });
@@ -271,19 +330,28 @@ impl Window {
         let more = finding.stage > raised.stage
             || finding.approval > raised.approval
             || finding.entry_at > raised.entry_at
+            || is_narrower(finding.source.as_ref(), raised.campaign.as_ref())
             || about.open.is_some() && finding.failed > raised.told_failed && !quiet;
         raised.first = raised.first.min(finding.first);
         raised.last = raised.last.max(finding.last);
         raised.failed = raised.failed.max(finding.failed);
+        raised.hostile.merge(&finding.hostile, CONTEXT_MAX);
         if more {
             raised.stage = raised.stage.max(finding.stage);
             raised.approval = raised.approval.max(finding.approval);
             raised.entry_at = raised.entry_at.max(finding.entry_at);
+            if is_narrower(finding.source.as_ref(), raised.campaign.as_ref()) {
+                raised.campaign.clone_from(&finding.source);
+            }
             raised.told_failed = finding.failed;
             raised.told_at = about.now;
         }
         more
     }
+}
+
+fn is_narrower(new: Option<&(Part, String)>, known: Option<&(Part, String)>) -> bool {
+    new.is_some_and(|new| known.is_none_or(|known| new < known))
 }
 
 /// A prompt answered with yes. A good password is none.
@@ -301,8 +369,7 @@ pub(super) fn is_success(event: &Event) -> bool {
 }
 
 fn matters(event: &Event) -> bool {
-    let change = matches!(event.kind, EventKind::FactorChange | EventKind::RecoveryChange)
-        && event.outcome == EventOutcome::Succeeded;
+    let change = event.kind.is_watched() && event.outcome == EventOutcome::Succeeded;
     event.is_failed_prompt() || change || is_success(event) && event.kind != EventKind::TokenRefresh
 }
 

@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::campaign::{CampaignRule, Part, Tries};
 use super::episode::GAP;
-use super::rules::{Class, Rule, Rules};
+use super::rules::{AccountIs, Class, Rule, Rules};
 use super::traits::Trait;
 use crate::diagnostic::{Diagnostic, Source, sort};
+use crate::model::event::EventKind;
 use crate::model::incident::Stage;
 use crate::model::time::Span;
 use crate::playbook::{Entry, Node, Yaml, parse_yaml};
@@ -16,8 +18,10 @@ const DETECTION: &[&str] = &[
     "title",
     "attack",
     "stage",
+    "uses",
     "failed",
     "within",
+    "sources",
     "pause",
     "of",
     "any",
@@ -28,7 +32,14 @@ const DETECTION: &[&str] = &[
     "for",
     "except",
 ];
-const CLASS: &[&str] = &["class", "title", "people"];
+const CAMPAIGN: &[&str] =
+    &["campaign", "title", "attack", "by", "tries", "people", "within", "after"];
+const CLASS: &[&str] = &["class", "title", "people", "accounts"];
+const USES: &[(EventKind, &str)] = &[
+    (EventKind::Prompt, "prompt"),
+    (EventKind::SignIn, "sign_in"),
+    (EventKind::TokenRefresh, "token_refresh"),
+];
 const STAGES: [Stage; 3] = [Stage::Noted, Stage::Suspected, Stage::Confirmed];
 /// A window's events are kept no longer.
 const LONGEST: Span = Span::hours(48);
@@ -36,7 +47,7 @@ const LONGEST: Span = Span::hours(48);
 /// Reads them all. What several files say of the same name is a problem of the later one.
 pub(crate) fn read(files: &[(String, String)]) -> Result<Rules, Vec<Diagnostic>> {
     let mut reader = Reader { problems: Vec::new(), uses: Vec::new() };
-    let mut rules = Rules { rules: Vec::new(), classes: Vec::new() };
+    let mut rules = Rules { rules: Vec::new(), classes: Vec::new(), campaigns: Vec::new() };
     for (path, text) in files {
         let source = Source::new(path.as_str(), text.as_str());
         let (root, problems) = parse_yaml(&source);
@@ -67,7 +78,9 @@ pub(crate) fn read(files: &[(String, String)]) -> Result<Rules, Vec<Diagnostic>>
 
 /// Whether a file speaks of detection, and not of a playbook.
 pub(crate) fn is_detection(text: &str) -> bool {
-    text.lines().any(|line| line.starts_with("detection:") || line.starts_with("class:"))
+    let begins =
+        |line: &str| ["detection:", "class:", "campaign:"].iter().any(|key| line.starts_with(key));
+    text.lines().any(begins)
 }
 
 struct Reader {
@@ -97,6 +110,15 @@ impl Page<'_> {
             rules.classes.push(class);
             return;
         }
+        if entries.iter().any(|entry| entry.key == "campaign") {
+            self.known_keys(entries, CAMPAIGN);
+            let campaign = self.campaign(root, entries);
+            if rules.campaigns.iter().any(|known| known.name == campaign.name) {
+                self.twice(entries, "campaign");
+            }
+            rules.campaigns.push(campaign);
+            return;
+        }
         self.known_keys(entries, DETECTION);
         let rule = self.rule(root, entries);
         if rules.rules.iter().any(|known| known.name == rule.name) {
@@ -107,23 +129,60 @@ impl Page<'_> {
 
     fn class(&mut self, entries: &[Entry]) -> Class {
         let people = self.texts(entries, "people").into_iter().map(|(text, _)| text).collect();
+        let accounts = self.texts(entries, "accounts");
+        let what = "kind of account";
         Class {
             name: self.text(entries, "class").map(|(text, _)| text).unwrap_or_default(),
             people,
+            accounts: accounts
+                .iter()
+                .filter_map(|said| self.one_of(said, what, AccountIs::ALL))
+                .collect(),
+        }
+    }
+
+    fn campaign(&mut self, root: &Node, entries: &[Entry]) -> CampaignRule {
+        self.says(root, entries, &["campaign", "by", "tries", "people"], "a campaign");
+        let within = self.span(entries, "within", Span::hours(1));
+        let by = self.texts(entries, "by");
+        let tries = self.text(entries, "tries");
+        CampaignRule {
+            name: self.text(entries, "campaign").map(|(text, _)| text).unwrap_or_default(),
+            by: by.iter().filter_map(|said| self.one_of(said, "part", Part::ALL)).collect(),
+            tries: tries
+                .and_then(|said| self.one_of(&said, "kind of try", Tries::ALL))
+                .unwrap_or(Tries::Prompts),
+            people: self.count(entries, "people", 500).max(2),
+            within,
+            after: self.span(entries, "after", within),
+        }
+    }
+
+    /// A word that is one of some.
+    fn one_of<T: Copy>(
+        &mut self,
+        (word, at): &(String, Range<usize>),
+        what: &str,
+        known: &[(T, &'static str)],
+    ) -> Option<T> {
+        let found = known.iter().find(|(_, name)| name == word).map(|(one, _)| *one);
+        if found.is_none() {
+            let message = format!("there is no {what} `{word}`");
+            let problem = Diagnostic::error("D002", self.source, at.clone(), message, "not known");
+            self.reader.problems.push(problem.suggest(word, known.iter().map(|(_, name)| *name)));
+        }
+        found
+    }
+
+    fn says(&mut self, root: &Node, entries: &[Entry], keys: &[&str], what: &str) {
+        for key in keys.iter().filter(|key| !entries.iter().any(|entry| entry.key == **key)) {
+            let message = format!("{what} says its `{key}`");
+            self.problem("D001", &root.at, &message, "it is missing here");
         }
     }
 
     fn rule(&mut self, root: &Node, entries: &[Entry]) -> Rule {
-        for key in ["detection", "stage"] {
-            if !entries.iter().any(|entry| entry.key == key) {
-                self.problem(
-                    "D001",
-                    &root.at,
-                    &format!("a detection says its `{key}`"),
-                    "it is missing here",
-                );
-            }
-        }
+        self.says(root, entries, &["detection", "stage"], "a detection");
         let weights = self.weights(entries);
         let of = self.traits(entries, "of");
         for (found, at) in &of {
@@ -142,12 +201,19 @@ impl Page<'_> {
                 "too high",
             );
         }
+        let uses = self.texts(entries, "uses");
+        if let Some(entry) = find(entries, "uses").filter(|_| find(entries, "for").is_none()) {
+            let message = "everybody uses that: a detection by `uses` is `for` some class";
+            self.problem("D002", &entry.value.at, message, "of whom");
+        }
         let plain = |list: Vec<(Trait, Range<usize>)>| list.into_iter().map(|(t, _)| t).collect();
         Rule {
             name: self.text(entries, "detection").map(|(text, _)| text).unwrap_or_default(),
             stage: self.stage(entries),
+            uses: uses.iter().filter_map(|said| self.one_of(said, "use", USES)).collect(),
             failed: self.count(entries, "failed", 1).max(1),
             within: self.span(entries, "within", GAP),
+            sources: self.count(entries, "sources", 1),
             pause: self.span(entries, "pause", GAP),
             of: plain(of),
             any: plain(self.traits(entries, "any")),
@@ -192,15 +258,7 @@ impl Page<'_> {
     }
 
     fn known_trait(&mut self, word: &str, at: &Range<usize>) -> Option<Trait> {
-        let found = Trait::named(word);
-        if found.is_none() {
-            let message = format!("there is no trait `{word}`");
-            let problem =
-                Diagnostic::error("D002", self.source, at.clone(), message, "no such trait");
-            let known = Trait::ALL.iter().map(|(_, word)| *word);
-            self.reader.problems.push(problem.suggest(word, known));
-        }
-        found
+        self.one_of(&(word.to_owned(), at.clone()), "trait", Trait::ALL)
     }
 
     fn weights(&mut self, entries: &[Entry]) -> Vec<(Trait, u32)> {
@@ -342,9 +400,11 @@ mod tests {
 
         let rules = read(&files).unwrap_or_else(|p| panic!("{}", render(&p, Colour::Plain)));
 
-        assert_eq!(rules.rules.len() + rules.classes.len(), files.len());
-        for rule in &rules.rules {
-            let own = format!("playbooks/detections/{}.yaml", rule.name);
+        let (all, campaigns) = (&rules.rules, &rules.campaigns);
+        assert_eq!(all.len() + rules.classes.len() + campaigns.len(), files.len());
+        let names = all.iter().map(|r| &r.name).chain(campaigns.iter().map(|c| &c.name));
+        for name in names {
+            let own = format!("playbooks/detections/{name}.yaml");
             assert!(files.iter().any(|(path, _)| *path == own), "{own}");
         }
     }

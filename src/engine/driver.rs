@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
-use super::policy::Policy;
+use super::policy::{Policy, SourceView};
 use super::ports::{
     Actions, Catalogue, Clock, Directory, Durable, Entropy, Evidence, Store, StoreError,
 };
@@ -30,7 +30,7 @@ use super::state::State;
 use super::tasks::Tasks;
 use crate::model::action::{ActionSpec, Call};
 use crate::model::entry::{Commit, Entry};
-use crate::model::id::RunId;
+use crate::model::id::{RunId, SourceId};
 use crate::model::run::CellKey;
 use crate::model::time::Time;
 
@@ -74,6 +74,8 @@ pub(crate) struct Core {
     pub(crate) state: State,
     pub(crate) desk: Desk,
     pub(crate) detector: crate::detect::Detector,
+    /// Settings of the sources, for evidence that means more since another source spoke.
+    pub(crate) sources: BTreeMap<SourceId, SourceView>,
     timers: BTreeSet<(Time, RunId)>,
     wakes: HashMap<RunId, Time>,
     /// Resolves when everything that the state holds is on disk.
@@ -128,6 +130,7 @@ impl Engine {
             state,
             desk: Desk::default(),
             detector,
+            sources: BTreeMap::new(),
             timers: BTreeSet::new(),
             wakes: HashMap::new(),
             written: already(),

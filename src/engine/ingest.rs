@@ -1,8 +1,11 @@
 //! Evidence comes in: events are weighed, alerts and reports joined, incidents opened or raised, runs started.
 //!
 //! What one delivery leads to is one durable commit: its receipt, the incidents, the
-//! runs and their first intents. Raw events go to the evidence log first.
+//! runs and their first intents. Raw events go to the evidence log first. What it means for other
+//! people (many people, one source) follows in a commit of its own, before the answer; a crash between
+//! the two is made good from the evidence log.
 
+mod again;
 mod evidence;
 mod open;
 mod runs;
@@ -39,6 +42,20 @@ pub(crate) struct Incoming {
     pub(crate) rejected: Vec<Rejected>,
     /// A person marked it as replayed: it opens incidents but never acts without approval.
     pub(crate) replayed: bool,
+}
+
+impl Incoming {
+    /// What speaks for a source outside of any delivery.
+    fn bare(source: SourceView) -> Self {
+        Self {
+            source,
+            delivery: String::new(),
+            facts: Vec::new(),
+            accepted: 0,
+            rejected: Vec::new(),
+            replayed: false,
+        }
+    }
 }
 
 /// One thing that a delivery states.
@@ -117,7 +134,13 @@ impl Engine {
             self.ports().evidence.append(lines).await?;
         }
         self.fetch_named(&named(&incoming)).await?;
-        if let Some(answer) = self.commit(|tx| self.take(tx, &incoming, key, receipt)).await? {
+        let taken = self.commit(|tx| {
+            tx.core.sources.insert(incoming.source.id.clone(), incoming.source.clone());
+            (self.take(tx, &incoming, key, receipt), tx.core.detector.stirred())
+        });
+        let (answer, stirred) = taken.await?;
+        self.look_again(stirred, incoming.replayed).await?;
+        if let Some(answer) = answer {
             return Ok(answer);
         }
         // The same delivery came in while this one wrote its evidence.
@@ -233,14 +256,7 @@ pub(crate) fn window_key(
     source: &SourceView,
     account: &crate::model::event::AccountName,
 ) -> String {
-    let incoming = Incoming {
-        source: source.clone(),
-        delivery: String::new(),
-        facts: Vec::new(),
-        accepted: 0,
-        rejected: Vec::new(),
-        replayed: false,
-    };
+    let incoming = Incoming::bare(source.clone());
     open::aliases(&incoming, account).first().map(ToString::to_string).unwrap_or_default()
 }
 

@@ -81,6 +81,7 @@ impl Engine {
                 hostile_entry_at: None,
                 watch_until: tx.at + self.policy().watch.delta(),
                 trigger: Some(Trigger::Manual),
+                campaign: None,
             };
             let incident = if let Some(incident) =
                 tx.core.state.open_incident(known.id, tx.at).map(|i| i.id)

@@ -247,6 +247,7 @@ impl Sim {
                     hostile_entry_at: Some(now),
                     watch_until: i.watch_until,
                     trigger: None,
+                    campaign: None,
                 };
                 let risen = crate::model::entry::IncidentRisen { incident: i.id, evidence };
                 tx.push(Entry::IncidentStaged(Box::new(risen)));

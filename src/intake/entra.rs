@@ -6,6 +6,7 @@
 //! steps: `signin` sorts that out, `audit` reads the rest.
 
 mod audit;
+mod risk;
 mod signin;
 mod steps;
 
@@ -37,7 +38,7 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
     } else if fields.has("riskEventType") && fields.has("detectedDateTime")
         || matches!(category.as_str(), "userriskevents" | "riskdetections")
     {
-        audit::risk(&fields)
+        risk::record(&fields)
     } else if category.contains("signinlogs")
         || operation.eq_ignore_ascii_case("Sign-in activity")
         || fields.has("userPrincipalName") && (fields.has("status") || fields.has("resultType"))

@@ -54,6 +54,10 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
         | "user.account.update_secondary_email"
         | "user.account.update_recovery_question"
         | "user.account.update_phone" => change(EventKind::RecoveryChange),
+        "app.oauth2.as.consent.grant" | "app.oauth2.client.consent.grant" => {
+            change(EventKind::Grant)
+        }
+        "user.account.privilege.grant" => change(EventKind::RoleChange),
         "user.account.report_suspicious_activity_by_enduser" => log.alert(
             AlertKind::MfaFraudReported,
             "okta.report_suspicious_activity",
@@ -108,7 +112,10 @@ impl Log<'_> {
         let targets = self.targets();
         let target = targets.as_array().into_iter().flatten().find(|t| is_type(t, "User"));
         let actor = get(self.row, "actor");
-        let changed = matches!(kind, Some(EventKind::FactorChange | EventKind::RecoveryChange));
+        let changed = matches!(
+            kind,
+            Some(EventKind::FactorChange | EventKind::RecoveryChange | EventKind::RoleChange)
+        );
         let concerned = if changed { target.or(actor) } else { actor };
         let name = concerned.map(account_name).unwrap_or_default();
         if name == AccountName::default() {

@@ -12,7 +12,7 @@ use super::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
     RunId, SourceId, SubjectId, TokenId,
 };
-use super::incident::{ApprovalSeen, HostileContext, HostileFactor, MayCause, Stage};
+use super::incident::{ApprovalSeen, Campaign, HostileContext, HostileFactor, MayCause, Stage};
 use super::notice::Told;
 use super::plan::{Mode, Plan, Trigger};
 use super::poll::PollAdvanced;
@@ -272,6 +272,8 @@ pub(crate) struct Rise {
     pub(crate) watch_until: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trigger: Option<Trigger>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) campaign: Option<Campaign>,
 }
 
 /// A playbook's digest may run from here on.

@@ -18,6 +18,36 @@ pub(crate) enum EventKind {
     FactorChange,
     /// A recovery means changed: password reset, recovery phone, SSPR.
     RecoveryChange,
+    /// A rule was made that forwards, moves or deletes mail, or a mailbox was made to forward.
+    InboxRule,
+    /// An application was given access in the person's name.
+    Grant,
+    /// A role was given.
+    RoleChange,
+    /// The provider takes a session or a token of the person for stolen.
+    StolenSession,
+    /// The provider takes the password for known to others, or saw it guessed at.
+    StolenPassword,
+    /// The provider finds the place or the manner of a sign-in odd.
+    OddSignIn,
+}
+
+impl EventKind {
+    /// What belongs to the story of an open incident although it may raise nothing: what may follow on an approval, and
+    /// what the provider thinks of it.
+    pub(crate) fn is_watched(self) -> bool {
+        match self {
+            Self::Prompt | Self::SignIn | Self::TokenRefresh => false,
+            Self::FactorChange
+            | Self::RecoveryChange
+            | Self::InboxRule
+            | Self::Grant
+            | Self::RoleChange
+            | Self::StolenSession
+            | Self::StolenPassword
+            | Self::OddSignIn => true,
+        }
+    }
 }
 
 /// What became of it.

@@ -224,6 +224,42 @@ pub(crate) struct HostileContext {
     pub(crate) devices: Vec<String>,
 }
 
+impl HostileContext {
+    /// Adds what another saw, up to `most` of each.
+    pub(crate) fn merge(&mut self, other: &Self, most: usize) {
+        fn add<T: Clone + PartialEq>(mine: &mut Vec<T>, new: &[T], most: usize) {
+            for one in new {
+                if mine.len() < most && !mine.contains(one) {
+                    mine.push(one.clone());
+                }
+            }
+        }
+        add(&mut self.ips, &other.ips, most);
+        add(&mut self.asns, &other.asns, most);
+        add(&mut self.sessions, &other.sessions, most);
+        add(&mut self.correlations, &other.correlations, most);
+        add(&mut self.devices, &other.devices, most);
+    }
+}
+
+/// Many people and one source: what an incident is part of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct Campaign {
+    /// The same for every incident of the same source.
+    pub(crate) id: String,
+    /// The source: `address 203.0.113.9`, `network 203.0.113.0/24`, `AS64500`, `device …`.
+    pub(crate) key: String,
+    /// How many people it tried, when this was last told.
+    pub(crate) people: u32,
+}
+
+impl Campaign {
+    /// Another source, which is told later only if it says more; or more people.
+    pub(crate) fn says_more_than(&self, known: Option<&Self>) -> bool {
+        known.is_none_or(|known| known.id != self.id || known.people < self.people)
+    }
+}
+
 /// Counts for people; the events themselves are in the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct EvidenceCounts {
@@ -280,6 +316,9 @@ pub(crate) struct Incident {
     /// Counts rises of evidence; a run that has seen fewer has a continuation due.
     #[serde(default)]
     pub(crate) rises: u32,
+    /// The campaign that its failed prompts belong to, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) campaign: Option<Campaign>,
     /// The newest alert and report, for expressions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) alert: Option<Box<super::alert::Alert>>,

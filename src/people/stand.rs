@@ -365,6 +365,7 @@ fn rise(who: &str, privileged: bool, at: Time) -> Rise {
         hostile_entry_at: None,
         watch_until: at + TimeDelta::hours(24),
         trigger: None,
+        campaign: None,
     }
 }
 

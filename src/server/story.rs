@@ -179,6 +179,13 @@ fn technique(event: &Event) -> Vec<&'static str> {
         // Account Manipulation: Device Registration.
         (EventKind::FactorChange, _) => vec!["T1098.005"],
         (EventKind::RecoveryChange, _) => vec!["T1098"],
+        // Email Forwarding Rule, Email Hiding Rules.
+        (EventKind::InboxRule, _) => vec!["T1114.003", "T1564.008"],
+        (EventKind::Grant, _) => vec!["T1528"],
+        // Additional Cloud Roles.
+        (EventKind::RoleChange, _) => vec!["T1098.003"],
+        (EventKind::StolenSession, _) => vec!["T1539"],
+        (EventKind::StolenPassword, _) => vec!["T1110"],
         _ => Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::engine::state::{Holds, State};
 use crate::model::approval::{Approval, ApprovalState, Decision, Tier, Vote};
 use crate::model::incident::{
-    ApprovalSeen, ContainmentState, Incident, IncidentStatus, Severity, Stage,
+    ApprovalSeen, Campaign, ContainmentState, Incident, IncidentStatus, Severity, Stage,
 };
 use crate::model::run::{Cell, CellState, Run, RunStatus, WaitingOn};
 use crate::model::subject::Subject;
@@ -34,6 +34,9 @@ pub(super) struct IncidentView {
     /// Old or replayed evidence: acts only with approval.
     stale: bool,
     reason: String,
+    /// Many people and one source, of which this is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    campaign: Option<Campaign>,
     evidence: Evidence,
     opened_at: String,
     first_event_at: String,
@@ -63,6 +66,11 @@ impl IncidentView {
             ("First event", self.first_event_at.clone()),
             ("Opened", self.opened_at.clone()),
         ];
+        facts.extend(
+            self.campaign
+                .as_ref()
+                .map(|c| ("Campaign", format!("{}: {}, {} people", c.id, c.key, c.people))),
+        );
         facts.extend(self.contained_at.clone().map(|at| ("Contained", at)));
         facts
     }
@@ -116,6 +124,7 @@ impl IncidentView {
             password_exposed: incident.password_exposed,
             stale: incident.stale,
             reason: incident.reason.clone(),
+            campaign: incident.campaign.clone(),
             evidence: Evidence {
                 events: counts.events,
                 denied: counts.denied,

@@ -74,7 +74,7 @@ impl Bench {
         for (id, received, event) in self.evidence() {
             let (_, source) = self.sources.iter().find(|(own, _)| *own == id).unwrap();
             let key = window_key(&source.view(&id), &event.account);
-            let about = About { privileged: false, open: None, now: received };
+            let about = About { now: received, ..About::default() };
             drop(detector.observe(&key, &event, &about));
             known.entry(id).or_default().event(&event.id, received);
         }

@@ -190,6 +190,7 @@ fn join(engine: &Engine, tx: &mut Tx<'_>, a: &Incident, b: &Incident) {
         hostile_entry_at: younger.hostile_entry_at,
         watch_until: younger.watch_until,
         trigger: None,
+        campaign: younger.campaign.clone(),
     };
     tx.push(Entry::IncidentStaged(Box::new(IncidentRisen { incident: older.id, evidence })));
     if younger.status != IncidentStatus::Closed {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Incoming;
 use super::open::{Weight, raise, subject_of};
-use crate::detect::{About, Open, Signal};
+use crate::detect::{About, Open, Signal, Told};
 use crate::engine::driver::{Engine, Tx};
 use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
@@ -25,12 +25,13 @@ impl Engine {
         touched: &mut BTreeSet<IncidentId>,
     ) {
         let (key, subject) = known_subject(tx, incoming, &event.account);
-        let privileged = subject
-            .and_then(|id| tx.core.state.subject(id))
-            .is_some_and(crate::model::subject::Subject::privileged);
+        let who = subject.and_then(|id| tx.core.state.subject(id));
+        let privileged = who.is_some_and(crate::model::subject::Subject::privileged);
         let open = subject.and_then(|id| tx.core.state.open_incident(id, tx.at)).cloned();
         let view = open.as_ref().map(Open::from);
-        let about = About { privileged, open: view.as_ref(), now: tx.at };
+        let (source, may_cause) = (&incoming.source.id, incoming.source.may_cause);
+        let told = Some(Told { source, may_cause });
+        let about = About { privileged, open: view.as_ref(), now: tx.at, who, told };
         let signals = tx.core.detector.observe(&key, event, &about);
         for signal in signals {
             let incident = self.take_signal(tx, incoming, event, &signal);
@@ -38,8 +39,8 @@ impl Engine {
         }
         // What happens to a person whose incident is open belongs to its story, even without a signal.
         if let Some(open) = open
-            && !touched.contains(&open.id)
-            && event.is_failed_prompt()
+            && (event.is_failed_prompt() && !touched.contains(&open.id)
+                || event.kind.is_watched() && event.time >= open.first_event_at)
         {
             join_events(tx, incoming, open.id, std::slice::from_ref(event));
         }
@@ -52,36 +53,32 @@ impl Engine {
         source: SourceView,
         event: Event,
     ) -> Result<(), StoreError> {
-        let incoming = Incoming {
-            source,
-            delivery: String::new(),
-            facts: Vec::new(),
-            accepted: 0,
-            rejected: Vec::new(),
-            replayed: false,
-        };
+        let incoming = Incoming::bare(source);
         self.fetch_named(&super::open::aliases(&incoming, &event.account)).await?;
-        self.commit(|tx| {
+        let weighed = self.commit(|tx| {
             let (key, subject) = known_subject(tx, &incoming, &event.account);
             let joined = subject
                 .and_then(|id| tx.core.state.newest.get(&id))
                 .and_then(|id| tx.core.state.incidents.get(id))
                 .is_some_and(|i| i.event_ids.contains(&event.id));
             if joined {
-                let about = About { privileged: false, open: None, now: tx.at };
+                let told =
+                    Told { source: &incoming.source.id, may_cause: incoming.source.may_cause };
+                let about = About { now: tx.at, told: Some(told), ..About::default() };
                 drop(tx.core.detector.observe(&key, &event, &about));
-                return;
+                return tx.core.detector.stirred();
             }
             let mut touched = BTreeSet::new();
             self.take_event(tx, &incoming, &event, &mut touched);
             for incident in touched {
                 super::follow_up(self, tx, incident);
             }
-        })
-        .await
+            tx.core.detector.stirred()
+        });
+        self.look_again(weighed.await?, false).await
     }
 
-    fn take_signal(
+    pub(super) fn take_signal(
         &self,
         tx: &mut Tx<'_>,
         incoming: &Incoming,
@@ -105,6 +102,7 @@ impl Engine {
             first_event_at: signal.first,
             last_evidence_at: signal.last,
             trigger: Some(Trigger::Alert(signal.kind)),
+            campaign: signal.campaign.clone(),
         };
         let incident = raise(self, tx, incoming, subject, weight);
         join_events(tx, incoming, incident, &signal.events);
@@ -152,6 +150,7 @@ impl Engine {
             first_event_at: alert.time,
             last_evidence_at: alert.time,
             trigger: Some(Trigger::Alert(alert.kind)),
+            campaign: None,
         };
         let incident = raise(self, tx, incoming, subject, weight);
         tx.push(Entry::AlertRaised {
@@ -173,7 +172,7 @@ impl Engine {
         let subject = subject_of(self, tx, incoming, &report.account);
         let open = tx.core.state.open_incident(subject, tx.at).cloned();
         let view = open.as_ref().map(Open::from);
-        let about = About { privileged: false, open: view.as_ref(), now: tx.at };
+        let about = About { open: view.as_ref(), now: tx.at, ..About::default() };
         let signals = tx.core.detector.observe_report(&key, report, &about);
         let denied = signals.iter().any(|s| s.events.iter().any(Event::is_failed_prompt))
             || open
@@ -196,6 +195,7 @@ impl Engine {
             first_event_at: report.time,
             last_evidence_at: report.time,
             trigger: Some(Trigger::Report),
+            campaign: None,
         };
         let incident = raise(self, tx, incoming, subject, weight);
         let source = incoming.source.id.clone();
@@ -209,7 +209,7 @@ fn is_old(engine: &Engine, tx: &Tx<'_>, time: crate::model::time::Time) -> bool 
 }
 
 /// The key that detection windows go by, and the subject if it is known already.
-fn known_subject(
+pub(super) fn known_subject(
     tx: &Tx<'_>,
     incoming: &Incoming,
     account: &crate::model::event::AccountName,

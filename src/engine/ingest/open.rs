@@ -6,7 +6,9 @@ use crate::engine::state::is_stronger;
 use crate::model::entry::{Entry, IncidentOpened, IncidentRisen, Rise};
 use crate::model::event::AccountName;
 use crate::model::id::{IncidentId, SubjectId};
-use crate::model::incident::{ApprovalSeen, HostileContext, HostileFactor, IncidentStatus, Stage};
+use crate::model::incident::{
+    ApprovalSeen, Campaign, HostileContext, HostileFactor, IncidentStatus, Stage,
+};
 use crate::model::plan::Trigger;
 use crate::model::subject::{AccountKey, Alias, Subject};
 use crate::model::time::Time;
@@ -24,6 +26,7 @@ pub(super) struct Weight {
     pub(super) first_event_at: Time,
     pub(super) last_evidence_at: Time,
     pub(super) trigger: Option<Trigger>,
+    pub(super) campaign: Option<Campaign>,
 }
 
 /// The names under which a record speaks of a person, the most telling first.
@@ -115,6 +118,7 @@ pub(super) fn raise(
         hostile_entry_at: weight.hostile_entry_at,
         watch_until,
         trigger: weight.trigger,
+        campaign: weight.campaign,
     };
     let Some(open) = open else {
         let incident = IncidentId::mint(tx.at, engine.ports().entropy.id());

@@ -7,8 +7,7 @@ use crate::model::entry::{Commit, Entry, IncidentOpened, IncidentRisen, PlanPubl
 use crate::model::event::{Event, EventOutcome};
 use crate::model::id::{IncidentId, SubjectId};
 use crate::model::incident::{
-    Containment, ContainmentState, EvidenceCounts, HostileContext, Incident, IncidentStatus,
-    Severity,
+    Campaign, Containment, ContainmentState, EvidenceCounts, Incident, IncidentStatus, Severity,
 };
 use crate::model::subject::{Account, Alias, Subject};
 use crate::model::time::Time;
@@ -296,6 +295,7 @@ impl State {
             runs: Vec::new(),
             triggers: rise.trigger.into_iter().collect(),
             rises: 0,
+            campaign: rise.campaign.clone(),
             alert: None,
             report: None,
             event_ids: Vec::new(),
@@ -333,13 +333,17 @@ impl State {
                     i.hostile_factors.push(factor.clone());
                 }
             }
-            merge_hostile(&mut i.hostile, &rise.hostile);
+            i.hostile.merge(&rise.hostile, HOSTILE_MAX);
             i.first_event_at = i.first_event_at.min(rise.first_event_at);
             i.last_evidence_at = i.last_evidence_at.max(rise.last_evidence_at);
             i.hostile_entry_at = i.hostile_entry_at.max(rise.hostile_entry_at);
             i.watch_until = i.watch_until.max(rise.watch_until);
             if let Some(trigger) = rise.trigger.filter(|t| !i.triggers.contains(t)) {
                 i.triggers.push(trigger);
+            }
+            let news = |new: &&Campaign| new.says_more_than(i.campaign.as_ref());
+            if let Some(campaign) = rise.campaign.as_ref().filter(news) {
+                i.campaign = Some(campaign.clone());
             }
             if staged {
                 i.rises += 1;
@@ -429,23 +433,6 @@ fn count(counts: &mut EvidenceCounts, outcome: EventOutcome) {
         EventOutcome::Approved => counts.approved += 1,
         EventOutcome::Prompted | EventOutcome::Succeeded | EventOutcome::Failed => {}
     }
-}
-
-fn merge<T: PartialEq + Clone>(into: &mut Vec<T>, more: &[T]) {
-    for value in more {
-        if into.len() < HOSTILE_MAX && !into.contains(value) {
-            into.push(value.clone());
-        }
-    }
-}
-
-/// Adds the marks of `more` to `into`, each once, up to a bound.
-pub(crate) fn merge_hostile(into: &mut HostileContext, more: &HostileContext) {
-    merge(&mut into.ips, &more.ips);
-    merge(&mut into.asns, &more.asns);
-    merge(&mut into.sessions, &more.sessions);
-    merge(&mut into.correlations, &more.correlations);
-    merge(&mut into.devices, &more.devices);
 }
 
 /// What the incident would say after `rise`: used to tell a rise from a repetition.

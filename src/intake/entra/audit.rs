@@ -1,5 +1,5 @@
-//! Audit entries and risk detections: who reported what, and whose factors or recovery
-//! means were changed by whom.
+//! Audit entries: who reported what, whose factors, recovery means or roles were changed by whom, and who gave an
+//! application access.
 
 use serde_json::Value;
 use std::borrow::Cow;
@@ -10,18 +10,8 @@ use super::super::problem::Problem;
 use super::{Fields, ZERO};
 use crate::model::alert::{Alert, AlertKind};
 use crate::model::event::{AccountName, ChangedBy, Event, EventKind, EventOutcome, Origin};
+use crate::model::id::EventId;
 use crate::model::incident::Stage;
-
-/// The detection by which Entra passes a person's own report on.
-const REPORTED: &str = "userReportedSuspiciousActivity";
-
-pub(super) fn risk(fields: &Fields<'_>) -> Result<Verdict, Problem> {
-    let kind = fields.text(&["riskEventType"]).or_else(|| fields.text(&["riskType"]));
-    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case(REPORTED)) {
-        return Ok(Verdict::irrelevant("a risk detection of another kind"));
-    }
-    report(fields, fields.account()?, "entra.user_reported_suspicious_activity")
-}
 
 pub(super) fn record(fields: &Fields<'_>, operation: &str) -> Result<Verdict, Problem> {
     match operation.to_lowercase().as_str() {
@@ -33,22 +23,45 @@ pub(super) fn record(fields: &Fields<'_>, operation: &str) -> Result<Verdict, Pr
         }
         "user registered security info"
         | "admin registered security info"
-        | "user changed default security info" => change(fields, EventKind::FactorChange, true),
+        | "user changed default security info" => {
+            change(fields, EventKind::FactorChange, true, whom(fields)?)
+        }
         "user deleted security info"
         | "admin deleted security info"
         | "admin updated security info"
         | "disable strong authentication"
-        | "enable strong authentication" => change(fields, EventKind::FactorChange, false),
+        | "enable strong authentication" => {
+            change(fields, EventKind::FactorChange, false, whom(fields)?)
+        }
         "reset password (by admin)"
         | "reset password (self-service)"
         | "change password (self-service)"
         | "change user password"
-        | "reset user password" => change(fields, EventKind::RecoveryChange, false),
+        | "reset user password"
+        | "unlock user account (self-service)" => {
+            change(fields, EventKind::RecoveryChange, false, whom(fields)?)
+        }
+        // About whoever consented; its target is the application.
+        "consent to application"
+        | "add delegated permission grant"
+        | "add app role assignment grant to user" => match by(fields) {
+            Some(person) => change(fields, EventKind::Grant, false, person),
+            None => Ok(Verdict::irrelevant("a grant that an application made")),
+        },
+        "add member to role"
+        | "add eligible member to role"
+        | "add member to role completed (pim activation)"
+        | "add member to role in pim completed (permanent)"
+        | "add member to role in pim completed (timebound)" => role(fields),
         _ => Ok(Verdict::irrelevant("an operation that states nothing about prompts or access")),
     }
 }
 
-fn report(fields: &Fields<'_>, account: AccountName, rule: &str) -> Result<Verdict, Problem> {
+pub(super) fn report(
+    fields: &Fields<'_>,
+    account: AccountName,
+    rule: &str,
+) -> Result<Verdict, Problem> {
     let id = fields.id("");
     let time = fields
         .time(&["activityDateTime", "detectedDateTime", "time", "TimeGenerated"])
@@ -67,13 +80,47 @@ fn report(fields: &Fields<'_>, account: AccountName, rule: &str) -> Result<Verdi
     }))]))
 }
 
-fn change(fields: &Fields<'_>, kind: EventKind, added: bool) -> Result<Verdict, Problem> {
+/// A role concerns whoever got it, and whoever gave it.
+fn role(fields: &Fields<'_>) -> Result<Verdict, Problem> {
     let target = whom(fields)?;
+    let giver = by(fields).filter(|giver| *giver != target);
+    let mut facts =
+        vec![Record::Event(Box::new(changed(fields, EventKind::RoleChange, false, target)?))];
+    if let Some(giver) = giver {
+        let mut event = changed(fields, EventKind::RoleChange, false, giver)?;
+        event.id = EventId::new(format!("{}:by", event.id));
+        event.changed_by = ChangedBy::Own;
+        facts.push(Record::Event(Box::new(event)));
+    }
+    Ok(Verdict::Facts(facts))
+}
+
+/// The person who did it.
+fn by(fields: &Fields<'_>) -> Option<AccountName> {
+    let person = named(at(initiator(fields)?.as_ref(), &["user"])?);
+    (person != AccountName::default()).then_some(person)
+}
+
+fn change(
+    fields: &Fields<'_>,
+    kind: EventKind,
+    added: bool,
+    target: AccountName,
+) -> Result<Verdict, Problem> {
+    changed(fields, kind, added, target).map(Verdict::event)
+}
+
+fn changed(
+    fields: &Fields<'_>,
+    kind: EventKind,
+    added: bool,
+    target: AccountName,
+) -> Result<Event, Problem> {
     let succeeded = fields.text(&["result"]).is_none_or(|r| r.eq_ignore_ascii_case("success"));
     let said = fields.text(&["resultReason"]).or_else(|| fields.text(&["resultDescription"]));
     let id = fields.id("");
     let added = added && kind == EventKind::FactorChange;
-    Ok(Verdict::event(Event {
+    Ok(Event {
         kind,
         time: fields
             .time(&["activityDateTime", "time", "TimeGenerated"])
@@ -99,7 +146,7 @@ fn change(fields: &Fields<'_>, kind: EventKind, added: bool) -> Result<Verdict, 
         synthetic: false,
         account: target,
         id,
-    }))
+    })
 }
 
 fn initiator<'f>(fields: &'f Fields<'_>) -> Option<Cow<'f, Value>> {

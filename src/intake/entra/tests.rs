@@ -159,3 +159,64 @@ fn who_registered_security_info_is_read_from_initiator_and_target() {
         assert_eq!((event.kind, event.changed_by), (EventKind::FactorChange, expected));
     }
 }
+
+#[test]
+fn a_grant_is_about_whoever_consented_and_a_role_about_both() {
+    let entry = |operation: &str| {
+        json!({"category": "AuditLogs", "operationName": operation,
+        "time": "2026-05-05T10:06:12Z", "properties": {"id": "A1", "result": "success",
+        "initiatedBy": {"user": {"id": "ana", "userPrincipalName": "ana@example.com", "ipAddress": "203.0.113.9"}},
+        "targetResources": [{"id": "bo", "type": "User", "userPrincipalName": "bo@example.com"}]}})
+    };
+
+    let grant = events(&entry("Consent to application").to_string());
+    let role = events(&entry("Add member to role").to_string());
+
+    let told = |events: &[Event]| -> Vec<(EventKind, String)> {
+        let who = |e: &Event| e.account.login.clone().unwrap();
+        events.iter().map(|e| (e.kind, who(e))).collect()
+    };
+    assert_eq!(told(&grant), [(EventKind::Grant, "ana@example.com".to_owned())]);
+    assert_eq!(
+        told(&role),
+        [
+            (EventKind::RoleChange, "bo@example.com".to_owned()),
+            (EventKind::RoleChange, "ana@example.com".to_owned())
+        ]
+    );
+    assert_ne!(role[0].id, role[1].id);
+    assert_eq!(grant[0].ip.unwrap().to_string(), "203.0.113.9");
+}
+
+#[test]
+fn each_kind_of_risk_detection_says_what_it_is_worth() {
+    let risk = |kind: &str, state: &str| {
+        json!({"id": "R1", "riskEventType": kind, "userId": "7d0f", "riskState": state,
+        "ipAddress": "203.0.113.9", "location": {"countryOrRegion": "XX"},
+        "activityDateTime": "2026-05-05T10:06:12Z", "detectedDateTime": "2026-05-05T10:09:12Z",
+        "userPrincipalName": "ana@example.com"})
+        .to_string()
+    };
+    for (kind, means) in [
+        ("anomalousToken", EventKind::StolenSession),
+        ("attackerinTheMiddle", EventKind::StolenSession),
+        ("passwordSpray", EventKind::StolenPassword),
+        ("leakedCredentials", EventKind::StolenPassword),
+        ("maliciousIPAddress", EventKind::OddSignIn),
+        ("unfamiliarFeatures", EventKind::OddSignIn),
+        ("suspiciousInboxForwarding", EventKind::InboxRule),
+    ] {
+        let event = events(&risk(kind, "atRisk")).remove(0);
+        assert_eq!((event.kind, event.outcome), (means, EventOutcome::Succeeded), "{kind}");
+        assert_eq!(event.message, kind);
+    }
+    let dismissed = events(&risk("anomalousToken", "dismissed")).remove(0);
+    assert_eq!(dismissed.outcome, EventOutcome::Failed, "what was withdrawn counts no more");
+    assert!(matches!(read(&risk("mfaFraud", "atRisk")).records[0], Record::Alert(_)));
+    for (kind, why) in [
+        ("adminConfirmedUserCompromised", "what an administrator, or Quell itself, told Entra"),
+        ("brandNew", "a risk detection of a kind that is not known here: `brandNew`"),
+    ] {
+        assert_eq!(read(&risk(kind, "atRisk")).irrelevant[0].1, why);
+    }
+}

@@ -170,3 +170,52 @@ fn a_record_without_a_time_or_a_name_is_a_problem_of_its_own() {
     assert_eq!(slugs, ["missing-field", "bad-field", "missing-field", "unknown-shape"]);
     assert_eq!(parsed.understood, 1);
 }
+
+#[test]
+fn office_365_and_google_say_what_an_attacker_does_once_inside() {
+    let office = |operation: &str, more: &serde_json::Value| {
+        let mut row = json!({"Id": operation, "CreationTime": "2026-05-05T10:06:12", "UserId": "Ana@example.com",
+            "ClientIP": "203.0.113.9:50123", "Operation": operation, "ResultStatus": "True"});
+        for (key, value) in more.as_object().unwrap() {
+            row[key] = value.clone();
+        }
+        told(kind("office365"), &row.to_string()).first().cloned().unwrap_or_default()
+    };
+    let parameter = |name: &str| json!({"Parameters": [{"Name": name, "Value": "x"}]});
+    let at = "2026-05-05T10:06:12.000Z";
+
+    for (operation, more, means) in [
+        ("New-InboxRule", parameter("ForwardTo"), "inbox_rule succeeded"),
+        ("Set-InboxRule", parameter("DeleteMessage"), "inbox_rule succeeded"),
+        ("Set-Mailbox", parameter("ForwardingSmtpAddress"), "inbox_rule succeeded"),
+        ("Consent to application.", json!({}), "grant succeeded"),
+    ] {
+        assert_eq!(office(operation, &more), format!("{means} ana@example.com {at}"));
+    }
+    assert_eq!(office("New-InboxRule", &parameter("Name")), "", "it only sorts");
+    assert_eq!(office("Set-Mailbox", &parameter("Language")), "");
+    let failed = json!({"Parameters": [{"Name": "ForwardTo"}], "ResultStatus": "False"});
+    assert_eq!(office("New-InboxRule", &failed), "");
+    let role = office("Add member to role.", &json!({"ObjectId": "bo@example.com"}));
+    assert_eq!(role, format!("role_change succeeded bo@example.com {at}"));
+
+    let google = |application: &str, event: &str, parameter: &str| {
+        let row = json!({"items": [{"id": {"time": "2026-05-05T10:06:12Z", "uniqueQualifier": "7",
+            "applicationName": application}, "actor": {"email": "root@example.com"},
+            "events": [{"name": event, "parameters": [{"name": parameter, "value": "bo@example.com"}]}]}]});
+        told(kind("google-workspace"), &row.to_string()).first().cloned().unwrap_or_default()
+    };
+    assert_eq!(
+        google("token", "authorize", "app_name"),
+        format!("grant succeeded root@example.com {at}")
+    );
+    assert_eq!(
+        google("admin", "ASSIGN_ROLE", "USER_EMAIL"),
+        format!("role_change succeeded bo@example.com {at}")
+    );
+    assert_eq!(
+        google("admin", "CHANGE_PASSWORD", "USER_EMAIL"),
+        format!("recovery_change succeeded bo@example.com {at}")
+    );
+    assert_eq!(google("drive", "view", "USER_EMAIL"), "");
+}

@@ -40,6 +40,12 @@ const KINDS: Words<EventKind> = &[
     ("sign_in", EventKind::SignIn),
     ("token_refresh", EventKind::TokenRefresh),
     ("factor_change", EventKind::FactorChange),
+    ("inbox_rule", EventKind::InboxRule),
+    ("grant", EventKind::Grant),
+    ("role_change", EventKind::RoleChange),
+    ("stolen_session", EventKind::StolenSession),
+    ("stolen_password", EventKind::StolenPassword),
+    ("odd_sign_in", EventKind::OddSignIn),
     ("recovery_change", EventKind::RecoveryChange),
 ];
 const OUTCOMES: Words<EventOutcome> = &[

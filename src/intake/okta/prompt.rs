@@ -44,7 +44,7 @@ fn failed_push(log: &Log<'_>) -> EventOutcome {
 pub(super) fn factor(log: &Log<'_>, kind: EventKind) -> Option<Factor> {
     match kind {
         EventKind::Prompt | EventKind::FactorChange => {}
-        EventKind::SignIn | EventKind::TokenRefresh | EventKind::RecoveryChange => return None,
+        _ => return None,
     }
     let event_type = log.text(&["eventType"]).unwrap_or_default();
     if event_type.contains("push") {
