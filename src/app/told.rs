@@ -147,8 +147,16 @@ fn a_question_that_nobody_answers_climbs_to_the_next_and_never_back_to_the_same(
         let mail = posts(&rig, System::Mail)[0].text();
         assert!(mail.contains("https://quell.example.com/approvals/"), "{mail}");
 
-        // It runs out: that is a message of its own, because a changed one wakes nobody.
+        // It is asked on once: the message that stands says until when.
         silence(12 * 60).await;
+        let asked_on = posts(&rig, System::Slack)[0].text();
+        assert!(
+            asked_on.contains("nothing of this is done, and the case stays open"),
+            "{asked_on}"
+        );
+
+        // It runs out: that is a message of its own, because a changed one wakes nobody.
+        silence(22 * 60).await;
         let slack = posts(&rig, System::Slack);
         assert!(slack[0].text().contains("Nobody answered in time"), "{}", slack[0].text());
         let ran_out = told(&rig).await.into_iter().filter(|t| t.fact.topic == Topic::Expired);
