@@ -64,6 +64,7 @@ pub(crate) fn console(config: &Config) -> Console {
                 candidates,
                 refusals,
                 received,
+                strangers: console::Strangers::default(),
             })
         }
         Err(problem) => {
@@ -156,11 +157,7 @@ impl Quell {
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
-        for (source, event) in tail {
-            if let Some(view) = config.sources.get(&source).map(|s| s.view(&source)) {
-                engine.weigh_again(view, event).await?;
-            }
-        }
+        recall::weigh(&engine, &config, tail).await?;
         let (closing, closed) = watch::channel(false);
         let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));

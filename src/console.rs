@@ -12,6 +12,7 @@ mod assets;
 mod chart;
 mod decide;
 mod deeds;
+mod desk;
 mod enrol;
 mod frame;
 mod guard;
@@ -24,6 +25,7 @@ mod persons;
 mod playbooks;
 mod problem;
 mod refusals;
+mod report;
 mod show;
 mod sign_in;
 mod signed_in;
@@ -49,6 +51,7 @@ use crate::server::{Candidates, Received};
 const BODY_MAX: usize = 64 * 1024;
 
 pub(crate) use refusals::Refusals;
+pub(crate) use report::Strangers;
 pub(crate) use timeline::{told, told_of};
 
 /// What the pages are made from.
@@ -64,6 +67,7 @@ pub(crate) struct ConsoleState {
     pub(crate) candidates: Candidates,
     pub(crate) refusals: Refusals,
     pub(crate) received: Received,
+    pub(crate) strangers: Strangers,
 }
 
 impl ConsoleState {
@@ -105,6 +109,8 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/in-force", get(in_force::page))
         .route("/sources", get(sources::page))
         .route("/contain", post(acts::contain))
+        .route("/report", get(report::page).post(report::told))
+        .route("/desk", get(desk::page).post(desk::told))
         .route("/playbooks", get(playbooks::page))
         .route("/people", get(persons::page))
         .route("/me", get(me::page))

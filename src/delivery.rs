@@ -11,7 +11,7 @@ use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
 use crate::intake::{Format, Parsed, Record};
 use crate::model::alert::Proof;
-use crate::model::incident::Stage;
+use crate::model::incident::{MayCause, Stage};
 
 /// How a source's records are read, and how far its word carries.
 #[derive(Debug, Clone)]
@@ -25,6 +25,13 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// The same, but its word causes no more than `most`.
+    pub(crate) fn held_to(&self, most: MayCause) -> Self {
+        let mut held = self.clone();
+        held.view.may_cause = held.view.may_cause.min(most);
+        held
+    }
+
     /// Takes a delivery in. When it returns, the delivery is on disk and cannot be lost.
     pub(crate) async fn take(
         &self,

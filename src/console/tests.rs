@@ -2,6 +2,7 @@
 
 mod attacks;
 mod browser;
+mod reports;
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;

@@ -1,6 +1,7 @@
 //! An incident's journal as sentences, newest facts last.
 
 use super::show::{At, Coded, Till};
+use super::words;
 
 use crate::model::action::{Outcome, Strength};
 use crate::model::approval::{ApprovalState, Asks, Decision, Vote};
@@ -145,7 +146,7 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
         }
         Entry::ReportReceived { report, source, .. } => {
             let text = format!("Report through {source}: a prompt nobody had asked for");
-            (report.time, Kind::Evidence, text, tame_field(&report.text))
+            (report.time, Kind::Evidence, text, words::report(report))
         }
         Entry::IncidentOpened(e) => {
             let text = format!("Incident opened as {}", e.evidence.stage.name());

@@ -10,6 +10,7 @@ mod faults;
 mod flow;
 mod holds;
 mod load;
+mod reports;
 mod rest;
 mod rules;
 mod store;

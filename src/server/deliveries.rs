@@ -17,8 +17,10 @@ use super::extract::Asked;
 use super::identity::{Allowed, Ingest};
 use super::problem::{Kind, Problem};
 use super::state::{Api, Source};
+use crate::delivery::Origin;
 use crate::engine::ingest::Answer;
 use crate::intake::{self, Auth, Verified, Verifier};
+use crate::model::incident::MayCause;
 use crate::model::text::tame_field;
 
 type Answered = Result<(StatusCode, Json<Answer>), Problem>;
@@ -73,7 +75,7 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     };
     let proved = verifier.verify(kind, &parts.headers, raw, api.engine().now())?;
     let delivery = proved.delivery_id().to_owned();
-    accept(api, source, kind, &proved, delivery, Sent::default()).await
+    accept(api, &source.origin, kind, &proved, delivery, Sent::default()).await
 }
 
 /// Okta's one-time check of a hook's address.
@@ -190,7 +192,12 @@ async fn tokened(
             return Err(Problem::new(Kind::BadRequest).detail(detail));
         }
     };
-    accept(api, source, kind, &verified, delivery, sent).await
+    if api.is_lab() {
+        return accept(api, &source.origin, kind, &verified, delivery, sent).await;
+    }
+    // A token can be stolen and signs nothing: by itself it locks nobody out, whatever its source may cause.
+    let held = source.origin.held_to(MayCause::Revoke);
+    accept(api, &held, kind, &verified, delivery, sent).await
 }
 
 /// Reads a body up to its cap, and only while there is room for it.
@@ -232,22 +239,22 @@ fn is<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static))
 
 async fn accept(
     api: &Api,
-    source: &Source,
+    origin: &Origin,
     kind: intake::Kind,
     verified: &Verified,
     delivery: String,
     sent: Sent,
 ) -> Result<Answer, Problem> {
-    let id = &source.origin.view.id;
+    let id = &origin.view.id;
     if let Some(answer) = api.answers().get(id, &delivery) {
         return Ok(answer);
     }
-    let format = intake::Format { kind, mapping: source.origin.format.mapping.clone() };
+    let format = intake::Format { kind, mapping: origin.format.mapping.clone() };
     let mut parsed = intake::parse(format, verified.body(), api.engine().now())?;
     if sent.shift_ms != 0 {
         parsed.shift(sent.shift_ms, api.engine().now())?;
     }
-    let answer = source.origin.take(api.engine(), parsed, delivery.clone(), sent.replayed).await?;
+    let answer = origin.take(api.engine(), parsed, delivery.clone(), sent.replayed).await?;
     // What is in the journal is remembered there.
     if !api.engine().has_answered(id.as_str(), &delivery) {
         api.answers().put(id, &delivery, answer.remembered());
@@ -264,5 +271,5 @@ fn tell(api: &Api, source: &str, answered: Result<Answer, Problem>) -> Answered 
     };
     api.metrics().delivery(source, result);
     api.received().note(source, api.engine().now(), &answered);
-    answered.map(|answer| (StatusCode::ACCEPTED, Json(answer)))
+    answered.map(|answer| (StatusCode::ACCEPTED, Json(answer.replying())))
 }

@@ -40,7 +40,7 @@ impl Answer {
 /// Every page behind a session.
 pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
     let mut pages: Vec<String> =
-        ["/", "/approvals", "/incidents", "/in-force", "/sources", "/me", "/stream"]
+        ["/", "/approvals", "/incidents", "/in-force", "/desk", "/sources", "/me", "/stream"]
             .map(str::to_owned)
             .to_vec();
     pages.push(format!("/approvals/{question}"));
@@ -53,6 +53,7 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String>
     vec![
         "/pause".to_owned(),
         "/contain".to_owned(),
+        "/desk".to_owned(),
         format!("/incidents/{incident}/notes"),
         format!("/incidents/{incident}/restore"),
         format!("/incidents/{incident}/close"),
@@ -104,6 +105,7 @@ impl Browser {
             candidates: crate::server::Candidates::default(),
             refusals: crate::console::Refusals::default(),
             received: crate::server::Received::default(),
+            strangers: crate::console::Strangers::default(),
         });
         Self { router, people, origin: here.to_owned(), cookie: None }
     }
