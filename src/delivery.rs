@@ -9,7 +9,7 @@ use crate::engine::driver::Engine;
 use crate::engine::ingest::{Answer, Fact, Incoming, Rejected};
 use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
-use crate::intake::{Format, Parsed, Record};
+use crate::intake::{Format, Kind, Parsed, Record};
 use crate::model::alert::Proof;
 use crate::model::incident::{MayCause, Stage};
 
@@ -75,6 +75,13 @@ impl Origin {
             Record::Report(mut report) => {
                 // The order of `Proof` goes from the strongest to the weakest.
                 report.proof = report.proof.max(self.proof);
+                let known = |login: &String| self.view.aliases.contains_key(login);
+                if self.format.kind == Kind::Slack
+                    && !report.account.login.as_ref().is_some_and(known)
+                {
+                    // The workspace knows who it is, but nobody has said whose account that is.
+                    report.proof = Proof::Relayed;
+                }
                 Fact::Report(report)
             }
         }

@@ -47,7 +47,22 @@ pub(super) async fn hook(
         Err(problem) => Err(problem),
     };
     let answered = tell(&api, &label, answered);
-    if pushes_tokens { to_transmitter(answered) } else { answered.into_response() }
+    match source.map(|source| source.origin.format.kind) {
+        _ if pushes_tokens => to_transmitter(answered),
+        Some(intake::Kind::Slack) => to_chat(answered),
+        _ => answered.into_response(),
+    }
+}
+
+/// What Slack shows to whoever gave the command, and to nobody else.
+fn to_chat(answered: Answered) -> Response {
+    let answer = match answered {
+        Ok((_, Json(answer))) => answer,
+        Err(problem) => return problem.into_response(),
+    };
+    let unread = "Nothing could be taken from this. Call the help desk if you get prompts that you did not ask for.";
+    let text = answer.reply.unwrap_or_else(|| unread.to_owned());
+    Json(serde_json::json!({"response_type": "ephemeral", "text": text})).into_response()
 }
 
 /// RFC 8935, sections 2.2 and 2.4. What is not the token's fault (too much, too early) stays a problem

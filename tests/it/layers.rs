@@ -61,6 +61,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("webauthn_authenticator_rs", &["people"]),
     ("clap", &["cli"]),
     ("cron", &["poll"]),
+    ("mail_parser", &["intake"]),
     (
         "tokio",
         &[

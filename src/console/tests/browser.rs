@@ -53,7 +53,7 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String>
     vec![
         "/pause".to_owned(),
         "/contain".to_owned(),
-        "/desk".to_owned(),
+        "/desk/calls".to_owned(),
         format!("/incidents/{incident}/notes"),
         format!("/incidents/{incident}/restore"),
         format!("/incidents/{incident}/close"),

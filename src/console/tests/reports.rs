@@ -134,8 +134,8 @@ async fn an_agent_writes_a_call_down_under_their_own_name() {
 
     let page = desk.get("/desk").await;
     let call = "caller=Mia+Reyes&who=mia@example.com&text=ten+prompts";
-    let told = desk.form("/desk", &format!("{call}&once={}", once(&page.body))).await;
-    let back = desk.form("/desk", &format!("{call}&called_back=yes")).await;
+    let told = desk.form("/desk/calls", &format!("{call}&once={}", once(&page.body))).await;
+    let back = desk.form("/desk/calls", &format!("{call}&called_back=yes")).await;
 
     assert_eq!((told.status, back.status), (StatusCode::OK, StatusCode::OK), "{}", told.body);
     assert!(told.body.contains("/incidents/") && told.body.contains("over the telephone"));
@@ -154,7 +154,7 @@ async fn who_takes_no_calls_writes_none_down() {
 
     for role in ["viewer", "author"] {
         let browser = with_role(&stand, role, role).await;
-        let refused = browser.form("/desk", "caller=x&who=mia@example.com").await;
+        let refused = browser.form("/desk/calls", "caller=x&who=mia@example.com").await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{role}");
         assert!(browser.get("/desk").await.body.contains("does not take calls"));
     }
