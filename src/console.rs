@@ -8,6 +8,7 @@
 
 mod acts;
 mod approval;
+mod asked;
 mod assets;
 mod chart;
 mod decide;
@@ -91,6 +92,8 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/incidents/{id}/notes", post(acts::note))
         .route("/incidents/{id}/restore", post(acts::restore))
         .route("/incidents/{id}/close", post(acts::close))
+        .route("/incidents/{id}/ask", post(asked::ask))
+        .route("/asked/{secret}", get(asked::page).post(asked::answer))
         .route("/approvals", get(lists::approvals))
         .route("/approvals/{id}", get(approval::page))
         .route("/v1/approvals/{id}/begin", post(decide::begin))

@@ -18,6 +18,8 @@ pub(crate) enum Act {
     Contain,
     /// Write down what somebody who calls reports.
     TakeCall,
+    /// Ask the person concerned, out of band.
+    AskPerson,
     /// End a pause.
     Release,
     /// Say which version of a playbook runs.
@@ -48,7 +50,10 @@ fn allows(role: &str, act: Act) -> bool {
         }
         "author" => matches!(act, Act::Note | Act::Pause | Act::Publish),
         "helpdesk" => {
-            matches!(act, Act::Note | Act::RequestRestore | Act::Contain | Act::TakeCall)
+            matches!(
+                act,
+                Act::Note | Act::RequestRestore | Act::Contain | Act::TakeCall | Act::AskPerson
+            )
         }
         // `viewer`, and whatever a later version may have written.
         _ => false,

@@ -1,5 +1,6 @@
 //! The pages as a browser meets them, with a software passkey in its hand.
 
+mod asked;
 mod attacks;
 mod browser;
 mod reports;

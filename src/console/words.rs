@@ -2,6 +2,7 @@
 
 use crate::model::alert::{Proof, Report};
 use crate::model::approval::{Approval, Asks, Item};
+use crate::model::asked::{PersonAnswered, Reply};
 use crate::model::id::Capability;
 use crate::model::plan::OnTimeout;
 use crate::model::run::Conclusion;
@@ -63,6 +64,30 @@ pub(super) fn report(report: &Report) -> String {
     let said = if report.text.is_empty() { String::new() } else { format!(": {}", report.text) };
     let (number, taken) = (report.reference(), taken.unwrap_or_default());
     tame(&format!("Number {number}, {proof}{taken}{said}"), 600)
+}
+
+/// What the person concerned said when they were asked.
+pub(super) fn answered(e: &PersonAnswered) -> String {
+    let said = match e.reply {
+        Some(Reply::No) => "The person concerned says: these prompts were not mine",
+        Some(Reply::Yes) => "The person concerned says: it was me",
+        Some(Reply::Unsure) => "The person concerned is not sure",
+        None => "The person concerned did not answer in time",
+    };
+    format!("{said} (asked by {}, over {})", tame_field(&e.by), e.channel.words())
+}
+
+/// What an answer changed.
+pub(super) fn led_to(e: &PersonAnswered) -> String {
+    match (e.reply, e.lowered_watch_until) {
+        (Some(Reply::No), _) => "It counts as a report",
+        (Some(Reply::Yes), Some(_)) => {
+            "The severity is lowered and the watch kept up; nothing is closed"
+        }
+        (Some(Reply::Yes), None) => "A prompt was approved, so this changes nothing by itself",
+        (Some(Reply::Unsure) | None, _) => "It changes nothing",
+    }
+    .to_owned()
 }
 
 /// What happens when nobody answers.

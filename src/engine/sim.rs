@@ -4,6 +4,7 @@
 //! directory are replaced. A world outlives the engine's deaths and counts what was
 //! really done to it, so that a test can say what must never have happened.
 
+mod asked;
 mod chaos;
 mod crash;
 mod faults;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::action::{Call, Outcome, Strength};
 use super::alert::{Alert, Report};
 use super::approval::{Approval, ApprovalState, Signed};
+use super::asked::{PersonAnswered, PersonAsked};
 use super::deed::{Deed, SignedDeed};
 use super::event::Event;
 use super::id::{
@@ -63,6 +64,11 @@ pub(crate) enum Entry {
     IncidentClosed { incident: IncidentId, by: String, note: String },
     #[serde(rename = "incident.note")]
     IncidentNote { incident: IncidentId, by: String, note: String },
+    #[serde(rename = "person.asked")]
+    PersonAsked(Box<PersonAsked>),
+    /// The person concerned answered, or their time ran out.
+    #[serde(rename = "person.answered")]
+    PersonAnswered(Box<PersonAnswered>),
     #[serde(rename = "plan.published")]
     PlanPublished(Box<PlanPublished>),
     #[serde(rename = "run.started")]
@@ -486,6 +492,8 @@ impl Entry {
             | Self::HoldPlaced { incident, .. }
             | Self::HoldReleased { incident, .. }
             | Self::GuardrailRefused { incident, .. } => Some(*incident),
+            Self::PersonAsked(e) => Some(e.incident),
+            Self::PersonAnswered(e) => Some(e.incident),
             Self::IncidentOpened(e) => Some(e.incident),
             Self::IncidentJoined(e) | Self::IncidentStaged(e) => Some(e.incident),
             Self::RunStarted(e) => Some(e.incident),

@@ -57,6 +57,7 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String>
         format!("/incidents/{incident}/notes"),
         format!("/incidents/{incident}/restore"),
         format!("/incidents/{incident}/close"),
+        format!("/incidents/{incident}/ask"),
         format!("/v1/approvals/{question}/begin"),
         format!("/v1/approvals/{question}/finish"),
         format!("/v1/incidents/{incident}/restore"),

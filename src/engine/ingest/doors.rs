@@ -48,6 +48,23 @@ pub(crate) struct Told {
     pub(crate) once: String,
 }
 
+/// The door of whoever was asked; what they say is about somebody who is known.
+pub(super) fn asked() -> Incoming {
+    Incoming {
+        source: SourceView {
+            id: SourceId::new("asked"),
+            may_cause: MayCause::Revoke,
+            connections: Vec::new(),
+            aliases: BTreeMap::new(),
+        },
+        delivery: String::new(),
+        facts: Vec::new(),
+        accepted: 0,
+        rejected: Vec::new(),
+        replayed: false,
+    }
+}
+
 impl Engine {
     /// Takes a report that a person made here. When it returns, the report is on disk.
     pub(crate) async fn told(&self, door: Door, told: Told) -> Result<Answer, StoreError> {

@@ -41,6 +41,8 @@ pub(crate) enum RowKey {
     Token(TokenId),
     /// How far a polled source has got.
     Poll(SourceId),
+    /// A link to the person concerned that still opens.
+    Ask(String),
 }
 
 /// What the rows of names begin with; a name follows.
@@ -68,6 +70,7 @@ impl RowKey {
             Self::Enrolment(hash) => format!("enrolment/{hash}"),
             Self::Token(id) => format!("token/{id}"),
             Self::Poll(source) => format!("poll/{source}"),
+            Self::Ask(hash) => format!("ask/{hash}"),
         }
     }
 }
@@ -178,6 +181,7 @@ impl State {
             RowKey::Enrolment(hash) => json(self.enrolments.get(hash)),
             RowKey::Token(id) => json(self.tokens.get(id)),
             RowKey::Poll(source) => json(self.polls.get(source)),
+            RowKey::Ask(hash) => json(self.asks.get(hash)),
         }
     }
 
@@ -226,6 +230,7 @@ impl State {
         keys.extend(self.enrolments.keys().map(|h| RowKey::Enrolment(h.clone())));
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
+        keys.extend(self.asks.keys().map(|hash| RowKey::Ask(hash.clone())));
         self.changed.extend(keys);
     }
 }
