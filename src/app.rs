@@ -302,6 +302,8 @@ async fn serve(
 #[cfg(test)]
 mod api_tests;
 #[cfg(test)]
+mod doors_tests;
+#[cfg(test)]
 mod doubt;
 #[cfg(test)]
 mod polls_tests;
