@@ -67,6 +67,7 @@ pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
                 refusals,
                 received,
                 oidc,
+                strangers: console::Strangers::default(),
             })
         }
         Err(problem) => {
@@ -158,7 +159,7 @@ impl Quell {
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
-        weigh(&engine, &config, tail).await?;
+        recall::weigh(&engine, &config, tail).await?;
         let (closing, closed) = watch::channel(false);
         let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
@@ -205,16 +206,6 @@ impl Running {
         tracing::info!("Stopped");
         Ok(())
     }
-}
-
-/// Weighs events again that were kept just before the process died.
-async fn weigh(engine: &Engine, config: &Config, tail: recall::Tail) -> Result<(), StoreError> {
-    for (source, event) in tail {
-        if let Some(view) = config.sources.get(&source).map(|s| s.view(&source)) {
-            engine.weigh_again(view, event).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Tells people, if there is anybody to tell.
@@ -325,6 +316,8 @@ async fn serve(
 mod across;
 #[cfg(test)]
 mod api_tests;
+#[cfg(test)]
+mod doors_tests;
 #[cfg(test)]
 mod doubt;
 #[cfg(test)]

@@ -8,10 +8,12 @@
 
 mod acts;
 mod approval;
+mod asked;
 mod assets;
 mod chart;
 mod decide;
 mod deeds;
+mod desk;
 mod enrol;
 mod frame;
 mod guard;
@@ -25,6 +27,7 @@ mod persons;
 mod playbooks;
 mod problem;
 mod refusals;
+mod report;
 mod show;
 mod sign_in;
 mod signed_in;
@@ -52,6 +55,7 @@ use crate::server::{Candidates, Received};
 const BODY_MAX: usize = 64 * 1024;
 
 pub(crate) use refusals::Refusals;
+pub(crate) use report::Strangers;
 pub(crate) use timeline::{told, told_of};
 
 /// What the pages are made from.
@@ -69,6 +73,7 @@ pub(crate) struct ConsoleState {
     pub(crate) received: Received,
     /// The organisation's identity provider, where one is configured.
     pub(crate) oidc: Option<Arc<Oidc>>,
+    pub(crate) strangers: Strangers,
 }
 
 impl ConsoleState {
@@ -92,6 +97,8 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/incidents/{id}/notes", post(acts::note))
         .route("/incidents/{id}/restore", post(acts::restore))
         .route("/incidents/{id}/close", post(acts::close))
+        .route("/incidents/{id}/ask", post(asked::ask))
+        .route("/asked/{secret}", get(asked::page).post(asked::answer))
         .route("/approvals", get(lists::approvals))
         .route("/approvals/{id}", get(approval::page))
         .route("/v1/approvals/{id}/begin", post(decide::begin))
@@ -112,6 +119,9 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/in-force", get(in_force::page))
         .route("/sources", get(sources::page))
         .route("/contain", post(acts::contain))
+        .route("/report", get(report::page).post(report::told))
+        .route("/desk", get(desk::page))
+        .route("/desk/calls", post(desk::told))
         .route("/playbooks", get(playbooks::page))
         .route("/people", get(persons::page))
         .route("/me", get(me::page))

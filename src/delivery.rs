@@ -9,9 +9,9 @@ use crate::engine::driver::Engine;
 use crate::engine::ingest::{Answer, Fact, Incoming, Rejected};
 use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
-use crate::intake::{Format, Parsed, Record};
+use crate::intake::{Format, Kind, Parsed, Record};
 use crate::model::alert::Proof;
-use crate::model::incident::Stage;
+use crate::model::incident::{MayCause, Stage};
 
 /// How a source's records are read, and how far its word carries.
 #[derive(Debug, Clone)]
@@ -25,6 +25,13 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// The same, but its word causes no more than `most`.
+    pub(crate) fn held_to(&self, most: MayCause) -> Self {
+        let mut held = self.clone();
+        held.view.may_cause = held.view.may_cause.min(most);
+        held
+    }
+
     /// Takes a delivery in. When it returns, the delivery is on disk and cannot be lost.
     pub(crate) async fn take(
         &self,
@@ -68,6 +75,13 @@ impl Origin {
             Record::Report(mut report) => {
                 // The order of `Proof` goes from the strongest to the weakest.
                 report.proof = report.proof.max(self.proof);
+                let known = |login: &String| self.view.aliases.contains_key(login);
+                if self.format.kind == Kind::Slack
+                    && !report.account.login.as_ref().is_some_and(known)
+                {
+                    // The workspace knows who it is, but nobody has said whose account that is.
+                    report.proof = Proof::Relayed;
+                }
                 Fact::Report(report)
             }
         }

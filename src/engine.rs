@@ -15,6 +15,7 @@
 
 mod answers;
 pub(crate) mod approvers;
+mod asked;
 pub(crate) mod context;
 pub(crate) mod decide;
 pub(crate) mod driver;

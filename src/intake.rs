@@ -15,6 +15,7 @@ mod entra;
 mod generic;
 mod json;
 mod kind;
+mod mail;
 mod mapping;
 mod microsoft;
 mod okta;
@@ -24,6 +25,7 @@ mod problem;
 mod set;
 mod shipped;
 mod siem;
+mod slack;
 mod verify;
 
 use serde_json::Value;
@@ -106,6 +108,8 @@ fn native(kind: Kind) -> Reader {
         Kind::Splunk => siem::splunk,
         Kind::Elastic => siem::elastic,
         Kind::Wazuh => siem::wazuh,
+        Kind::Mail => mail::report,
+        Kind::Slack => slack::report,
         // These are read by their mapping.
         Kind::Mapping | Kind::Shipped(_) => |_, _| Err(Problem::NoMapping),
     }
@@ -156,7 +160,11 @@ fn split(format: &Format, bytes: &[u8], received_at: Time) -> Result<body::Rows,
     if format.kind == Kind::Entra && body::looks_like_csv(bytes) {
         return body::csv_rows(bytes);
     }
-    body::rows(bytes, format.kind.wrappers())
+    match format.kind {
+        Kind::Mail => mail::rows(bytes),
+        Kind::Slack => slack::rows(bytes),
+        kind => body::rows(bytes, kind.wrappers()),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::detect::{About, Detector, Rules, Told};
+use crate::engine::driver::Engine;
 use crate::engine::ingest::{Answer, window_key};
 use crate::engine::ports::StoreError;
 use crate::engine::state::State;
@@ -49,6 +50,16 @@ pub(crate) struct Recalled {
     pub(crate) tail: Tail,
     /// What polled sources have taken in that their next poll is given again.
     pub(crate) known: BTreeMap<SourceId, Known>,
+}
+
+/// Has the engine weigh again what its journal may lack.
+pub(crate) async fn weigh(engine: &Engine, config: &Config, tail: Tail) -> Result<(), StoreError> {
+    for (source, event) in tail {
+        if let Some(view) = config.sources.get(&source).map(|s| s.view(&source)) {
+            engine.weigh_again(view, event).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Detection's windows, what polls know already, and what the deliveries of the last day were answered.
@@ -123,6 +134,8 @@ fn count(answers: &Answers, line: &Line) {
         accepted: 0,
         rejected: Vec::new(),
         incidents: Vec::new(),
+        references: Vec::new(),
+        reply: None,
     });
     answer.duplicate = false;
     answer.accepted += 1;

@@ -16,6 +16,10 @@ pub(crate) enum Act {
     Pause,
     /// Start containing somebody; what locks them out may still wait for people.
     Contain,
+    /// Write down what somebody who calls reports.
+    TakeCall,
+    /// Ask the person concerned, out of band.
+    AskPerson,
     /// End a pause.
     Release,
     /// Say which version of a playbook runs.
@@ -34,10 +38,23 @@ fn allows(role: &str, act: Act) -> bool {
         "admin" => true,
         "approver" => !matches!(act, Act::Publish | Act::Invite),
         "analyst" => {
-            matches!(act, Act::Note | Act::RequestRestore | Act::Close | Act::Pause | Act::Contain)
+            matches!(
+                act,
+                Act::Note
+                    | Act::RequestRestore
+                    | Act::Close
+                    | Act::Pause
+                    | Act::Contain
+                    | Act::TakeCall
+            )
         }
         "author" => matches!(act, Act::Note | Act::Pause | Act::Publish),
-        "helpdesk" => matches!(act, Act::Note | Act::RequestRestore | Act::Contain),
+        "helpdesk" => {
+            matches!(
+                act,
+                Act::Note | Act::RequestRestore | Act::Contain | Act::TakeCall | Act::AskPerson
+            )
+        }
         // `viewer`, and whatever a later version may have written.
         _ => false,
     }

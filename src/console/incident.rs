@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::ConsoleState;
 use super::acts::incident_id;
+use super::asked::AskedRow;
 use super::chart::{Chart, draw};
 use super::frame::Frame;
 use super::lists::{QuestionRow, question_row};
@@ -51,6 +52,9 @@ struct IncidentPage {
     lines: Vec<Line>,
     chart: Option<Chart>,
     later: Option<u64>,
+    asked: Vec<AskedRow>,
+    /// Over which the person concerned may be asked, with their words.
+    channels: Vec<(&'static str, &'static str)>,
     /// What the reader may do here.
     acts: Vec<Act>,
 }
@@ -114,12 +118,13 @@ pub(super) async fn page(
         state.engine.read(|core| whom(&core.state)).ok_or_else(|| Problem::missing("incident"))?;
     let frame = Frame::new(&state, &by, format!("Incident: {whom}"));
     let now = state.engine.now();
+    let channels = super::asked::channels(&state.engine);
     let page = state.engine.read(|core| {
         let incident = core.state.incidents.get(&id)?;
         let questions = core.state.approvals.values().filter(|q| q.incident == id);
         let who = Approvers::new(&core.state, state.engine.policy(), now);
         let questions = questions.map(|q| question_row(&who, q, &by.person)).collect();
-        Some(assemble(frame, &by, whom, &core.state, incident, questions, &commits))
+        Some(assemble(frame, &by, whom, &core.state, incident, questions, (&commits, channels)))
     });
     Ok(render(&page.ok_or_else(|| Problem::missing("incident"))?))
 }
@@ -131,7 +136,7 @@ fn assemble(
     state: &Facts,
     incident: &Incident,
     questions: Vec<QuestionRow>,
-    commits: &[Commit],
+    (commits, channels): (&[Commit], Vec<(&'static str, &'static str)>),
 ) -> IncidentPage {
     let subject = state.subject(incident.subject);
     let mut said: Vec<Line> = commits.iter().flat_map(lines).collect();
@@ -156,6 +161,8 @@ fn assemble(
         chart: draw(&said),
         lines: folded(said, subject),
         later: commits.last().filter(|_| full).map(|commit| commit.seq),
+        asked: super::asked::rows(incident),
+        channels,
         acts: acts(by, incident),
     }
 }
@@ -164,6 +171,7 @@ fn acts(by: &SignedIn, incident: &Incident) -> Vec<Act> {
     let mut acts = vec![Act::Note, Act::RequestRestore, Act::Resume];
     if incident.status != IncidentStatus::Closed {
         let hostile = incident.approval == ApprovalSeen::Hostile;
+        acts.push(Act::AskPerson);
         acts.push(if hostile { Act::CloseHostile } else { Act::Close });
     }
     acts.retain(|act| by.may(*act));

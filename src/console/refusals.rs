@@ -55,7 +55,11 @@ pub(super) async fn written_down(
     }
     // A ticket in a path is a secret until it is used.
     let path = request.uri().path();
-    let path = if path.starts_with("/enrol/") { "/enrol/…" } else { path };
+    let path = match path.split('/').nth(1) {
+        Some("enrol") => "/enrol/…",
+        Some("asked") => "/asked/…",
+        _ => path,
+    };
     let what = tame(&format!("{} {path}", request.method()), 200);
     let about = about(&state, path);
     let jar = CookieJar::from_headers(request.headers());

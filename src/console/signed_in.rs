@@ -2,7 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
@@ -23,6 +23,14 @@ pub(super) struct SignedIn {
 }
 
 impl SignedIn {
+    /// Whoever is signed in, for pages that need nobody.
+    pub(super) fn perhaps(state: &ConsoleState, headers: &HeaderMap) -> Option<Self> {
+        let touch = !headers.contains_key(REFRESH);
+        let secret = secret(state, &CookieJar::from_headers(headers))?;
+        let session = state.people.session(&secret, touch)?;
+        Some(Self { person: state.people.signed_in(&session)?, session })
+    }
+
     pub(super) fn may(&self, act: Act) -> bool {
         may(&self.person.roles, act)
     }
@@ -65,13 +73,8 @@ impl FromRequestParts<ConsoleState> for SignedIn {
         parts: &mut Parts,
         state: &ConsoleState,
     ) -> Result<Self, Self::Rejection> {
-        let jar = CookieJar::from_headers(&parts.headers);
         let touch = !parts.headers.contains_key(REFRESH);
-        secret(state, &jar)
-            .and_then(|secret| state.people.session(&secret, touch))
-            .and_then(|session| Some((state.people.signed_in(&session)?, session)))
-            .map(|(person, session)| Self { person, session })
-            .ok_or_else(|| unknown(parts, touch))
+        Self::perhaps(state, &parts.headers).ok_or_else(|| unknown(parts, touch))
     }
 }
 

@@ -1,7 +1,9 @@
 //! The pages as a browser meets them, with a software passkey in its hand.
 
+mod asked;
 mod attacks;
 mod browser;
+mod reports;
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;

@@ -1,6 +1,7 @@
 //! An incident's journal as sentences, newest facts last.
 
 use super::show::{At, Coded, Till};
+use super::words;
 
 use crate::model::action::{Outcome, Strength};
 use crate::model::approval::{ApprovalState, Asks, Decision, Vote};
@@ -148,7 +149,7 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
         }
         Entry::ReportReceived { report, source, .. } => {
             let text = format!("Report through {source}: a prompt nobody had asked for");
-            (report.time, Kind::Evidence, text, tame_field(&report.text))
+            (report.time, Kind::Evidence, text, words::report(report))
         }
         Entry::IncidentOpened(e) => {
             let text = format!("Incident opened as {}", e.evidence.stage.name());
@@ -172,6 +173,20 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
             };
             (at, Kind::Run, format!("Playbook {} started {why}", e.playbook), none())
         }
+        other => return people_said(at, other),
+    })
+}
+
+/// What people are asked, what they answer, and what they try.
+fn people_said(at: Time, entry: &Entry) -> Option<Said> {
+    let none = String::new;
+    Some(match entry {
+        Entry::PersonAsked(e) => {
+            let (by, over) = (tame_field(&e.by), e.channel.words());
+            let text = format!("{by} asked the person concerned, by {over}");
+            (at, Kind::Asked, text, tame_field(&e.to))
+        }
+        Entry::PersonAnswered(e) => (at, Kind::Evidence, words::answered(e), words::led_to(e)),
         Entry::ApprovalOpened { approval } => {
             (at, Kind::Asked, asked(approval.asks, approval.items.len()), none())
         }

@@ -1,11 +1,13 @@
 //! Sentences: what an action does, what silence means, what a journal entry says.
 
+use crate::model::alert::{Proof, Report};
 use crate::model::approval::{Approval, Asks, Item};
+use crate::model::asked::{PersonAnswered, Reply};
 use crate::model::id::Capability;
 use crate::model::plan::OnTimeout;
 use crate::model::run::Conclusion;
 use crate::model::subject::Subject;
-use crate::model::text::tame_field;
+use crate::model::text::{tame, tame_field};
 
 /// What an action does to somebody, in one sentence.
 pub(super) fn action(capability: &Capability, whom: &str) -> String {
@@ -49,6 +51,43 @@ pub(super) fn item(item: &Item, subject: Option<&Subject>) -> String {
         (_, None) => item.target_name.clone(),
     };
     action(&item.capability, &whom)
+}
+
+/// What is known about a report besides when it came.
+pub(super) fn report(report: &Report) -> String {
+    let proof = match report.proof {
+        Proof::SelfProved => "by the person concerned, who proved it",
+        Proof::AuthenticatedOther => "by somebody who is known",
+        Proof::Relayed => "told on, proved by nobody",
+    };
+    let taken = report.taken_by.as_deref().map(|by| format!(", taken by {}", tame_field(by)));
+    let said = if report.text.is_empty() { String::new() } else { format!(": {}", report.text) };
+    let (number, taken) = (report.reference(), taken.unwrap_or_default());
+    tame(&format!("Number {number}, {proof}{taken}{said}"), 600)
+}
+
+/// What the person concerned said when they were asked.
+pub(super) fn answered(e: &PersonAnswered) -> String {
+    let said = match e.reply {
+        Some(Reply::No) => "The person concerned says: these prompts were not mine",
+        Some(Reply::Yes) => "The person concerned says: it was me",
+        Some(Reply::Unsure) => "The person concerned is not sure",
+        None => "The person concerned did not answer in time",
+    };
+    format!("{said} (asked by {}, over {})", tame_field(&e.by), e.channel.words())
+}
+
+/// What an answer changed.
+pub(super) fn led_to(e: &PersonAnswered) -> String {
+    match (e.reply, e.lowered_watch_until) {
+        (Some(Reply::No), _) => "It counts as a report",
+        (Some(Reply::Yes), Some(_)) => {
+            "The severity is lowered and the watch kept up; nothing is closed"
+        }
+        (Some(Reply::Yes), None) => "A prompt was approved, so this changes nothing by itself",
+        (Some(Reply::Unsure) | None, _) => "It changes nothing",
+    }
+    .to_owned()
 }
 
 /// What happens when nobody answers.

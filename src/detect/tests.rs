@@ -244,6 +244,7 @@ fn only_a_proved_report_counts() {
         time: at(100),
         proof,
         text: String::new(),
+        taken_by: None,
     };
     let about = About { privileged: false, open: None, now: at(100), ..About::default() };
     let told = |detector: &mut Detector, proof| {

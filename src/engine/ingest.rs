@@ -6,6 +6,7 @@
 //! the two is made good from the evidence log.
 
 mod again;
+mod doors;
 mod evidence;
 mod open;
 mod runs;
@@ -18,13 +19,14 @@ use super::driver::{Engine, Tx};
 use super::policy::SourceView;
 use super::ports::StoreError;
 use super::state::{Delivered, DeliveryKey, Known, RowKey, parse};
-use crate::model::alert::{Alert, Report};
+use crate::model::alert::{Alert, Report, answer_to_reporter};
 use crate::model::entry::{DeliveryAccepted, Entry};
 use crate::model::event::Event;
 use crate::model::id::{IncidentId, ReceiptId, RunId};
 use crate::model::subject::Alias;
 use crate::model::time::Time;
 
+pub(crate) use doors::{Door, Told};
 pub(crate) use runs::follow_up;
 
 /// Refused records that are remembered of one delivery. A body may hold ten thousand.
@@ -98,13 +100,26 @@ pub(crate) struct Answer {
     pub(crate) rejected: Vec<Rejected>,
     /// Incidents that it opened, joined or raised.
     pub(crate) incidents: Vec<Touched>,
+    /// The numbers of the reports in it, of which a repetition is told the first 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) references: Vec<String>,
+    /// What the people who reported are to be told: for a forwarder of mail to send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reply: Option<String>,
 }
 
 impl Answer {
-    /// What is kept for a repetition: the first of the refused records stand for all.
+    /// What is kept for a repetition: the first of the refused records stand for all, and so do those of the reports.
     pub(crate) fn remembered(&self) -> Self {
         let rejected = self.rejected.iter().take(REJECTED_KEPT).cloned().collect();
-        Self { rejected, incidents: self.incidents.clone(), ..*self }
+        let references = self.references.iter().take(REJECTED_KEPT).cloned().collect();
+        Self { rejected, references, incidents: self.incidents.clone(), reply: None, ..*self }
+    }
+
+    /// With the words for those who reported, if anybody did.
+    pub(crate) fn replying(mut self) -> Self {
+        self.reply = (!self.references.is_empty()).then(|| answer_to_reporter(&self.references));
+        self
     }
 }
 
@@ -226,6 +241,8 @@ impl Engine {
             accepted: incoming.accepted,
             rejected: incoming.rejected.clone(),
             incidents,
+            references: references(incoming),
+            reply: None,
         };
         // Deliveries of raw events that led to nothing leave their trace in the evidence log only.
         let only_events = incoming.facts.iter().all(|f| matches!(f, Fact::Event(_)));
@@ -239,6 +256,14 @@ impl Engine {
         }
         Some(answer)
     }
+}
+
+fn references(incoming: &Incoming) -> Vec<String> {
+    let reports = incoming.facts.iter().filter_map(|fact| match fact {
+        Fact::Report(report) => Some(report.reference()),
+        Fact::Event(_) | Fact::Alert(_) => None,
+    });
+    reports.collect()
 }
 
 /// Every name by which a delivery speaks of somebody.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::model::asked::Channel;
 use crate::model::id::{ConnectionId, PlaybookName};
 use crate::model::plan::Mode;
 use crate::model::subject::Account;
@@ -34,6 +35,8 @@ pub(crate) struct Policy {
     pub(crate) evidence_age: Span,
     /// How old the reading of a subject's accounts may be when a run starts.
     pub(crate) directory_age: Span,
+    /// Over which channels the person concerned may be asked.
+    pub(crate) ask_through: Vec<Channel>,
     /// The groups of each approver, by name in lower case: from `[people]`.
     #[serde(skip)]
     pub(crate) groups: BTreeMap<String, Vec<String>>,
@@ -85,6 +88,7 @@ impl Default for Policy {
             step_deadline: Span::minutes(15),
             evidence_age: Span::hours(1),
             directory_age: Span::minutes(15),
+            ask_through: vec![Channel::Telephone, Channel::InPerson, Channel::Manager],
             groups: BTreeMap::new(),
         }
     }

@@ -4,12 +4,14 @@
 //! directory are replaced. A world outlives the engine's deaths and counts what was
 //! really done to it, so that a test can say what must never have happened.
 
+mod asked;
 mod chaos;
 mod crash;
 mod faults;
 mod flow;
 mod holds;
 mod load;
+mod reports;
 mod rest;
 mod rules;
 mod store;

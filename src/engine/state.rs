@@ -5,6 +5,7 @@
 //! check that anyone can run.
 
 mod answers;
+mod asked;
 mod fold;
 mod fold_run;
 mod load;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::approval::Approval;
+use crate::model::asked::OpenAsk;
 use crate::model::entry::{DeploymentCreated, PersonEnrolled, TokenChanged};
 use crate::model::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
@@ -115,6 +117,8 @@ pub(crate) struct State {
     /// How far each polled source has got.
     pub(crate) polls: BTreeMap<SourceId, PollAdvanced>,
     pub(crate) telling: Telling,
+    /// Links to persons concerned that still open, by the hash of their secret.
+    pub(crate) asks: BTreeMap<String, OpenAsk>,
     pub(crate) shelf: Shelf,
     changed: BTreeSet<RowKey>,
     /// Live runs that rows of their own were written for.

@@ -183,6 +183,7 @@ pub(super) fn report(row: &Value, received_at: Time) -> Result<Verdict, Problem>
         time,
         proof: wire.proof.unwrap_or(Proof::Relayed),
         text: tame(&wire.text, TEXT_MAX),
+        taken_by: None,
     }))]))
 }
 

@@ -37,6 +37,10 @@ pub(crate) enum Kind {
     Elastic,
     /// Wazuh alerts.
     Wazuh,
+    /// Mail about prompts, posted by a forwarder.
+    Mail,
+    /// Slack's slash command and message shortcut.
+    Slack,
     /// Whatever the deployment's own mapping describes.
     Mapping,
     /// A product whose mapping comes with Quell.
@@ -44,7 +48,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const NATIVE: [Self; 13] = [
+    const NATIVE: [Self; 15] = [
         Self::Events,
         Self::Alerts,
         Self::Reports,
@@ -57,6 +61,8 @@ impl Kind {
         Self::Splunk,
         Self::Elastic,
         Self::Wazuh,
+        Self::Mail,
+        Self::Slack,
         Self::Mapping,
     ];
 
@@ -80,6 +86,8 @@ impl Kind {
             Self::Splunk => "splunk",
             Self::Elastic => "elastic",
             Self::Wazuh => "wazuh",
+            Self::Mail => "mail",
+            Self::Slack => "slack",
             Self::Mapping => "mapping",
             Self::Shipped(shipped) => shipped.name(),
         }
@@ -95,8 +103,11 @@ impl Kind {
             | Self::Defender
             | Self::Splunk
             | Self::Elastic
-            | Self::Wazuh => 256 * KIB,
-            Self::Events
+            | Self::Wazuh
+            | Self::Slack => 256 * KIB,
+            // What is attached to a mail comes with it.
+            Self::Mail
+            | Self::Events
             | Self::Entra
             | Self::PingId
             | Self::Duo
@@ -122,7 +133,13 @@ impl Kind {
             Self::PingId => &[&["events"], &["records"]],
             Self::Duo => &[&["response", "authlogs"], &["authlogs"]],
             Self::Sentinel | Self::Defender => &[&["value"]],
-            Self::Splunk | Self::Elastic | Self::Wazuh | Self::Mapping | Self::Shipped(_) => &[],
+            Self::Splunk
+            | Self::Elastic
+            | Self::Wazuh
+            | Self::Mail
+            | Self::Slack
+            | Self::Mapping
+            | Self::Shipped(_) => &[],
         }
     }
 }

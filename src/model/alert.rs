@@ -71,4 +71,49 @@ pub(crate) struct Report {
     pub(crate) proof: Proof,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) text: String,
+    /// Who entered it for somebody that called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) taken_by: Option<String>,
+}
+
+impl Report {
+    /// What the reporter is given to name it by: short enough to be said over a telephone.
+    pub(crate) fn reference(&self) -> String {
+        let id = self.id.to_string().replace('-', "").to_uppercase();
+        let end = id.get(id.len().saturating_sub(8)..).unwrap_or_default();
+        format!("{}-{}", end.get(..4).unwrap_or_default(), end.get(4..).unwrap_or_default())
+    }
+}
+
+/// What everybody who reports is answered, whoever they are and whomever they name: it says nothing about
+/// accounts, so that a stranger learns nothing from it.
+pub(crate) fn answer_to_reporter(references: &[String]) -> String {
+    format!(
+        "Thank you. Your report has the number {}. Do not approve prompts that you did not ask for, however many \
+         come. Your report is put beside what the sign-in systems show. If they show such prompts, sessions are \
+         ended and the people on call are asked to decide the rest; nobody is locked out on a report alone. If you \
+         have approved one, or told somebody a code, call the help desk now, on a number that you already know, \
+         and say your report's number.",
+        references.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reports_reference_can_be_said_over_a_telephone_and_stays_the_same() {
+        let report = Report {
+            id: ReportId::mint(Time::UNIX_EPOCH, [0xab; 10]),
+            account: AccountName::default(),
+            time: Time::UNIX_EPOCH,
+            proof: Proof::Relayed,
+            text: String::new(),
+            taken_by: None,
+        };
+
+        assert_eq!(report.reference(), "ABAB-ABAB");
+        assert!(answer_to_reporter(&[report.reference()]).contains("number ABAB-ABAB."));
+    }
 }

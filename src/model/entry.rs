@@ -1,16 +1,20 @@
 //! Journal entries: everything that ever changes state, and the audit log at once.
 
+mod access;
+mod answers;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::action::{Call, Outcome, Strength};
 use super::alert::{Alert, Report};
 use super::approval::{Approval, ApprovalState};
+use super::asked::{PersonAnswered, PersonAsked};
 use super::deed::{Deed, SignedDeed};
 use super::event::Event;
 use super::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
-    RunId, SourceId, SubjectId, TokenId,
+    RunId, SourceId, SubjectId,
 };
 use super::incident::{ApprovalSeen, Campaign, HostileContext, HostileFactor, MayCause, Stage};
 use super::notice::Told;
@@ -20,9 +24,8 @@ use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
 use super::subject::{Account, AccountKey, Alias, Subject};
 use super::time::Time;
 
-mod people;
-
-pub(crate) use people::{ApprovalDecided, ApprovalVoted, AttemptRefused, PersonEnrolled};
+pub(crate) use access::{AttemptRefused, PersonEnrolled, TokenChanged};
+pub(crate) use answers::{ApprovalDecided, ApprovalVoted};
 
 /// One fact in the journal. The fold of all entries is the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +71,11 @@ pub(crate) enum Entry {
     IncidentClosed { incident: IncidentId, by: String, note: String },
     #[serde(rename = "incident.note")]
     IncidentNote { incident: IncidentId, by: String, note: String },
+    #[serde(rename = "person.asked")]
+    PersonAsked(Box<PersonAsked>),
+    /// The person concerned answered, or their time ran out.
+    #[serde(rename = "person.answered")]
+    PersonAnswered(Box<PersonAnswered>),
     #[serde(rename = "plan.published")]
     PlanPublished(Box<PlanPublished>),
     #[serde(rename = "run.started")]
@@ -405,20 +413,6 @@ pub(crate) struct BlockDecided {
     pub(crate) reason: String,
 }
 
-/// A token was created or revoked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct TokenChanged {
-    pub(crate) token: TokenId,
-    pub(crate) name: String,
-    pub(crate) scopes: Vec<String>,
-    /// SHA-256 of the secret, hex.
-    pub(crate) hash: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) source: Option<SourceId>,
-    pub(crate) expires_at: Time,
-    pub(crate) revoked: bool,
-}
-
 impl Entry {
     /// The case it belongs to, for the timeline.
     pub(crate) fn incident(&self) -> Option<IncidentId> {
@@ -440,6 +434,8 @@ impl Entry {
             | Self::HoldPlaced { incident, .. }
             | Self::HoldReleased { incident, .. }
             | Self::GuardrailRefused { incident, .. } => Some(*incident),
+            Self::PersonAsked(e) => Some(e.incident),
+            Self::PersonAnswered(e) => Some(e.incident),
             Self::IncidentOpened(e) => Some(e.incident),
             Self::IncidentJoined(e) | Self::IncidentStaged(e) => Some(e.incident),
             Self::RunStarted(e) => Some(e.incident),

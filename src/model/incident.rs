@@ -71,6 +71,15 @@ impl Severity {
         }
     }
 
+    /// The next one down.
+    pub(crate) fn lowered(self) -> Self {
+        match self {
+            Self::Low | Self::Medium => Self::Low,
+            Self::High => Self::Medium,
+            Self::Critical => Self::High,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -327,4 +336,7 @@ pub(crate) struct Incident {
     /// Ids of the events that joined, so that a repeated one counts once.
     #[serde(default)]
     pub(crate) event_ids: Vec<EventId>,
+    /// What the person concerned was asked, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) asked: Vec<super::asked::Asked>,
 }

@@ -17,8 +17,10 @@ use super::extract::Asked;
 use super::identity::{Allowed, Ingest};
 use super::problem::{Kind, Problem};
 use super::state::{Api, Source};
+use crate::delivery::Origin;
 use crate::engine::ingest::Answer;
 use crate::intake::{self, Auth, Verified, Verifier};
+use crate::model::incident::MayCause;
 use crate::model::text::tame_field;
 
 type Answered = Result<(StatusCode, Json<Answer>), Problem>;
@@ -45,7 +47,22 @@ pub(super) async fn hook(
         Err(problem) => Err(problem),
     };
     let answered = tell(&api, &label, answered);
-    if pushes_tokens { to_transmitter(answered) } else { answered.into_response() }
+    match source.map(|source| source.origin.format.kind) {
+        _ if pushes_tokens => to_transmitter(answered),
+        Some(intake::Kind::Slack) => to_chat(answered),
+        _ => answered.into_response(),
+    }
+}
+
+/// What Slack shows to whoever gave the command, and to nobody else.
+fn to_chat(answered: Answered) -> Response {
+    let answer = match answered {
+        Ok((_, Json(answer))) => answer,
+        Err(problem) => return problem.into_response(),
+    };
+    let unread = "Nothing could be taken from this. Call the help desk if you get prompts that you did not ask for.";
+    let text = answer.reply.unwrap_or_else(|| unread.to_owned());
+    Json(serde_json::json!({"response_type": "ephemeral", "text": text})).into_response()
 }
 
 /// RFC 8935, sections 2.2 and 2.4. What is not the token's fault (too much, too early) stays a problem
@@ -73,7 +90,7 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     };
     let proved = verifier.verify(kind, &parts.headers, raw, api.engine().now())?;
     let delivery = proved.delivery_id().to_owned();
-    accept(api, source, kind, &proved, delivery, Sent::default()).await
+    accept(api, &source.origin, kind, &proved, delivery, Sent::default()).await
 }
 
 /// Okta's one-time check of a hook's address.
@@ -190,7 +207,12 @@ async fn tokened(
             return Err(Problem::new(Kind::BadRequest).detail(detail));
         }
     };
-    accept(api, source, kind, &verified, delivery, sent).await
+    if api.is_lab() {
+        return accept(api, &source.origin, kind, &verified, delivery, sent).await;
+    }
+    // A token can be stolen and signs nothing: by itself it locks nobody out, whatever its source may cause.
+    let held = source.origin.held_to(MayCause::Revoke);
+    accept(api, &held, kind, &verified, delivery, sent).await
 }
 
 /// Reads a body up to its cap, and only while there is room for it.
@@ -232,22 +254,22 @@ fn is<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static))
 
 async fn accept(
     api: &Api,
-    source: &Source,
+    origin: &Origin,
     kind: intake::Kind,
     verified: &Verified,
     delivery: String,
     sent: Sent,
 ) -> Result<Answer, Problem> {
-    let id = &source.origin.view.id;
+    let id = &origin.view.id;
     if let Some(answer) = api.answers().get(id, &delivery) {
         return Ok(answer);
     }
-    let format = intake::Format { kind, mapping: source.origin.format.mapping.clone() };
+    let format = intake::Format { kind, mapping: origin.format.mapping.clone() };
     let mut parsed = intake::parse(format, verified.body(), api.engine().now())?;
     if sent.shift_ms != 0 {
         parsed.shift(sent.shift_ms, api.engine().now())?;
     }
-    let answer = source.origin.take(api.engine(), parsed, delivery.clone(), sent.replayed).await?;
+    let answer = origin.take(api.engine(), parsed, delivery.clone(), sent.replayed).await?;
     // What is in the journal is remembered there.
     if !api.engine().has_answered(id.as_str(), &delivery) {
         api.answers().put(id, &delivery, answer.remembered());
@@ -264,5 +286,5 @@ fn tell(api: &Api, source: &str, answered: Result<Answer, Problem>) -> Answered 
     };
     api.metrics().delivery(source, result);
     api.received().note(source, api.engine().now(), &answered);
-    answered.map(|answer| (StatusCode::ACCEPTED, Json(answer)))
+    answered.map(|answer| (StatusCode::ACCEPTED, Json(answer.replying())))
 }

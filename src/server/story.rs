@@ -165,6 +165,9 @@ fn tags(entry: &Entry, called: &Called) -> Tags {
         Entry::NoticeSent(_) | Entry::NoticeFailed(_) => (Vec::new(), vec!["RS.CO-02"]),
         Entry::HoldReleased { .. } => (Vec::new(), vec!["RC.RP-02"]),
         Entry::IncidentClosed { .. } => (Vec::new(), vec!["RC.RP-06"]),
+        Entry::PersonAsked(_) | Entry::PersonAnswered(_) => {
+            (Vec::new(), vec!["RS.AN-03", "RS.CO-02"])
+        }
         Entry::StepVerified(_) | Entry::IncidentNote { .. } => (Vec::new(), vec!["RS.AN-06"]),
         _ => Default::default(),
     }

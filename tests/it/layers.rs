@@ -69,6 +69,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("openidconnect", &["people"]),
     ("clap", &["cli"]),
     ("cron", &["poll"]),
+    ("mail_parser", &["intake"]),
     (
         "tokio",
         &[

@@ -99,6 +99,7 @@ impl<'t> Stage<'t> {
                     time: self.clock.now(),
                     proof: report.proof,
                     text: String::new(),
+                    taken_by: None,
                 };
                 self.deliver("reports", vec![Fact::Report(Box::new(report))]).await
             }

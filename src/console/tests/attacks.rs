@@ -38,6 +38,8 @@ fn is_change(entry: &Entry) -> bool {
             | Entry::PersonEnrolled(_)
             | Entry::EnrolmentIssued { .. }
             | Entry::PauseChanged { .. }
+            | Entry::PersonAsked(_)
+            | Entry::PersonAnswered(_)
             | Entry::IncidentClosed { .. }
             | Entry::RunStarted(_)
             | Entry::StepIntent(_)

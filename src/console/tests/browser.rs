@@ -40,7 +40,7 @@ impl Answer {
 /// Every page behind a session.
 pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
     let mut pages: Vec<String> =
-        ["/", "/approvals", "/incidents", "/in-force", "/sources", "/me", "/stream"]
+        ["/", "/approvals", "/incidents", "/in-force", "/desk", "/sources", "/me", "/stream"]
             .map(str::to_owned)
             .to_vec();
     pages.push(format!("/approvals/{question}"));
@@ -53,9 +53,11 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String>
     vec![
         "/pause".to_owned(),
         "/contain".to_owned(),
+        "/desk/calls".to_owned(),
         format!("/incidents/{incident}/notes"),
         format!("/incidents/{incident}/restore"),
         format!("/incidents/{incident}/close"),
+        format!("/incidents/{incident}/ask"),
         format!("/v1/approvals/{question}/begin"),
         format!("/v1/approvals/{question}/finish"),
         format!("/v1/incidents/{incident}/restore"),
@@ -105,6 +107,7 @@ impl Browser {
             refusals: crate::console::Refusals::default(),
             received: crate::server::Received::default(),
             oidc: None,
+            strangers: crate::console::Strangers::default(),
         });
         Self { router, people, origin: here.to_owned(), cookie: None }
     }

@@ -25,7 +25,8 @@ pub(super) async fn run(engine: Engine) {
                 .values()
                 .flat_map(|h| h.by.values().filter_map(|hold| hold.expires_at))
                 .min();
-            run.into_iter().chain(hold).chain(core.desk.opens_at()).min()
+            let ask = core.state.asks.values().map(|open| open.expires_at).min();
+            run.into_iter().chain(hold).chain(ask).chain(core.desk.opens_at()).min()
         });
         let changed = engine.0.timers_changed.notified();
         let clock = engine.0.ports.clock.clone();
@@ -64,6 +65,14 @@ fn fire(engine: &Engine) {
     }
     for (incident, account) in expired(engine, now) {
         engine.hold_expired(incident, &account);
+    }
+    engine.asks_expired(now);
+}
+
+impl Engine {
+    /// Something has a due time that the clock was not set for.
+    pub(in crate::engine) fn rearm(&self) {
+        self.0.timers_changed.notify_one();
     }
 }
 

@@ -9,9 +9,10 @@ use crate::engine::driver::{Engine, Tx};
 use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
 use crate::model::alert::{Alert, Proof, Report};
+use crate::model::asked::Channel;
 use crate::model::entry::Entry;
-use crate::model::event::Event;
-use crate::model::id::{AlertId, ConnectionId, IncidentId, SubjectId};
+use crate::model::event::{AccountName, Event};
+use crate::model::id::{AlertId, ConnectionId, IncidentId, ReportId, SubjectId};
 use crate::model::incident::{ApprovalSeen, HostileContext, HostileFactor, Incident, Stage};
 use crate::model::plan::Trigger;
 use crate::model::subject::AccountKey;
@@ -204,6 +205,48 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// The person concerned says that the prompts were not theirs.
+    pub(in crate::engine) fn disowned(&self, tx: &mut Tx<'_>, case: &Incident, channel: Channel) {
+        let Some(subject) = tx.core.state.subject(case.subject).cloned() else { return };
+        let counts = &case.counts;
+        let failed = counts.denied + counts.timed_out + counts.wrong_answer > 0;
+        let incoming = super::doors::asked();
+        let proved = channel.proof() == Proof::AuthenticatedOther;
+        let weight = Weight {
+            campaign: None,
+            stage: if failed || proved { Stage::Confirmed } else { Stage::Suspected },
+            approval: ApprovalSeen::None,
+            password_exposed: failed,
+            stale: false,
+            reason: "the person, asked by another way, says that the prompts were not theirs"
+                .to_owned(),
+            hostile_factors: Vec::new(),
+            hostile: HostileContext::default(),
+            hostile_entry_at: None,
+            first_event_at: case.first_event_at,
+            last_evidence_at: tx.at,
+            trigger: Some(Trigger::Report),
+        };
+        let incident = raise(self, tx, &incoming, subject.id, weight);
+        let login = subject.aliases.iter().find_map(|alias| alias.0.strip_prefix("login:"));
+        let report = Report {
+            id: ReportId::mint(tx.at, self.ports().entropy.id()),
+            account: AccountName {
+                login: Some(login.unwrap_or(&subject.name).to_owned()),
+                provider_id: None,
+            },
+            time: tx.at,
+            proof: channel.proof(),
+            text: String::new(),
+            taken_by: None,
+        };
+        let source = incoming.source.id;
+        tx.push(Entry::ReportReceived { incident, report: Box::new(report), source });
+        super::follow_up(self, tx, incident);
+    }
+}
+
 fn is_old(engine: &Engine, tx: &Tx<'_>, time: crate::model::time::Time) -> bool {
     time < tx.at - engine.policy().evidence_age.delta()
 }
@@ -212,7 +255,7 @@ fn is_old(engine: &Engine, tx: &Tx<'_>, time: crate::model::time::Time) -> bool 
 pub(super) fn known_subject(
     tx: &Tx<'_>,
     incoming: &Incoming,
-    account: &crate::model::event::AccountName,
+    account: &AccountName,
 ) -> (String, Option<SubjectId>) {
     let aliases = super::open::aliases(incoming, account);
     let known = aliases.iter().find_map(|a| tx.core.state.subject_by_alias(a)).map(|s| s.id);

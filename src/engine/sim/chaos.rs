@@ -7,7 +7,7 @@ mod catalogue;
 mod check;
 mod clock;
 mod disk;
-mod draw;
+pub(super) mod draw;
 mod facts;
 mod life;
 mod link;

@@ -61,6 +61,8 @@ impl State {
             Entry::IncidentClosed { incident, .. } => {
                 self.with_incident(*incident, |i| i.status = IncidentStatus::Closed);
             }
+            Entry::PersonAsked(e) => self.person_asked(at, e),
+            Entry::PersonAnswered(e) => self.person_answered(e),
             Entry::PlanPublished(e) => self.plan_published(at, e),
             Entry::PauseChanged { .. }
             | Entry::PersonEnrolled(_)
@@ -209,7 +211,9 @@ impl State {
         if let Some(incident) = self.newest.get(&id).copied() {
             let gained = gained && (known || self.runs_of(incident).any(|r| r.status.ended()));
             self.with_incident(incident, |i| {
-                i.severity = i.severity.max(Severity::of(i.stage, privileged));
+                if !i.asked.iter().any(|asked| asked.lowers) {
+                    i.severity = i.severity.max(Severity::of(i.stage, privileged));
+                }
                 // What was answered for fewer accounts is due for the others.
                 i.rises += u32::from(gained);
             });
@@ -299,6 +303,7 @@ impl State {
             alert: None,
             report: None,
             event_ids: Vec::new(),
+            asked: Vec::new(),
         };
         self.newest.insert(e.subject, e.incident);
         self.is_case_of(e.subject, e.incident);
@@ -319,6 +324,8 @@ impl State {
         self.with_incident(e.incident, |i| {
             i.stage = i.stage.max(rise.stage);
             i.severity = i.severity.max(Severity::of(i.stage, rise.privileged));
+            // What the person vouched for was said of what was known then.
+            i.asked.iter_mut().for_each(|asked| asked.lowers = false);
             i.approval = i.approval.max(rise.approval);
             i.password_exposed |= rise.password_exposed;
             i.may_cause = i.may_cause.max(rise.may_cause);

@@ -20,6 +20,7 @@ use crate::model::time::Time;
 /// What the keys begin with of rows that are in memory whenever the process runs. Those of runs are
 /// live ones': an ended run is one row of another kind.
 pub(crate) const ALWAYS: &[&str] = &[
+    "ask/",
     "ceiling/",
     "deployment",
     "delivery/",
@@ -109,6 +110,7 @@ impl State {
             "token" => {
                 drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
+            "ask" => drop(self.asks.insert(rest.to_owned(), parse(key, value)?)),
             "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
             "telling" => self.telling.through = Some(parse(key, value)?),
             "thread" => {

@@ -62,6 +62,7 @@ impl State {
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
         keys.extend(self.telling_rows());
+        keys.extend(self.asks.keys().map(|hash| RowKey::Ask(hash.clone())));
         let mut rows = Vec::new();
         for key in &keys {
             self.say(&mut rows, key);
@@ -97,6 +98,11 @@ impl State {
     pub(super) fn drop_incident(&mut self, id: IncidentId) {
         let Some(case) = self.incidents.remove(&id) else { return };
         self.touch(RowKey::Incident(id));
+        for asked in &case.asked {
+            if self.asks.remove(&asked.hash).is_some() {
+                self.touch(RowKey::Ask(asked.hash.clone()));
+            }
+        }
         for run in &case.runs {
             let Some(run) = self.runs.remove(run) else { continue };
             self.touch(RowKey::Run(run.id));

@@ -45,6 +45,8 @@ pub(crate) enum RowKey {
     Telling,
     /// Where a thread stands on a channel.
     Thread(String, String),
+    /// A link to the person concerned that still opens.
+    Ask(String),
 }
 
 /// What the rows of names begin with; a name follows.
@@ -74,6 +76,7 @@ impl RowKey {
             Self::Poll(source) => format!("poll/{source}"),
             Self::Telling => "telling".to_owned(),
             Self::Thread(thread, channel) => format!("thread/{thread}|{channel}"),
+            Self::Ask(hash) => format!("ask/{hash}"),
         }
     }
 }
@@ -186,6 +189,7 @@ impl State {
             RowKey::Poll(source) => json(self.polls.get(source)),
             RowKey::Telling => json(self.telling.through.as_ref()),
             RowKey::Thread(thread, channel) => json(self.telling.standing(thread, channel)),
+            RowKey::Ask(hash) => json(self.asks.get(hash)),
         }
     }
 
@@ -235,6 +239,7 @@ impl State {
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
         keys.extend(self.telling_rows());
+        keys.extend(self.asks.keys().map(|hash| RowKey::Ask(hash.clone())));
         self.changed.extend(keys);
     }
 }

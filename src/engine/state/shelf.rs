@@ -117,7 +117,8 @@ impl State {
     /// Incidents that something may happen to by itself.
     pub(crate) fn busy(&self) -> HashSet<IncidentId> {
         let live = self.live.iter().filter_map(|run| self.runs.get(run).map(|r| r.incident));
-        live.chain(self.holds.values().flat_map(|h| h.by.keys().copied())).collect()
+        let asked = self.asks.values().map(|open| open.incident);
+        live.chain(self.holds.values().flat_map(|h| h.by.keys().copied())).chain(asked).collect()
     }
 
     /// People of whom rows are still to be written.

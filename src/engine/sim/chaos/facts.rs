@@ -113,6 +113,7 @@ fn facts(delivery: &Delivery, person: &Person, at: Time) -> Vec<Fact> {
             time: at,
             proof: if own { Proof::SelfProved } else { Proof::Relayed },
             text: String::new(),
+            taken_by: None,
         }))],
     }
 }

@@ -1,36 +1,10 @@
-//! What people answer, who they are, and what they tried.
+//! Entries about who may: people, tokens, and attempts that were refused.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::approval::{ApprovalState, Signed, Vote};
-use crate::model::id::{ApprovalId, IncidentId, PersonId};
-use crate::model::run::CellKey;
+use crate::model::id::{IncidentId, PersonId, SourceId, TokenId};
 use crate::model::time::Time;
-
-/// One answer of several.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ApprovalVoted {
-    pub(crate) approval: ApprovalId,
-    pub(crate) incident: IncidentId,
-    pub(crate) vote: Vote,
-    pub(crate) signed: Signed,
-}
-
-/// People's answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ApprovalDecided {
-    pub(crate) approval: ApprovalId,
-    pub(crate) incident: IncidentId,
-    pub(crate) state: ApprovalState,
-    /// Of several approvers only what all of them ticked.
-    pub(crate) granted: Vec<CellKey>,
-    /// Whose answer settled it.
-    pub(crate) by: PersonId,
-    pub(crate) signed: Signed,
-    /// Grants must begin before this.
-    pub(crate) begin_until: Time,
-}
 
 /// A person who may decide.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,4 +42,18 @@ pub(crate) struct AttemptRefused {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
 fn is_none(n: &u32) -> bool {
     *n == 0
+}
+
+/// A token was created or revoked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TokenChanged {
+    pub(crate) token: TokenId,
+    pub(crate) name: String,
+    pub(crate) scopes: Vec<String>,
+    /// SHA-256 of the secret, hex.
+    pub(crate) hash: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<SourceId>,
+    pub(crate) expires_at: Time,
+    pub(crate) revoked: bool,
 }
