@@ -327,6 +327,8 @@ mod retention_tests;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]
+mod sources_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod told;

@@ -33,16 +33,19 @@ secrets = ["text:slow-secret-1"]
 per_minute = 1
 "#;
 
-struct World {
-    quell: Running,
+pub(super) struct World {
+    pub(super) quell: Running,
     router: Router,
     _folder: tempfile::TempDir,
 }
 
 impl World {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let quell = Quell::start(lab(folder.path(), SOURCES)).await.unwrap();
+        Self::with(tempfile::tempdir().unwrap(), SOURCES).await
+    }
+
+    pub(super) async fn with(folder: tempfile::TempDir, sources: &str) -> Self {
+        let quell = Quell::start(lab(folder.path(), sources)).await.unwrap();
         let router = quell.router.clone();
         Self { quell, router, _folder: folder }
     }
@@ -62,7 +65,12 @@ impl World {
         (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
 
-    async fn post(&self, path: &str, token: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        token: &str,
+        body: impl Into<Body>,
+    ) -> (StatusCode, Value) {
         let request = Request::post(path)
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .header(header::CONTENT_TYPE, "application/json")
@@ -454,53 +462,5 @@ async fn an_incident_is_told_as_a_story_in_three_forms() {
     assert!(kind.starts_with("text/markdown"), "{kind}");
     assert!(markdown.contains("&lt;b&gt;x&lt;/b&gt;\\) \\| 6 prompts"), "{markdown}");
     assert_eq!(world.get("/v1/incidents/x/story", &reader).await.0, StatusCode::NOT_FOUND);
-    world.quell.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_source_is_read_by_its_own_mapping_or_by_one_that_comes_with_quell() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("acme.yaml");
-    let mapping = "mapping: acme\nfields: { time: t, login: who }\nrules: [{ alert: mfa_fatigue, stage: suspected }]\n";
-    std::fs::write(&file, mapping).unwrap();
-    let sources = format!(
-        "[sources.acme]\nkind = \"mapping\"\nmapping = {file:?}\nauth = \"bearer\"\nsecrets = [\"text:acme-secret-1\"]\n\
-         [sources.idp]\nkind = \"keycloak\"\nauth = \"bearer\"\nsecrets = [\"text:acme-secret-1\"]\n"
-    );
-    let quell = Quell::start(lab(folder.path(), &sources)).await.unwrap();
-    let router = quell.router.clone();
-    let world = World { quell, router, _folder: folder };
-    let now = crate::model::time::rfc3339(world.quell.engine.now());
-
-    let body = json!([{"t": now, "who": "ana@example.com"}, {"t": now}]).to_string();
-    let (status, answer) = world.post("/v1/hooks/acme", "acme-secret-1", body).await;
-    assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{answer}");
-    assert_eq!(answer["incidents"].as_array().unwrap().len(), 1, "{answer}");
-    assert_eq!(answer["rejected"][0]["problem"], "missing-field");
-
-    let body = json!({"id": "1", "time": now, "type": "LOGIN", "userId": "u"}).to_string();
-    let (status, answer) = world.post("/v1/hooks/idp", "acme-secret-1", body).await;
-    assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{answer}");
-    world.quell.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_transmitter_of_event_tokens_is_answered_in_its_own_terms() {
-    let folder = tempfile::tempdir().unwrap();
-    let jwks = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-    let sources = format!(
-        "[sources.idp]\nkind = \"shared-signals\"\nauth = {{ set = {{ issuer = \"https://idp.example.com/\", audience = \"https://quell.example.com\" }} }}\nsecrets = ['text:{jwks}']\n"
-    );
-    let quell = Quell::start(lab(folder.path(), &sources)).await.unwrap();
-    let router = quell.router.clone();
-    let world = World { quell, router, _folder: folder };
-
-    let (status, answer) = world.post("/v1/hooks/idp", "none", "rubbish").await;
-
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!(
-        answer,
-        json!({"err": "invalid_request", "description": "the body is no signed token"})
-    );
     world.quell.stop().await.unwrap();
 }
