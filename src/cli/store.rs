@@ -78,8 +78,18 @@ async fn check(folder: &Path) -> anyhow::Result<(Value, Verdict)> {
     let (store, opened) = open_and_say(folder, false)?;
     let mut state = State::default();
     verify::fold_journal(&store, |commit| state.apply(commit)).await?;
-    let rows = verify::compare_rows(&store, state.all_rows()).await?;
+    let compared = verify::compare_rows(&store, state.all_rows()).await;
     store.close().await?;
+    let rows = match compared {
+        Ok(rows) => rows,
+        // Some of it cannot be read: that is a finding, and no reason to say nothing.
+        Err(error) => {
+            let help = "`quell store rebuild` makes it anew from the journal";
+            let damaged = json!({ "damaged": error.to_string(), "help": help });
+            let told = json!({ "journal": chain, "index": damaged, "index_opened": opened.index });
+            return Ok((told, Verdict::Problems));
+        }
+    };
     // One that was set aside is made again at the next start; that it had to be is worth knowing.
     let whole = rows.differences == 0 && !matches!(opened.index, IndexState::SetAside { .. });
     let verdict = if whole { Verdict::Fine } else { Verdict::Problems };

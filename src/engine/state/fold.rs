@@ -74,14 +74,7 @@ impl State {
             Entry::NoticeFailed(told) => self.told_to(at, told, true),
             Entry::NoticesFollowed { through } => self.followed(*through),
             Entry::Snapshot { rows } => self.say_again(rows),
-            Entry::IncidentsDropped { incidents, subjects } => {
-                for id in incidents {
-                    self.drop_incident(*id);
-                }
-                for id in subjects {
-                    self.drop_subject(*id);
-                }
-            }
+            Entry::IncidentsDropped { incidents, subjects } => self.drop_all(incidents, subjects),
             Entry::IncidentNote { .. }
             | Entry::DeedSigned(_)
             | Entry::AttemptRefused(_)
@@ -89,6 +82,15 @@ impl State {
             | Entry::JournalPruned { .. }
             | Entry::Checkpoint { .. } => {}
             _ => self.apply_run_entry(at, entry),
+        }
+    }
+
+    fn drop_all(&mut self, incidents: &[IncidentId], subjects: &[SubjectId]) {
+        for id in incidents {
+            self.drop_incident(*id);
+        }
+        for id in subjects {
+            self.drop_subject(*id);
         }
     }
 

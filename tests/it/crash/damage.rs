@@ -270,9 +270,14 @@ async fn a_damaged_index_or_evidence_log_never_keeps_the_service_down() {
         let (ended, log) = crime.serve(&copy.data());
         assert_eq!(ended, None, "{file:?}: {log}");
         let (code, report) = crime.store_verify(&copy.data());
-        assert_eq!(code, 0, "{file:?}: {report} {log}");
-        let found =
-            if log.contains("Set the index aside") { "set aside, made anew" } else { "harmless" };
+        // Damage in a row that no start reads: it serves, and the check names it.
+        let named = code == 1 && report["index"]["damaged"].is_string();
+        assert!(code == 0 || named, "{file:?}: {report} {log}");
+        let found = match log.contains("Set the index aside") {
+            true => "set aside, made anew",
+            false if named => "named by the check",
+            false => "harmless",
+        };
         *tally.entry(found).or_default() += 1;
     }
     say(
