@@ -5,29 +5,13 @@
 // Prints `N passed, N failed`; ends with 1 when anything failed.
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Provider } from "oidc-provider";
 import { chromium } from "playwright-core";
+import { check, end, freePort } from "./checks.mjs";
 
 const [quell, browserPath = "/usr/bin/chromium"] = process.argv.slice(2);
-let passed = 0;
-let failed = 0;
-function check(what, holds, more = "") {
-  if (holds) passed += 1;
-  else failed += 1;
-  console.log(`${holds ? "ok  " : "FAIL"} ${what}${holds || !more ? "" : `: ${more}`}`);
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((done) => { server.listen(0, "127.0.0.1", done); });
-  const { port } = server.address();
-  await new Promise((done) => { server.close(done); });
-  return port;
-}
-
 // A provider whose people are in the group that their name begins with.
 function provider(port, back) {
   const made = new Provider(`http://localhost:${port}`, {
@@ -167,5 +151,4 @@ child.kill("SIGINT");
 await new Promise((done) => { child.on("exit", done); });
 server.close();
 rmSync(folder, { recursive: true, force: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+end();

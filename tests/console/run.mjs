@@ -6,9 +6,9 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { check, end, freePort } from "./checks.mjs";
 
 const [quell, browserPath = "/usr/bin/chromium", pictures] = process.argv.slice(2);
 if (!quell) {
@@ -20,22 +20,6 @@ if (pictures) mkdirSync(pictures, { recursive: true });
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WHY = "Dana called back on a known number: it was not her.";
 const PATIENCE = 20_000;
-let passed = 0;
-let failed = 0;
-function check(what, holds, more = "") {
-  if (holds) passed += 1;
-  else failed += 1;
-  console.log(`${holds ? "ok  " : "FAIL"} ${what}${holds || !more ? "" : `: ${more}`}`);
-}
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((done) => { server.listen(0, "127.0.0.1", done); });
-  const { port } = server.address();
-  await new Promise((done) => { server.close(done); });
-  return port;
-}
-
 // Starts the demonstration; gives its process and the enrolment links that it prints.
 async function demo(port) {
   const child = spawn(quell, ["demo", "--listen", `127.0.0.1:${port}`]);
@@ -296,5 +280,4 @@ check("the browser has nothing to complain about", complaints.length === 0, comp
 await browser.close();
 child.removeAllListeners("exit");
 child.kill("SIGINT");
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+end();
