@@ -144,7 +144,7 @@ pub(crate) struct Approval {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) votes: Vec<Vote>,
     /// How often its time was prolonged because nobody had answered.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::plan::is_default")]
     pub(crate) escalations: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) decided_at: Option<Time>,
@@ -156,11 +156,6 @@ pub(crate) struct Approval {
     /// Names that may not decide: the victim and whoever started the run.
     #[serde(default)]
     pub(crate) barred: Vec<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 /// Yes or no.

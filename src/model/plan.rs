@@ -194,6 +194,7 @@ pub(crate) enum OnTimeout {
     Escalate,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+/// For serde: what is as it would be without saying so is not written.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -175,7 +175,7 @@ pub(crate) struct Cell {
     #[serde(default)]
     pub(crate) attempt: u32,
     /// How many of them were told to come back later: those use nothing up.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::plan::is_default")]
     pub(crate) told_later: u32,
     /// The last call as it was (or may have been) sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -206,11 +206,6 @@ pub(crate) struct Cell {
     /// Concluded without effect because it means nothing for such an account.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) not_applicable: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
 }
 
 impl Cell {

@@ -35,13 +35,8 @@ pub(crate) struct AttemptRefused {
     pub(crate) status: u16,
     pub(crate) reason: String,
     /// How many before it were refused and not written down.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "crate::model::plan::is_default")]
     pub(crate) unwritten: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
-fn is_none(n: &u32) -> bool {
-    *n == 0
 }
 
 /// A token was created or revoked.
