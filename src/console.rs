@@ -36,6 +36,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod together;
 mod words;
 
 use axum::Router;
@@ -100,7 +101,10 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/incidents/{id}/ask", post(asked::ask))
         .route("/asked/{secret}", get(asked::page).post(asked::answer))
         .route("/approvals", get(lists::approvals))
+        .route("/approvals/together", get(together::page))
         .route("/approvals/{id}", get(approval::page))
+        .route("/v1/approvals/together/begin", post(decide::together_begin))
+        .route("/v1/approvals/together/finish", post(decide::together_finish))
         .route("/v1/approvals/{id}/begin", post(decide::begin))
         .route("/v1/approvals/{id}/finish", post(decide::finish))
         .route("/v1/incidents/{id}/restore", post(acts::json::restore))

@@ -28,6 +28,8 @@ mod quorum_tests;
 pub(crate) mod stand;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod together_tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,7 +46,7 @@ use crate::model::time::Time;
 pub(crate) use crate::approval::roles::{Act, may};
 use ceremony::Ceremonies;
 pub(crate) use ceremony::{Begun, LIFETIME};
-pub(crate) use decide::{Wish, tick};
+pub(crate) use decide::{Part, TOGETHER_MAX, Together, Wish, tick};
 pub(crate) use session::Session;
 use session::Sessions;
 pub(crate) use ticket::{Ticket, ticket_hash};
@@ -69,6 +71,10 @@ pub(crate) enum Problem {
     Bar(#[from] Bar),
     #[error("tick at least one action to approve, or deny")]
     NoItems,
+    #[error("at most {0} questions are answered together: more than that nobody reads")]
+    TooMany(usize),
+    #[error("what concerns `{0}` is decided on a page of its own")]
+    Alone(String),
     #[error("the question has changed since the page was loaded; load it again")]
     Changed,
     #[error("give a reason of at least {0} characters: a privileged person is concerned")]

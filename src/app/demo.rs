@@ -57,7 +57,7 @@ pub(crate) struct Demo {
 impl Demo {
     /// Starts lab and server. `listen` may leave the port open. The data folder is thrown away unless `keep` names one.
     pub(crate) async fn start(listen: SocketAddr, keep: Option<&Path>) -> anyhow::Result<Self> {
-        let lab = Lab::new(&Tenant::new("demo"), Arc::new(|| SystemClock.now()));
+        let lab = Lab::new(&Tenant::new("demo").crowd(5), Arc::new(|| SystemClock.now()));
         let temporary = if keep.is_some() { None } else { Some(tempfile::tempdir()?) };
         let folder = match (keep, &temporary) {
             (Some(keep), _) => keep.to_owned(),

@@ -12,6 +12,7 @@ use crate::model::id::{DeploymentId, PersonId};
 
 /// Keeps these signatures from meaning anything elsewhere.
 const DOMAIN: &[u8] = b"quell/approval/v1\0";
+const TOGETHER_DOMAIN: &[u8] = b"quell/approvals/v1\0";
 const DEED_DOMAIN: &[u8] = b"quell/deed/v1\0";
 
 /// JSON with sorted keys and no spaces: one spelling for one value.
@@ -84,6 +85,7 @@ pub(crate) fn unsigned(
     };
     Signed {
         statement,
+        together: Vec::new(),
         justification: String::new(),
         by_name: name.to_owned(),
         assertion: Value::Null,
@@ -94,6 +96,35 @@ pub(crate) fn unsigned(
 /// The challenge that the passkey signs.
 pub(crate) fn challenge(statement: &Statement) -> [u8; 32] {
     digest(DOMAIN, statement)
+}
+
+/// The challenge of one signature under these statements.
+pub(crate) fn challenge_of(statements: &[Statement]) -> [u8; 32] {
+    match statements {
+        [only] => challenge(only),
+        several => together_challenge(&together(several)),
+    }
+}
+
+/// The digests that one signature under several statements is over; none for a statement alone.
+pub(crate) fn together(statements: &[Statement]) -> Vec<String> {
+    if statements.len() < 2 {
+        return Vec::new();
+    }
+    statements.iter().map(|statement| hex::encode(challenge(statement))).collect()
+}
+
+/// The challenge that an answer's signature must be over. `None`: its statement is not among those signed.
+pub(crate) fn signed_challenge(signed: &Signed) -> Option<[u8; 32]> {
+    let own = challenge(&signed.statement);
+    if signed.together.is_empty() {
+        return Some(own);
+    }
+    signed.together.contains(&hex::encode(own)).then(|| together_challenge(&signed.together))
+}
+
+fn together_challenge(digests: &[String]) -> [u8; 32] {
+    digest(TOGETHER_DOMAIN, &digests)
 }
 
 /// The same for an act that nobody asked for.

@@ -58,15 +58,15 @@ struct ApprovalPage {
     answers: Vec<Answer>,
 }
 
-struct ItemRow {
-    tick: String,
-    sentence: String,
+pub(super) struct ItemRow {
+    pub(super) tick: String,
+    pub(super) sentence: String,
     privileged: bool,
-    why: Coded,
-    undo: String,
-    action: String,
-    target: String,
-    inputs: String,
+    pub(super) why: Coded,
+    pub(super) undo: String,
+    pub(super) action: String,
+    pub(super) target: String,
+    pub(super) inputs: String,
     granted: bool,
 }
 
@@ -137,7 +137,7 @@ fn assemble(
     })
 }
 
-fn item_row(item: &Item, question: &Approval, subject: Option<&Subject>) -> ItemRow {
+pub(super) fn item_row(item: &Item, question: &Approval, subject: Option<&Subject>) -> ItemRow {
     let account = item.account.as_ref().and_then(|key| subject?.account(key));
     ItemRow {
         tick: tick(item),

@@ -13,7 +13,7 @@ use super::signed_in::SignedIn;
 use crate::engine::shelf::About;
 use crate::model::approval::Decision;
 use crate::model::id::ApprovalId;
-use crate::people::Wish;
+use crate::people::{self, Part, TOGETHER_MAX, Together, Wish};
 
 #[derive(Deserialize)]
 pub(super) struct Begin {
@@ -62,6 +62,58 @@ pub(super) async fn finish(
     let now = state.people.decide_finish(person, approval, &given.ceremony, &given.answer).await?;
     tracing::info!(approval.id = %approval, person.id = %person, "Decided `{approval}` as `{now:?}`");
     Ok(Json(json!({ "approval": approval, "state": now })).into_response())
+}
+
+/// An answer to several questions.
+#[derive(Deserialize)]
+pub(super) struct BeginTogether {
+    decision: Decision,
+    parts: Vec<Ticked>,
+    #[serde(default)]
+    justification: String,
+}
+
+#[derive(Deserialize)]
+struct Ticked {
+    approval: String,
+    #[serde(default)]
+    items: Vec<String>,
+}
+
+pub(super) async fn together_begin(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+    Json(asked): Json<BeginTogether>,
+) -> Result<Response, Problem> {
+    let BeginTogether { decision, parts, justification } = asked;
+    if parts.len() > TOGETHER_MAX {
+        return Err(people::Problem::TooMany(TOGETHER_MAX).into());
+    }
+    let part = |ticked: Ticked| Ok(Part { approval: id(&ticked.approval)?, items: ticked.items });
+    let parts = parts.into_iter().map(part).collect::<Result<Vec<Part>, Problem>>()?;
+    for part in &parts {
+        state.engine.fetch_about(About::Approval(part.approval)).await?;
+    }
+    let wish = Together { parts, decision, justification };
+    let (statements, begun) = state.people.together_begin(by.person.person, &wish)?;
+    Ok(Json(json!({
+        "ceremony": begun.ceremony,
+        "statements": statements,
+        "options": begun.options,
+    }))
+    .into_response())
+}
+
+pub(super) async fn together_finish(
+    State(state): State<ConsoleState>,
+    by: SignedIn,
+    Json(given): Json<Finish>,
+) -> Result<Response, Problem> {
+    let person = by.person.person;
+    let done = state.people.together_finish(person, &given.ceremony, &given.answer).await?;
+    tracing::info!(person.id = %person, "Decided {} questions together", done.len());
+    let states = done.iter().map(|(id, state)| json!({ "approval": id, "state": state }));
+    Ok(Json(json!({ "approvals": states.collect::<Vec<_>>() })).into_response())
 }
 
 fn id(text: &str) -> Result<ApprovalId, Problem> {

@@ -9,6 +9,7 @@ use super::frame::Frame;
 use super::problem::{Oops, render};
 use super::show::{At, Mark, Until};
 use super::signed_in::SignedIn;
+use super::together::{Pile, piles};
 use super::words;
 use crate::approval::who::Bar;
 use crate::engine::approvers::Approvers;
@@ -129,6 +130,7 @@ pub(super) fn incident_row(state: &Facts, incident: &Incident) -> IncidentRow {
 #[template(path = "approvals.html")]
 struct ApprovalsPage {
     frame: Frame,
+    piles: Vec<Pile>,
     questions: Vec<QuestionRow>,
 }
 
@@ -139,14 +141,14 @@ pub(super) async fn approvals(
     let now = state.engine.now();
     let frame = Frame::new(&state, &by, "Approvals");
     let newest_first = state.engine.list::<Approval>(None, MOST, |_| true).await?.ids;
-    let questions = state.engine.read(|core| {
+    let (piles, questions) = state.engine.read(|core| {
         let listed = newest_first.iter().filter_map(|id| core.state.approvals.get(id));
         let who = Approvers::new(&core.state, state.engine.policy(), now);
         let mut rows: Vec<_> = listed.map(|q| question_row(&who, q, &by.person)).collect();
         rows.sort_by_key(|row| !row.open);
-        rows
+        (piles(&who), rows)
     });
-    Ok(render(&ApprovalsPage { frame, questions }))
+    Ok(render(&ApprovalsPage { frame, piles, questions }))
 }
 
 #[derive(Template)]

@@ -11,6 +11,7 @@ use super::lists::{IncidentRow, QuestionRow, incident_row, question_row};
 use super::problem::{Oops, render};
 use super::show::{ASKED_TO_WAIT, CLOSED_BREAKER, Mark, OPEN_BREAKER};
 use super::signed_in::SignedIn;
+use super::together::{Pile, piles};
 use crate::approval::gate::{APPROVED_BLOCKS, AUTO_BLOCKS, RESERVED_BLOCKS};
 use crate::engine::approvers::Approvers;
 use crate::engine::driver::{Core, Standing};
@@ -28,6 +29,7 @@ const OPEN_MOST: usize = 100;
 #[template(path = "now.html")]
 struct NowPage {
     frame: Frame,
+    piles: Vec<Pile>,
     questions: Vec<QuestionRow>,
     incidents: Vec<IncidentRow>,
     ceilings: Vec<Ceiling>,
@@ -63,6 +65,7 @@ pub(super) async fn page(
     state.engine.list::<Incident>(None, OPEN_MOST, is_open).await?;
     let page = state.engine.read(|core| NowPage {
         frame,
+        piles: piles(&Approvers::new(&core.state, state.engine.policy(), now)),
         questions: waiting(core, &by, state.engine.policy(), now),
         incidents: open(core),
         ceilings: ceilings(core, &limits, now),

@@ -77,7 +77,9 @@ impl From<people::Problem> for Problem {
             P::Bar(bar) => barred(bar),
             P::Passkey(_) | P::Copied | P::Role => StatusCode::FORBIDDEN,
             P::Ceremony | P::Changed | P::Taken => StatusCode::CONFLICT,
-            P::NoItems | P::Justification(_) | P::Confirm(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            P::NoItems | P::Justification(_) | P::Confirm(_) | P::TooMany(_) | P::Alone(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             P::Shape(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {

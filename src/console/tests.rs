@@ -64,6 +64,40 @@ async fn a_question_is_approved_on_its_page_and_the_page_then_proves_it() {
 }
 
 #[tokio::test]
+async fn many_questions_are_decided_on_one_page_but_for_those_of_privileged_people() {
+    let stand = Stand::new().await;
+    let mut asked = Vec::new();
+    for who in ["mia", "noa", "tom", "uma", "vic"] {
+        asked.push(stand.ask(who, false).await);
+    }
+    let (root, own) = (stand.ask("root", true).await, stand.ask("ann", false).await);
+    let (mut ann, browser) = approver(&stand).await;
+
+    assert!(browser.get("/").await.body.contains("/approvals/together"));
+    let page = browser.get("/approvals/together").await.body;
+    for id in &asked {
+        assert!(page.contains(&format!("data-approval=\"{id}\"")), "{page}");
+    }
+    assert!(!page.contains(&format!("data-approval=\"{root}\"")));
+    assert!(!page.contains(&format!("data-approval=\"{own}\"")));
+    assert!(page.contains("1 more are not yours") && page.contains("Each on its own page"));
+    let parts: Vec<_> = asked
+        .iter()
+        .map(|id| json!({ "approval": id, "items": stand.people.ticks(*id) }))
+        .collect();
+    let wish = json!({ "decision": "approve", "parts": parts, "justification": "" });
+    let given = browser.signed_at(&mut ann, "/v1/approvals/together/begin", &wish).await;
+    let done = browser.post("/v1/approvals/together/finish", &given).await;
+
+    assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    for id in asked {
+        assert_eq!(stand.question(id).state, ApprovalState::Approved);
+    }
+    assert_eq!(stand.question(root).state, ApprovalState::Pending);
+    assert!(browser.get("/approvals/together").await.body.contains("Nothing is open"));
+}
+
+#[tokio::test]
 async fn a_question_is_denied_on_its_page() {
     let stand = Stand::new().await;
     let question = stand.ask("mia", false).await;

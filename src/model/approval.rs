@@ -158,6 +158,13 @@ pub(crate) struct Approval {
     pub(crate) barred: Vec<String>,
 }
 
+impl Approval {
+    /// Whether it may be answered together with others: about containing one ordinary person.
+    pub(crate) fn joins_others(&self) -> bool {
+        self.asks == Asks::Contain && !self.tier.is_typed() && self.quorum < 2
+    }
+}
+
 /// Yes or no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -220,6 +227,9 @@ impl From<&Item> for StatementItem {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Signed {
     pub(crate) statement: Statement,
+    /// Where one signature answers several questions: the digests, hex, of all its statements in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) together: Vec<String>,
     pub(crate) justification: String,
     pub(crate) by_name: String,
     /// The WebAuthn assertion as the browser gave it.

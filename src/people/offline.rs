@@ -9,7 +9,7 @@ use webauthn_rs::prelude::{PublicKeyCredential, Url};
 use super::bind::bind;
 use super::sign_in::passkey;
 use super::webauthn_for;
-use crate::approval::statement::{challenge, deed_challenge, root, sha256_hex};
+use crate::approval::statement::{deed_challenge, root, sha256_hex, signed_challenge};
 use crate::model::approval::{Signed, Statement};
 use crate::model::deed::SignedDeed;
 use crate::model::entry::{ApprovalDecided, ApprovalVoted, PersonEnrolled};
@@ -40,7 +40,8 @@ pub(crate) fn verify_signed(signed: &Signed) -> Result<(), Invalid> {
     if sha256_hex(signed.justification.as_bytes()) != statement.justification {
         return Err(Invalid::Statement("justification"));
     }
-    verify_assertion(challenge(statement), &statement.rp, &signed.assertion, &signed.credential)
+    let challenge = signed_challenge(signed).ok_or(Invalid::Statement("others"))?;
+    verify_assertion(challenge, &statement.rp, &signed.assertion, &signed.credential)
 }
 
 /// Whether an act was signed by the passkey that this person had enrolled then.

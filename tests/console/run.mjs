@@ -155,6 +155,35 @@ async function taps(page, url) {
   return count;
 }
 
+async function contain(page, base, who) {
+  await page.goto(base);
+  await page.click("summary:has-text('Contain somebody')");
+  await page.fill("input[name=who]", who);
+  await page.locator("form[action='/contain'] input[name=text]").fill("They called: prompts all night");
+  await page.click("text=Contain now");
+  await page.waitForURL("**/incidents/*");
+}
+
+// One page, one signature; the second of them is left out.
+async function together(page, base, people) {
+  await page.goto(base);
+  await page.waitForFunction(() => document.body.textContent.includes("5 questions are open"));
+  await page.click("text=Decide them together");
+  await page.waitForURL("**/approvals/together");
+  const left = page.locator("fieldset", { hasText: people[1] }).locator("input[name=item]");
+  for (const box of await left.all()) await box.uncheck();
+  await page.waitForSelector("button[value=approve]:enabled");
+  await picture(page, "together");
+  const bad = await serious(page, page.url());
+  check("axe finds nothing serious on the page of several", bad.length === 0, bad.join("; "));
+  for (const box of await left.all()) await box.uncheck();
+  await page.fill("textarea[name=justification]", "One campaign; all of them called.");
+  await page.click("button[value=approve]:enabled");
+  await page.waitForFunction(() => document.querySelectorAll("fieldset").length === 1);
+  const open = await page.textContent("main");
+  return open.includes(people[1]) && !open.includes(people[0]);
+}
+
 async function story(browser, base, links) {
   const you = await person(browser, base, links[0]);
   check("a passkey is enrolled and signs in", await you.isVisible("text=Waiting for a decision"));
@@ -235,13 +264,10 @@ async function story(browser, base, links) {
       .every((row) => row.textContent.includes("undone")));
   check("the blocks are undone", true);
 
-  await you.goto(base);
-  await you.click("summary:has-text('Contain somebody')");
-  await you.fill("input[name=who]", "ada.lind@lab.example");
-  await you.locator("form[action='/contain'] input[name=text]").fill("She called: prompts all night");
-  await you.click("text=Contain now");
-  await you.waitForURL("**/incidents/*");
-  check("somebody is contained by hand", (await you.textContent("main")).includes("ada.lind"));
+  const people = [1, 2, 3, 4, 5].map((n) => `person-000${n}`);
+  for (const who of people) await contain(you, base, `${who}@lab.example`);
+  check("somebody is contained by hand", (await you.textContent("main")).includes("person-0005"));
+  check("five people's questions are decided by one signature", await together(second, base, people));
   await you.goto(base);
   await you.click("summary:has-text('Pause')");
   await you.locator("form[action='/pause'] input[name=text]").fill("The provider tells of a false alarm");

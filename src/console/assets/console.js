@@ -130,15 +130,22 @@ document.querySelectorAll("form[data-decide]").forEach((form) => {
     if (event.key === "Enter" && event.target.name === "item") event.preventDefault();
   });
   form.addEventListener("change", (event) => { if (event.target.name === "item") sleep(form); });
+  form.querySelectorAll("button[data-tick]").forEach((button) => button.addEventListener("click", () => {
+    form.querySelectorAll("input[name=item]").forEach((box) => { box.checked = button.dataset.tick === "all"; });
+    sleep(form);
+  }));
   ceremony(form, async (button) => {
     const ticked = form.querySelectorAll("input[name=item]:checked, input[name=item][type=hidden]");
     const url = form.dataset.decide;
-    const begun = await send(`${url}/begin`, {
-      decision: button.value,
-      items: [...ticked].map((box) => box.value),
-      justification: form.elements.justification.value,
-      confirm: form.elements.confirm ? form.elements.confirm.value : "",
-    });
+    const asked = { decision: button.value, justification: form.elements.justification.value };
+    if ("together" in form.dataset) {
+      const of = Map.groupBy(ticked, (box) => box.dataset.approval);
+      asked.parts = [...of].map(([approval, boxes]) => ({ approval, items: boxes.map((b) => b.value) }));
+    } else {
+      asked.items = [...ticked].map((box) => box.value);
+      asked.confirm = form.elements.confirm ? form.elements.confirm.value : "";
+    }
+    const begun = await send(`${url}/begin`, asked);
     const answer = await sign(begun.options);
     await send(`${url}/finish`, { ceremony: begun.ceremony, answer });
     location.reload();

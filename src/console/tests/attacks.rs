@@ -175,6 +175,45 @@ async fn replays(s: &mut Suite) {
     assert_eq!(s.stand.question(second).state, ApprovalState::Pending);
 }
 
+/// One signature under several people's cases is not a way around what each of them takes.
+async fn several_at_once(s: &mut Suite) {
+    const BEGIN: &str = "/v1/approvals/together/begin";
+    const FINISH: &str = "/v1/approvals/together/finish";
+    let (mia, noa) = (s.question("mia", false).await, s.question("noa", false).await);
+    let root = s.question("root", true).await;
+    let part = |s: &Suite, id| json!({ "approval": id, "items": s.stand.people.ticks(id) });
+    let wish = |parts: &[Value]| json!({ "decision": "approve", "parts": parts });
+    let fine = [part(s, mia), part(s, noa)];
+    let other = json!({ "approval": noa, "items": ["00".repeat(32)] });
+    for (what, wish) in [
+        ("a privileged person among others", wish(&[fine[0].clone(), part(s, root)])),
+        ("one question twice", wish(&[fine[0].clone(), fine[0].clone()])),
+        ("more than anybody reads", wish(&vec![fine[0].clone(); 26])),
+        ("a tick that no page showed", wish(&[fine[0].clone(), other])),
+        (
+            "several, and nothing ticked of one",
+            wish(&[fine[0].clone(), json!({ "approval": noa })]),
+        ),
+    ] {
+        let answer = s.browser.post(BEGIN, &wish).await;
+        s.refused(what, &answer);
+    }
+    let (_, viewer) = s.person("vic", "viewer").await;
+    let answer = viewer.post(BEGIN, &wish(&fine)).await;
+    s.refused("a role that does not decide, about several", &answer);
+    let given = s.browser.signed_at(&mut s.ann, BEGIN, &wish(&fine)).await;
+    let answer = s.browser.post(&finish(mia), &given).await;
+    s.refused("a signature under several handed in for one", &answer);
+    let given = s.browser.signed_at(&mut s.ann, BEGIN, &wish(&fine)).await;
+    let mut asked = s.stand.question(noa);
+    asked.items[0].target = "idp:9".into();
+    let opened = Entry::ApprovalOpened { approval: Box::new(asked) };
+    s.stand.engine.commit(|tx| tx.push(opened)).await.unwrap();
+    let answer = s.browser.post(FINISH, &given).await;
+    s.refused("one of several changed after it was signed", &answer);
+    assert_eq!(s.stand.question(mia).state, ApprovalState::Pending);
+}
+
 /// The question itself changes between signing and handing in.
 async fn what_changed(s: &mut Suite) {
     type Change = fn(&mut crate::model::approval::Approval);
@@ -344,6 +383,7 @@ async fn every_attack_on_a_decision_fails_closed_and_leaves_a_trace() {
     let mut s = Suite::new().await;
     links_and_previews(&mut s).await;
     replays(&mut s).await;
+    several_at_once(&mut s).await;
     s.stand.clock.pass(TimeDelta::minutes(1));
     what_changed(&mut s).await;
     who_may_not(&mut s).await;
@@ -353,7 +393,7 @@ async fn every_attack_on_a_decision_fails_closed_and_leaves_a_trace() {
     acts_without_a_passkey(&mut s).await;
     people_who_change(&mut s).await;
     println!("{} attacks, none succeeded", s.tried);
-    assert!(s.tried >= 60, "{}", s.tried);
+    assert!(s.tried >= 70, "{}", s.tried);
 }
 
 /// Writing them down is bounded, and what is left out is counted.

@@ -40,9 +40,10 @@ impl Answer {
 /// Every page behind a session.
 pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
     let mut pages: Vec<String> =
-        ["/", "/approvals", "/incidents", "/in-force", "/desk", "/sources", "/me", "/stream"]
+        ["/", "/approvals", "/approvals/together", "/incidents", "/in-force", "/desk", "/sources"]
             .map(str::to_owned)
             .to_vec();
+    pages.extend(["/me", "/stream"].map(str::to_owned));
     pages.push(format!("/approvals/{question}"));
     pages.push(format!("/incidents/{incident}"));
     pages
@@ -60,6 +61,8 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String>
         format!("/incidents/{incident}/ask"),
         format!("/v1/approvals/{question}/begin"),
         format!("/v1/approvals/{question}/finish"),
+        "/v1/approvals/together/begin".to_owned(),
+        "/v1/approvals/together/finish".to_owned(),
         format!("/v1/incidents/{incident}/restore"),
         format!("/v1/incidents/{incident}/close"),
         "/v1/deeds/begin".to_owned(),
@@ -235,7 +238,17 @@ impl Browser {
         items: Vec<String>,
     ) -> Value {
         let wish = json!({ "decision": decision, "items": items, "justification": "" });
-        let begun = self.post(&format!("/v1/approvals/{question}/begin"), &wish).await;
+        self.signed_at(person, &format!("/v1/approvals/{question}/begin"), &wish).await
+    }
+
+    /// What the script sends at the end of a ceremony that begins at `begin`.
+    pub(super) async fn signed_at(
+        &self,
+        person: &mut SoftPerson,
+        begin: &str,
+        wish: &Value,
+    ) -> Value {
+        let begun = self.post(begin, wish).await;
         assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
         let begun: Value = serde_json::from_str(&begun.body).unwrap();
         let options = serde_json::from_value(begun["options"].clone()).unwrap();
@@ -245,12 +258,7 @@ impl Browser {
 
     /// What the script sends at the end of an act.
     pub(super) async fn deed(&self, person: &mut SoftPerson, deed: &Value) -> Value {
-        let begun = self.post("/v1/deeds/begin", deed).await;
-        assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
-        let begun: Value = serde_json::from_str(&begun.body).unwrap();
-        let options = serde_json::from_value(begun["options"].clone()).unwrap();
-        let answer = person.answer(options).unwrap();
-        json!({ "ceremony": begun["ceremony"], "answer": as_sent(&answer) })
+        self.signed_at(person, "/v1/deeds/begin", deed).await
     }
 
     /// Does something by passkey, as a page does.

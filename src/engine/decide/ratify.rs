@@ -29,7 +29,8 @@ impl Pass<'_, '_> {
             return all && due.is_empty();
         }
         let items: Vec<Item> = due.into_iter().filter_map(|c| self.done(c)).collect();
-        if items.is_empty() || state.paused.is_some() {
+        // Asked while paused as well: it is no effect, and whoever pulled the switch may want it undone.
+        if items.is_empty() {
             return all;
         }
         let rule = AskRule {
