@@ -154,7 +154,8 @@ impl Quell {
             actions: plugs.actions,
             directory: plugs.directory,
         };
-        let engine = Engine::new(ports, config.policy_for_people(), state, detector);
+        let engine = Engine::new(ports, config.policy.clone(), state, detector);
+        engine.settle_guardrails(config.guardrails(), config.server.lab).await?;
         engine.learn_sources(config.sources.iter().map(|(id, source)| source.view(id)));
         let candidates = Candidates::default();
         playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;

@@ -17,6 +17,7 @@ mod desk;
 mod enrol;
 mod frame;
 mod guard;
+mod guardrails;
 mod in_force;
 mod incident;
 mod lists;
@@ -121,6 +122,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/enrol/{ticket}/begin", post(enrol::begin))
         .route("/enrol/{ticket}/finish", post(enrol::finish))
         .route("/in-force", get(in_force::page))
+        .route("/guardrails", get(guardrails::page))
         .route("/sources", get(sources::page))
         .route("/contain", post(acts::contain))
         .route("/report", get(report::page).post(report::told))

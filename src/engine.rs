@@ -19,6 +19,7 @@ mod asked;
 pub(crate) mod context;
 pub(crate) mod decide;
 pub(crate) mod driver;
+pub(crate) mod guardrails;
 pub(crate) mod ingest;
 mod listing;
 pub(crate) mod people;

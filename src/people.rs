@@ -23,6 +23,8 @@ pub(crate) mod soft;
 mod ticket;
 
 #[cfg(test)]
+mod guardrails_tests;
+#[cfg(test)]
 mod quorum_tests;
 #[cfg(test)]
 pub(crate) mod stand;

@@ -40,7 +40,7 @@ pub(super) async fn load(
     signatures: &Signatures,
     candidates: &Candidates,
 ) -> Result<(), BootError> {
-    let by = match (config.server.lab, config.policy.auto_publish) {
+    let by = match (config.server.lab, engine.policy().auto_publish) {
         (true, _) => Some("lab"),
         (false, true) => Some("auto_publish"),
         (false, false) => None,

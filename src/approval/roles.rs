@@ -26,6 +26,8 @@ pub(crate) enum Act {
     Publish,
     /// Let somebody else enrol a passkey.
     Invite,
+    /// Sign a change of what guards everybody.
+    Guard,
 }
 
 /// Whether any of `roles` allows the act. Reading is for everybody who is signed in.

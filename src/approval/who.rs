@@ -68,22 +68,31 @@ pub(crate) fn bar(question: &Approval, who: &Standing<'_>, now: Time) -> Result<
     if question.barred.iter().any(|barred| is_same(barred, who.name)) {
         return Err(Bar::Concerned(who.name.to_owned()));
     }
-    if let Some(incident) = who.own_case {
-        return Err(Bar::OwnCase(who.name.to_owned(), incident));
-    }
+    in_own_hands(who, now)?;
     if question.tier.is_typed() && who.published {
         return Err(Bar::Publisher(who.name.to_owned()));
-    }
-    if let Some(from) = who.enrolled_at.map(|at| at + FRESH).filter(|from| *from > now)
-        && who.others >= 2
-    {
-        return Err(Bar::Fresh(from));
     }
     let voted = |v: &Vote| v.by == who.person || is_same(&v.name, who.name);
     if question.votes.iter().any(voted) {
         return Err(Bar::Voted);
     }
     Ok(())
+}
+
+/// Whether somebody may change what guards everybody.
+pub(crate) fn bar_from_guarding(who: &Standing<'_>, now: Time) -> Result<(), Bar> {
+    if who.has_role { in_own_hands(who, now) } else { Err(Bar::Role) }
+}
+
+/// Whether somebody's word is theirs: no attacker holds their account, and their passkey is not new.
+fn in_own_hands(who: &Standing<'_>, now: Time) -> Result<(), Bar> {
+    if let Some(incident) = who.own_case {
+        return Err(Bar::OwnCase(who.name.to_owned(), incident));
+    }
+    match who.enrolled_at.map(|at| at + FRESH).filter(|from| *from > now) {
+        Some(from) if who.others >= 2 => Err(Bar::Fresh(from)),
+        _ => Ok(()),
+    }
 }
 
 /// `olga` and `olga@corp.example` are taken for one person: to bar one too many costs a

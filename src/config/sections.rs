@@ -9,8 +9,10 @@ use std::path::PathBuf;
 
 use super::source::Source;
 use crate::connector::options::Options as ConnectionOptions;
+use crate::engine::guardrails::Guardrails;
 use crate::engine::policy::Policy;
 use crate::model::id::{ConnectionId, SourceId};
+use crate::model::incident::MayCause;
 use crate::model::time::Span;
 use crate::notify::Options as Notify;
 
@@ -30,11 +32,16 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// The policy, with the groups that people are in.
-    pub(crate) fn policy_for_people(&self) -> Policy {
+    /// What these settings would have guard everybody.
+    pub(crate) fn guardrails(&self) -> Guardrails {
         let people = self.people.iter().filter(|(_, person)| !person.groups.is_empty());
         let groups = people.map(|(name, person)| (name.to_lowercase(), person.groups.clone()));
-        Policy { groups: groups.collect(), ..self.policy.clone() }
+        let contain = self.sources.iter().filter(|(_, s)| s.may_cause == MayCause::Contain);
+        Guardrails {
+            policy: self.policy.clone(),
+            groups: groups.collect(),
+            contain: contain.map(|(id, _)| id.clone()).collect(),
+        }
     }
 }
 

@@ -94,7 +94,8 @@ pub(super) async fn page(
     let now = state.engine.now();
     let frame = Frame::new(&state, &by, "Approval");
     let page = state.engine.read(|core| {
-        let who = Approvers::new(&core.state, state.engine.policy(), now);
+        let policy = state.engine.policy();
+        let who = Approvers::new(&core.state, &policy, now);
         let row = question_row(&who, &question, &by.person);
         assemble(frame, row, &core.state, &question, &commits)
     });

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::PoisonError;
@@ -12,6 +13,7 @@ use webauthn_rs::prelude::PublicKeyCredential;
 use super::ConsoleState;
 use super::problem::Problem;
 use super::signed_in::SignedIn;
+use crate::engine::guardrails::{Guardrails, Signing};
 use crate::engine::shelf::About;
 use crate::model::deed::{By, Deed, SignedDeed};
 use crate::model::id::{IncidentId, PlanDigest, PlaybookName};
@@ -22,6 +24,9 @@ pub(super) const ROLES: [&str; 6] =
     ["viewer", "analyst", "approver", "author", "helpdesk", "admin"];
 /// Longest name.
 const NAME_MAX: usize = 80;
+/// By how many blocks an hour a ceiling is raised at most, and for how long.
+const RAISE_MAX: u32 = 200;
+const RAISE_LONGEST: TimeDelta = TimeDelta::hours(24);
 /// Longest note or reason.
 pub(super) const TEXT_MAX: usize = 2_000;
 
@@ -33,7 +38,7 @@ pub(super) async fn begin(
     if let Deed::Close { incident, .. } = &deed {
         state.engine.fetch_about(About::Incident(*incident)).await?;
     }
-    let (statement, begun) = state.people.deed_begin(by.person.person, fit(deed)?)?;
+    let (statement, begun) = state.people.deed_begin(by.person.person, fit(&state, deed)?)?;
     Ok(Json(json!({
         "ceremony": begun.ceremony,
         "statement": statement,
@@ -43,7 +48,7 @@ pub(super) async fn begin(
 }
 
 /// What is signed is what will be kept: texts are tamed before, not after.
-fn fit(deed: Deed) -> Result<Deed, Problem> {
+fn fit(state: &ConsoleState, deed: Deed) -> Result<Deed, Problem> {
     let written = |text: &str, most: usize, otherwise: &str| {
         let text = tame(text.trim(), most);
         let unfit = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, otherwise);
@@ -62,8 +67,38 @@ fn fit(deed: Deed) -> Result<Deed, Problem> {
         Deed::Close { incident, note } => {
             Deed::Close { incident, note: written(&note, TEXT_MAX, some)? }
         }
-        other => other,
+        Deed::Adopt { digest } => {
+            let wished = state.engine.read(|core| core.wished.as_ref().map(Guardrails::digest));
+            if wished.as_ref() != Some(&digest) {
+                let why = "The settings have changed since the page was made: read it again";
+                return Err(Problem::new(StatusCode::CONFLICT, why));
+            }
+            Deed::Adopt { digest }
+        }
+        Deed::Raise { campaign, blocks, until } => {
+            let now = state.engine.now();
+            let known = state.engine.read(|core| {
+                let mut incidents = core.state.incidents.values();
+                incidents.any(|i| i.campaign.as_ref().is_some_and(|c| c.id == campaign))
+            });
+            if !known {
+                return Err(Problem::missing("campaign"));
+            }
+            if !(1..=RAISE_MAX).contains(&blocks) || until <= now || until > now + RAISE_LONGEST {
+                let why = format!(
+                    "A ceiling is raised by 1 to {RAISE_MAX} blocks an hour, for a day at most"
+                );
+                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why));
+            }
+            Deed::Raise { campaign, blocks, until }
+        }
+        other @ (Deed::Publish { .. } | Deed::Resume { .. }) => other,
     })
+}
+
+/// How far people are with what takes several.
+fn signing(signing: &Signing) -> Value {
+    json!({ "signed": signing.by.len(), "needed": signing.needed, "done": signing.done })
 }
 
 #[derive(Deserialize)]
@@ -95,11 +130,10 @@ async fn done(state: &ConsoleState, signed: SignedDeed) -> Result<Value, Problem
             engine.fetch_about(About::Run(run)).await?;
             json!({ "run": run, "resumed_steps": engine.resume(run, signed).await? })
         }
-        Deed::Release { reason } => {
-            engine.pause(false, signed, &reason).await?;
-            json!({ "paused": false })
-        }
+        Deed::Release { .. } => signing(&engine.release(signed).await?),
         Deed::Close { incident, note } => close(state, incident, signed, &note).await?,
+        Deed::Adopt { .. } => signing(&engine.adopt(signed).await?),
+        Deed::Raise { .. } => signing(&engine.raise_ceiling(signed).await?),
     })
 }
 

@@ -122,7 +122,8 @@ pub(super) async fn page(
     let page = state.engine.read(|core| {
         let incident = core.state.incidents.get(&id)?;
         let questions = core.state.approvals.values().filter(|q| q.incident == id);
-        let who = Approvers::new(&core.state, state.engine.policy(), now);
+        let policy = state.engine.policy();
+        let who = Approvers::new(&core.state, &policy, now);
         let questions = questions.map(|q| question_row(&who, q, &by.person)).collect();
         Some(assemble(frame, &by, whom, &core.state, incident, questions, (&commits, channels)))
     });

@@ -143,7 +143,8 @@ pub(super) async fn approvals(
     let newest_first = state.engine.list::<Approval>(None, MOST, |_| true).await?.ids;
     let (piles, questions) = state.engine.read(|core| {
         let listed = newest_first.iter().filter_map(|id| core.state.approvals.get(id));
-        let who = Approvers::new(&core.state, state.engine.policy(), now);
+        let policy = state.engine.policy();
+        let who = Approvers::new(&core.state, &policy, now);
         let mut rows: Vec<_> = listed.map(|q| question_row(&who, q, &by.person)).collect();
         rows.sort_by_key(|row| !row.open);
         (piles(&who), rows)

@@ -17,6 +17,7 @@ use crate::engine::approvers::Approvers;
 use crate::engine::driver::{Core, Standing};
 use crate::engine::policy::{Ceilings, Policy};
 use crate::model::approval::{ApprovalState, Tier};
+use crate::model::deed::Deed;
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::text::tame_field;
 use crate::model::time::Time;
@@ -35,9 +36,25 @@ struct NowPage {
     ceilings: Vec<Ceiling>,
     connections: Vec<Connection>,
     out_of_reach: Vec<&'static str>,
-    may_contain: bool,
-    may_pause: bool,
-    may_release: bool,
+    /// What guards everybody would be changed by the settings, and waits.
+    guardrails_wait: bool,
+    acts: Acts,
+    releases: Vec<ReleaseRow>,
+}
+
+/// What the reader may do from here.
+struct Acts {
+    contain: bool,
+    pause: bool,
+    release: bool,
+}
+
+/// An end of the pause that somebody has signed, and others may.
+struct ReleaseRow {
+    reason: String,
+    by: String,
+    needed: u32,
+    mine: bool,
 }
 
 struct Ceiling {
@@ -58,22 +75,26 @@ pub(super) async fn page(
     by: SignedIn,
 ) -> Result<Response, Oops> {
     let now = state.engine.now();
-    let limits = state.engine.policy().ceilings.clone();
+    let policy = state.engine.policy();
     let frame = Frame::new(&state, &by, "Now");
     let is_open = |i: &Incident| i.status == IncidentStatus::Open;
     // The newest come into memory if they are not there; something still happens in the others.
     state.engine.list::<Incident>(None, OPEN_MOST, is_open).await?;
     let page = state.engine.read(|core| NowPage {
         frame,
-        piles: piles(&Approvers::new(&core.state, state.engine.policy(), now)),
-        questions: waiting(core, &by, state.engine.policy(), now),
+        piles: piles(&Approvers::new(&core.state, &policy, now)),
+        questions: waiting(core, &by, &policy, now),
         incidents: open(core),
-        ceilings: ceilings(core, &limits, now),
+        ceilings: ceilings(core, &policy.ceilings, now),
         connections: connections(core, now),
-        out_of_reach: out_of_reach(core, state.engine.policy(), now),
-        may_contain: by.may(Act::Contain),
-        may_pause: by.may(Act::Pause),
-        may_release: by.may(Act::Release),
+        out_of_reach: out_of_reach(core, &policy, now),
+        guardrails_wait: core.wished.is_some(),
+        acts: Acts {
+            contain: by.may(Act::Contain),
+            pause: by.may(Act::Pause),
+            release: by.may(Act::Release),
+        },
+        releases: releases(&Approvers::new(&core.state, &policy, now), &by),
     });
     Ok(render(&page))
 }
@@ -100,6 +121,24 @@ fn waiting(core: &Core, by: &SignedIn, policy: &Policy, now: Time) -> Vec<Questi
         .collect();
     rows.sort_by_key(|row| row.until.0);
     rows
+}
+
+fn releases(who: &Approvers<'_>, by: &SignedIn) -> Vec<ReleaseRow> {
+    let open = who.state.seconds.iter().filter_map(|(key, seconded)| match &seconded.deed {
+        Deed::Release { reason } => {
+            let signing = who.signing(key);
+            let name = |id| who.state.people.get(id).map(|p| tame_field(&p.name));
+            let names: Vec<String> = signing.by.iter().filter_map(name).collect();
+            Some(ReleaseRow {
+                reason: reason.clone(),
+                by: names.join(" and "),
+                needed: signing.needed,
+                mine: signing.by.contains(&by.person.person),
+            })
+        }
+        _ => None,
+    });
+    open.filter(|row| !row.by.is_empty()).collect()
 }
 
 fn open(core: &Core) -> Vec<IncidentRow> {

@@ -36,9 +36,9 @@ struct Waiting {
 }
 
 /// One line of a diff, with the class that colours it.
-struct DiffLine {
-    class: &'static str,
-    text: String,
+pub(super) struct DiffLine {
+    pub(super) class: &'static str,
+    pub(super) text: String,
 }
 
 struct Running {
@@ -81,22 +81,34 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
 }
 
 fn waiting(name: &PlaybookName, candidate: &Candidate) -> Waiting {
-    let new = candidate.diff.is_empty();
-    let text = if new { candidate.checked.whole_text() } else { candidate.diff.clone() };
-    let class = |line: &str| match line.chars().next() {
-        _ if new => "added",
-        Some('+') => "added",
-        Some('-') => "removed",
-        _ => "same",
+    let lines = if candidate.diff.is_empty() {
+        let text = cut(&candidate.checked.whole_text());
+        text.lines().map(|l| DiffLine { class: "added", text: tame(l, 400) }).collect()
+    } else {
+        diff_lines(&candidate.diff)
     };
-    let cut: String = text.chars().take(DIFF_MAX).collect();
     Waiting {
         name: tame_field(name.as_str()),
         digest: candidate.checked.digest.to_string(),
         by: tame_field(&candidate.by),
         at: At(candidate.at),
-        lines: cut.lines().map(|l| DiffLine { class: class(l), text: tame(l, 400) }).collect(),
+        lines,
     }
+}
+
+/// A diff's lines, with what colours them.
+pub(super) fn diff_lines(diff: &str) -> Vec<DiffLine> {
+    let class = |line: &str| match line.chars().next() {
+        Some('+') => "added",
+        Some('-') => "removed",
+        _ => "same",
+    };
+    let line = |l: &str| DiffLine { class: class(l), text: tame(l, 400) };
+    cut(diff).lines().map(line).collect()
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(DIFF_MAX).collect()
 }
 
 fn short(digest: &str) -> String {

@@ -103,7 +103,8 @@ pub(super) async fn page(
     let now = state.engine.now();
     let frame = Frame::new(&state, &by, "Decide together");
     let page = state.engine.read(|core| {
-        let who = Approvers::new(&core.state, state.engine.policy(), now);
+        let policy = state.engine.policy();
+        let who = Approvers::new(&core.state, &policy, now);
         assemble(frame, &who, wanted.campaign.as_deref(), &by.person)
     });
     Ok(render(&page))

@@ -63,7 +63,8 @@ impl Engine {
         by: PersonId,
         answers: Vec<Signed>,
     ) -> Result<Vec<Weighed>, Refusal> {
-        let who = Approvers::new(&tx.core.state, self.policy(), tx.at);
+        let policy = self.policy();
+        let who = Approvers::new(&tx.core.state, &policy, tx.at);
         let person = tx.core.state.people.get(&by).ok_or(Refusal::Missing("person"))?;
         let several = answers.len() > 1;
         let mut seen = BTreeSet::new();

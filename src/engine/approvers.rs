@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::policy::Policy;
 use super::state::State;
 use crate::approval::roles::{Act, may};
-use crate::approval::who::{Bar, FRESH, Standing, bar, is_same};
+use crate::approval::who::{Bar, FRESH, Standing, bar, bar_from_guarding, is_same};
 use crate::model::approval::{Approval, Tier, Vote};
 use crate::model::entry::PersonEnrolled;
 use crate::model::id::{IncidentId, PersonId};
@@ -46,18 +46,46 @@ impl<'a> Approvers<'a> {
 
     /// Whether somebody may answer a question.
     pub(crate) fn bar(&self, question: &Approval, person: PersonId) -> Result<(), Bar> {
-        let Some(known) = self.people.get(&person) else { return Err(Bar::Role) };
-        let publisher = self.state.plans.get(&question.plan).map(|p| p.by.as_str());
-        let who = Standing {
+        let standing = self.standing(person).ok_or(Bar::Role)?;
+        let author = self.state.plans.get(&question.plan).map(|p| p.by.as_str());
+        let published = author.is_some_and(|by| is_same(by, standing.name));
+        bar(question, &Standing { published, ..standing }, self.now)
+    }
+
+    /// Whether somebody may sign a change of what guards everybody.
+    pub(crate) fn may_guard(&self, person: PersonId) -> Result<(), Bar> {
+        bar_from_guarding(&self.standing(person).ok_or(Bar::Role)?, self.now)
+    }
+
+    /// How many have to sign such a change: two, where two could.
+    pub(crate) fn guarding_quorum(&self) -> u32 {
+        let able = self.people.keys().filter(|id| self.may_guard(**id).is_ok()).count();
+        if able < 2 { 1 } else { 2 }
+    }
+
+    /// Whether these people are enough for it, and of different groups where those who could are.
+    pub(crate) fn is_guarding_quorum(&self, by: &[PersonId]) -> bool {
+        let groups = |ids: &mut dyn Iterator<Item = &PersonId>| -> BTreeSet<String> {
+            let known = ids.filter_map(|id| self.people.get(id));
+            known.flat_map(|known| self.groups(&known.person.name)).collect()
+        };
+        let needed = self.guarding_quorum();
+        let able = groups(&mut self.people.keys().filter(|id| self.may_guard(**id).is_ok()));
+        let of_several = able.len() < 2 || groups(&mut by.iter()).len() >= 2;
+        by.len() >= needed as usize && (needed < 2 || of_several)
+    }
+
+    fn standing(&self, person: PersonId) -> Option<Standing<'_>> {
+        let known = self.people.get(&person)?;
+        Some(Standing {
             person,
             name: &known.person.name,
             has_role: known.has_role,
             enrolled_at: known.person.enrolled_at,
             others: self.settled().filter(|p| p.person != person).count(),
             own_case: known.own_case,
-            published: publisher.is_some_and(|by| is_same(by, &known.person.name)),
-        };
-        bar(question, &who, self.now)
+            published: false,
+        })
     }
 
     /// Approvers whose passkeys are not new.

@@ -18,9 +18,10 @@ use chrono::TimeDelta;
 use futures::FutureExt;
 use futures::future::Shared;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{Notify, watch};
 
+use super::guardrails::Guardrails;
 use super::policy::{Policy, SourceView};
 use super::ports::{
     Actions, Catalogue, Clock, Directory, Durable, Entropy, Evidence, Store, StoreError,
@@ -58,7 +59,7 @@ pub(crate) struct Engine(Arc<Inner>);
 struct Inner {
     core: Mutex<Core>,
     ports: Ports,
-    policy: Policy,
+    policy: RwLock<Arc<Policy>>,
     tasks: Tasks,
     timers_changed: Notify,
     /// Counts commits; pages and streams look again when it moves.
@@ -67,6 +68,12 @@ struct Inner {
     stopping: watch::Sender<bool>,
     /// Held by whoever brings everybody back.
     turn: tokio::sync::Mutex<()>,
+}
+
+impl Inner {
+    fn policy(&self) -> Arc<Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Everything behind the lock.
@@ -81,6 +88,8 @@ pub(crate) struct Core {
     /// Resolves when everything that the state holds is on disk.
     written: Written,
     pub(crate) keeping: Keeping,
+    /// What the settings would have guard everybody, where it waits for people.
+    pub(crate) wished: Option<Guardrails>,
     /// Counts attempts and outcomes, for metrics.
     pub(crate) tally: BTreeMap<(String, String, String), u64>,
     /// How many incidents were contained, and how long the last of them took, for metrics.
@@ -135,13 +144,14 @@ impl Engine {
             wakes: HashMap::new(),
             written: already(),
             keeping: Keeping::default(),
+            wished: None,
             tally: BTreeMap::new(),
             contained: (0, VecDeque::new()),
         };
         let inner = Inner {
             core: Mutex::new(core),
             ports,
-            policy,
+            policy: RwLock::new(Arc::new(policy)),
             tasks: Tasks::default(),
             timers_changed: Notify::new(),
             moved: watch::Sender::new(0),
@@ -155,8 +165,14 @@ impl Engine {
         &self.0.ports
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.0.policy
+    /// The settings that bear on what runs, as they are now.
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        self.0.policy()
+    }
+
+    /// From here on these hold.
+    pub(super) fn set_policy(&self, policy: Policy) {
+        *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 
     pub(crate) fn tasks(&self) -> &Tasks {

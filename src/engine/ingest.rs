@@ -137,7 +137,7 @@ pub(crate) struct Touched {
 
 impl Engine {
     /// Takes a delivery in. When it returns, the delivery is on disk and cannot be lost.
-    pub(crate) async fn ingest(&self, incoming: Incoming) -> Result<Answer, StoreError> {
+    pub(crate) async fn ingest(&self, mut incoming: Incoming) -> Result<Answer, StoreError> {
         self.ports().store.ready()?;
         let key = DeliveryKey::new(incoming.source.id.as_str(), &incoming.delivery);
         if let Some(answer) = self.answered(key).await? {
@@ -149,8 +149,10 @@ impl Engine {
             self.ports().evidence.append(lines).await?;
         }
         self.fetch_named(&named(&incoming)).await?;
+        let source = incoming.source.clone();
+        self.as_adopted(&mut incoming.source);
         let taken = self.commit(|tx| {
-            tx.core.sources.insert(incoming.source.id.clone(), incoming.source.clone());
+            tx.core.sources.insert(source.id.clone(), source);
             (self.take(tx, &incoming, key, receipt), tx.core.detector.stirred())
         });
         let (answer, stirred) = taken.await?;

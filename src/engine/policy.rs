@@ -1,10 +1,10 @@
 //! The deployment's settings that bear on what runs: `[policy]`. Defaults are the response doctrine's.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::asked::Channel;
-use crate::model::id::{ConnectionId, PlaybookName};
+use crate::model::id::{ConnectionId, PlaybookName, SourceId};
 use crate::model::plan::Mode;
 use crate::model::subject::Account;
 use crate::model::time::Span;
@@ -37,9 +37,25 @@ pub(crate) struct Policy {
     pub(crate) directory_age: Span,
     /// Over which channels the person concerned may be asked.
     pub(crate) ask_through: Vec<Channel>,
+    /// Who ends a pause.
+    pub(crate) release: Release,
     /// The groups of each approver, by name in lower case: from `[people]`.
     #[serde(skip)]
     pub(crate) groups: BTreeMap<String, Vec<String>>,
+    /// Sources whose word may lock somebody out; `None`: their settings decide.
+    #[serde(skip)]
+    pub(crate) contain: Option<BTreeSet<SourceId>>,
+}
+
+/// How many people end a pause. Anybody on call pulls the switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Release {
+    /// Whoever may, alone: what a pause holds back is containment.
+    #[default]
+    One,
+    /// As many as change the guardrails.
+    Quorum,
 }
 
 /// How many account blocks may be done in an hour.
@@ -89,7 +105,9 @@ impl Default for Policy {
             evidence_age: Span::hours(1),
             directory_age: Span::minutes(15),
             ask_through: vec![Channel::Telephone, Channel::InPerson, Channel::Manager],
+            release: Release::One,
             groups: BTreeMap::new(),
+            contain: None,
         }
     }
 }
@@ -107,7 +125,7 @@ impl Policy {
 /// A source's settings, as far as the engine needs them.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SourceView {
-    pub(crate) id: crate::model::id::SourceId,
+    pub(crate) id: SourceId,
     pub(crate) may_cause: crate::model::incident::MayCause,
     /// Connections whose accounts it may name.
     pub(crate) connections: Vec<ConnectionId>,

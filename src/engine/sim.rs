@@ -35,7 +35,7 @@ use crate::model::approval::{Approval, ApprovalState, Asks, Decision};
 use crate::model::entry::{DeploymentCreated, Entry, PersonEnrolled, PlanPublished};
 use crate::model::event::AccountName;
 use crate::model::id::{AlertId, DeploymentId, PersonId, PlanDigest};
-use crate::model::incident::{Incident, MayCause, Stage};
+use crate::model::incident::{Campaign, Incident, MayCause, Stage};
 use crate::model::plan::{Does, Mode, Plan, PlanStep, Trigger};
 use crate::model::run::{Run, RunStatus};
 use crate::model::time::{Span, Time};
@@ -255,6 +255,36 @@ impl Sim {
                 let risen = crate::model::entry::IncidentRisen { incident: i.id, evidence };
                 tx.push(Entry::IncidentStaged(Box::new(risen)));
                 super::ingest::follow_up(&self.engine, tx, i.id);
+            })
+            .await
+            .unwrap();
+    }
+
+    /// The incident's prompts belong to a campaign.
+    pub(super) async fn in_campaign(&self, incident: &Incident, id: &str) {
+        let campaign = Campaign { id: id.into(), key: format!("address {id}"), people: 9 };
+        self.engine
+            .commit(|tx| {
+                let i = tx.core.state.incidents.get(&incident.id).cloned().unwrap();
+                let evidence = crate::model::entry::Rise {
+                    stage: i.stage,
+                    approval: i.approval,
+                    password_exposed: i.password_exposed,
+                    may_cause: MayCause::Contain,
+                    stale: false,
+                    privileged: false,
+                    reason: i.reason,
+                    hostile_factors: Vec::new(),
+                    hostile: crate::model::incident::HostileContext::default(),
+                    first_event_at: i.first_event_at,
+                    last_evidence_at: i.last_evidence_at,
+                    hostile_entry_at: None,
+                    watch_until: i.watch_until,
+                    trigger: None,
+                    campaign: Some(campaign),
+                };
+                let risen = crate::model::entry::IncidentRisen { incident: i.id, evidence };
+                tx.push(Entry::IncidentJoined(Box::new(risen)));
             })
             .await
             .unwrap();

@@ -8,6 +8,7 @@ mod answers;
 mod asked;
 mod fold;
 mod fold_run;
+mod guarded;
 mod load;
 mod retire;
 mod rows;
@@ -21,7 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::approval::Approval;
 use crate::model::asked::OpenAsk;
-use crate::model::entry::{DeploymentCreated, PersonEnrolled, TokenChanged};
+use crate::model::deed::Seconded;
+use crate::model::entry::{
+    CeilingRaised, DeploymentCreated, GuardrailsChanged, PersonEnrolled, TokenChanged,
+};
 use crate::model::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
     SourceId, SubjectId, TokenId,
@@ -35,6 +39,7 @@ use crate::model::time::Time;
 
 pub(crate) use answers::{Delivered, Deliveries, DeliveryKey, Known};
 pub(crate) use fold::is_stronger;
+pub(crate) use guarded::{SECONDS_WAIT, act_key};
 pub(crate) use load::{ALWAYS, Cells, ENDED_RUNS, ended_run};
 pub(crate) use rows::{ALIAS, RowKey, ended_key, parse};
 pub(crate) use shelf::{People, Shelf};
@@ -111,6 +116,11 @@ pub(crate) struct State {
     /// When each ceiling was used, oldest first; pruned to the last day.
     pub(crate) ceilings: BTreeMap<String, Vec<Time>>,
     pub(crate) paused: Option<Pause>,
+    pub(crate) guardrails: Option<GuardrailsChanged>,
+    /// Campaigns for which more blocks may be done.
+    pub(crate) raises: BTreeMap<String, CeilingRaised>,
+    /// What some of those whom it takes have signed, by a digest of what it is.
+    pub(crate) seconds: BTreeMap<String, Seconded>,
     pub(crate) people: BTreeMap<PersonId, PersonEnrolled>,
     pub(crate) enrolments: BTreeMap<String, Enrolment>,
     pub(crate) tokens: BTreeMap<TokenId, TokenChanged>,

@@ -20,6 +20,32 @@ pub(crate) enum Deed {
     Release { reason: String },
     /// A case is closed.
     Close { incident: IncidentId, note: String },
+    /// The guardrails with this digest hold from here on. Takes several people.
+    Adopt { digest: String },
+    /// So many more blocks an hour may be done for one campaign, until then. Takes several people.
+    Raise { campaign: String, blocks: u32, until: Time },
+}
+
+impl Deed {
+    /// Whether a quorum has to sign the same before it counts; the end of a pause where the policy says so.
+    pub(crate) fn may_take_several(&self) -> bool {
+        matches!(self, Self::Adopt { .. } | Self::Raise { .. } | Self::Release { .. })
+    }
+}
+
+/// Somebody who signed what takes several people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Second {
+    pub(crate) person: PersonId,
+    pub(crate) name: String,
+    pub(crate) at: Time,
+}
+
+/// What some have signed, and others may still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seconded {
+    pub(crate) deed: Deed,
+    pub(crate) by: Vec<Second>,
 }
 
 /// What the passkey signs: its challenge is SHA-256 of a domain prefix and this, as canonical JSON.

@@ -24,7 +24,9 @@ use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
 use super::subject::{Account, AccountKey, Alias, Subject};
 use super::time::Time;
 
-pub(crate) use access::{AttemptRefused, PersonEnrolled, TokenChanged};
+pub(crate) use access::{
+    AttemptRefused, CeilingRaised, GuardrailsChanged, PersonEnrolled, TokenChanged,
+};
 pub(crate) use answers::{ApprovalDecided, ApprovalVoted};
 
 /// One fact in the journal. The fold of all entries is the state.
@@ -184,6 +186,11 @@ pub(crate) enum Entry {
     /// There was nothing to tell for long: all lines up to here are told.
     #[serde(rename = "notice.followed")]
     NoticesFollowed { through: u64 },
+    /// What no playbook can override is from here on another.
+    #[serde(rename = "guardrails.changed")]
+    GuardrailsChanged(Box<GuardrailsChanged>),
+    #[serde(rename = "ceiling.raised")]
+    CeilingRaised(CeilingRaised),
     #[serde(rename = "person.enrolled")]
     PersonEnrolled(Box<PersonEnrolled>),
     /// A single-use enrolment ticket was issued; only its hash is kept.
@@ -462,6 +469,8 @@ impl Entry {
             | Self::PlanPublished(_)
             | Self::PauseChanged { .. }
             | Self::NoticesFollowed { .. }
+            | Self::GuardrailsChanged(_)
+            | Self::CeilingRaised(_)
             | Self::PersonEnrolled(_)
             | Self::EnrolmentIssued { .. }
             | Self::TokenChanged(_)

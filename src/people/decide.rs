@@ -225,7 +225,8 @@ impl People {
             let person = state.people.get(&by).cloned().ok_or(Problem::Missing("person"))?;
             let deployment =
                 state.deployment.as_ref().ok_or(Problem::Missing("deployment"))?.deployment;
-            let who = Approvers::new(state, self.0.engine.policy(), self.now());
+            let policy = self.0.engine.policy();
+            let who = Approvers::new(state, &policy, self.now());
             let asked = approvals.iter().map(|id| {
                 let question =
                     state.approvals.get(id).cloned().ok_or(Problem::Missing("approval"))?;

@@ -4,14 +4,16 @@
 //! Nothing but the journal takes part. A journal whose oldest lines were dropped may speak of questions that
 //! were in those; of them only the signatures are checked.
 
-use std::collections::BTreeMap;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::offline::{Invalid, verify_decided, verify_deed, verify_voted};
-use crate::approval::statement::params_digest;
+use crate::approval::statement::{canonical, params_digest, sha256_hex};
 use crate::model::approval::{Approval, ApprovalState, Asks, StatementItem};
 use crate::model::deed::{Deed, SignedDeed};
 use crate::model::entry::{
-    ApprovalDecided, ApprovalVoted, Entry, PersonEnrolled, RunStarted, StepIntent,
+    ApprovalDecided, ApprovalVoted, CeilingRaised, Entry, GuardrailsChanged, PersonEnrolled,
+    RunStarted, StepIntent,
 };
 use crate::model::id::{ApprovalId, PersonId};
 use crate::model::run::{CellKey, Purpose};
@@ -22,7 +24,9 @@ pub(crate) struct Decisions {
     people: BTreeMap<PersonId, PersonEnrolled>,
     questions: BTreeMap<ApprovalId, Question>,
     /// Acts whose consequences are still to come.
-    deeds: Vec<Deed>,
+    deeds: Vec<(PersonId, Deed)>,
+    /// Whether what guards everybody is taken from the settings, whatever they say; once something was adopted.
+    at_will: Option<bool>,
     lab: bool,
     /// Lines before the first may be missing by right.
     begins_late: bool,
@@ -65,6 +69,8 @@ impl Decisions {
             Entry::StepIntent(intent) => return self.begun(intent),
             Entry::RunStarted(run) => return self.restored(run),
             Entry::DeedSigned(deed) => return self.did(deed),
+            Entry::GuardrailsChanged(changed) => return self.guarded(changed),
+            Entry::CeilingRaised(raised) => return self.raised(raised),
             _ => return self.is_signed(entry),
         }
         Ok(())
@@ -74,7 +80,7 @@ impl Decisions {
         let about = |why: String| format!("an act of {}: {why}", deed.by_name);
         let person = self.person(deed.statement.person).map_err(about)?;
         verify_deed(deed, person).map_err(|invalid| about(invalid.to_string()))?;
-        self.deeds.push(deed.statement.deed.clone());
+        self.deeds.push((deed.statement.person, deed.statement.deed.clone()));
         Ok(())
     }
 
@@ -92,14 +98,18 @@ impl Decisions {
                 &|deed| matches!(deed, Deed::Publish { digest, .. } if *digest == plan.digest),
             ),
             Entry::PauseChanged { paused: false, by, .. } if named(by) => {
-                ("the end of a pause", &|deed| matches!(deed, Deed::Release { .. }))
+                let is_it = |deed: &Deed| matches!(deed, Deed::Release { .. });
+                let signed = self.take("the end of a pause", &is_it);
+                // Where several signed, the others' have served as well.
+                self.deeds.retain(|(_, deed)| !is_it(deed));
+                return signed;
             }
             Entry::StepParked { run, until: Some(_), problem, .. }
                 if problem.starts_with("resumed by ") =>
             {
                 let is_it = |deed: &Deed| matches!(deed, Deed::Resume { run: r } if r == run);
                 // One act lets all parked steps of a run go on.
-                let known = self.begins_late || self.deeds.iter().any(is_it);
+                let known = self.begins_late || self.deeds.iter().any(|(_, deed)| is_it(deed));
                 return if known { Ok(()) } else { Err(unsigned("a resumed step")) };
             }
             _ => return Ok(()),
@@ -109,10 +119,56 @@ impl Decisions {
 
     /// Uses up the signature of an act.
     fn take(&mut self, what: &str, is_it: &dyn Fn(&Deed) -> bool) -> Result<(), String> {
-        match self.deeds.iter().position(is_it) {
+        match self.deeds.iter().position(|(_, deed)| is_it(deed)) {
             Some(at) => drop(self.deeds.remove(at)),
             None if self.begins_late => {}
             None => return Err(unsigned(what)),
+        }
+        Ok(())
+    }
+
+    /// What guards everybody is what was signed, by as many as it took.
+    fn guarded(&mut self, changed: &GuardrailsChanged) -> Result<(), String> {
+        if sha256_hex(&canonical(&changed.rules)) != changed.digest {
+            return Err("the guardrails are not those that their digest names".to_owned());
+        }
+        let free = changed.rules["policy"]["auto_publish"] == Value::Bool(true);
+        let before = self.at_will.replace(free);
+        let at_will = self.lab || self.begins_late || before.unwrap_or(true);
+        if changed.by.is_empty() && at_will {
+            return Ok(());
+        }
+        let is_it =
+            |deed: &Deed| matches!(deed, Deed::Adopt { digest } if *digest == changed.digest);
+        self.is_signed_by("the guardrails", &changed.by, changed.needed, &is_it)
+    }
+
+    fn raised(&mut self, raised: &CeilingRaised) -> Result<(), String> {
+        let same = Deed::Raise {
+            campaign: raised.campaign.clone(),
+            blocks: raised.blocks,
+            until: raised.until,
+        };
+        self.is_signed_by("a raised ceiling", &raised.by, raised.needed, &|deed| *deed == same)
+    }
+
+    fn is_signed_by(
+        &mut self,
+        what: &str,
+        by: &[PersonId],
+        needed: u32,
+        is_it: &dyn Fn(&Deed) -> bool,
+    ) -> Result<(), String> {
+        let different: BTreeSet<&PersonId> = by.iter().collect();
+        if different.len() < needed.max(1) as usize {
+            return Err(format!("{what}: {} of {needed} people signed", different.len()));
+        }
+        for person in different {
+            match self.deeds.iter().position(|(who, deed)| who == person && is_it(deed)) {
+                Some(at) => drop(self.deeds.remove(at)),
+                None if self.begins_late => {}
+                None => return Err(unsigned(what)),
+            }
         }
         Ok(())
     }

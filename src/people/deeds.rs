@@ -81,6 +81,7 @@ impl People {
             Deed::Publish { .. } => Act::Publish,
             Deed::Resume { .. } => Act::Resume,
             Deed::Release { .. } => Act::Release,
+            Deed::Adopt { .. } | Deed::Raise { .. } => Act::Guard,
             Deed::Close { incident, .. } => {
                 let approval = self
                     .0

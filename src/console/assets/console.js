@@ -82,6 +82,7 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("form[data-deed]")) return;
   perform(event, form, async () => {
     const deed = { deed: form.dataset.deed, ...Object.fromEntries(new FormData(form)) };
+    form.querySelectorAll("[data-number]").forEach((input) => { deed[input.name] = Number(input.value); });
     const begun = await send("/v1/deeds/begin", deed);
     const answer = await sign(begun.options);
     const done = await send("/v1/deeds/finish", { ceremony: begun.ceremony, answer });

@@ -34,6 +34,8 @@ fn is_change(entry: &Entry) -> bool {
         Entry::ApprovalVoted(_)
             | Entry::ApprovalDecided(_)
             | Entry::DeedSigned(_)
+            | Entry::GuardrailsChanged(_)
+            | Entry::CeilingRaised(_)
             | Entry::PlanPublished(_)
             | Entry::PersonEnrolled(_)
             | Entry::EnrolmentIssued { .. }
@@ -373,6 +375,15 @@ async fn acts_without_a_passkey(s: &mut Suite) {
     let (_, analyst) = s.person("ana", "analyst").await;
     let answer = analyst.post("/v1/deeds/begin", &invite).await;
     s.refused("an analyst invites an administrator", &answer);
+    let adopt = json!({ "deed": "adopt", "digest": "00".repeat(32) });
+    let answer = s.browser.post("/v1/deeds/begin", &adopt).await;
+    s.refused("guardrails that nobody wishes for", &answer);
+    let until = s.stand.engine.now() + TimeDelta::hours(1);
+    let raise = json!({ "deed": "raise", "campaign": "none", "blocks": 100, "until": until });
+    let answer = s.browser.post("/v1/deeds/begin", &raise).await;
+    s.refused("a higher ceiling for a campaign that is none", &answer);
+    let answer = analyst.post("/v1/deeds/begin", &raise).await;
+    s.refused("an analyst raises a ceiling", &answer);
     let odd = json!({ "deed": "invite", "name": "eve", "role": "root" });
     let answer = s.browser.post("/v1/deeds/begin", &odd).await;
     s.refused("a role that nobody has", &answer);

@@ -43,7 +43,7 @@ pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
         ["/", "/approvals", "/approvals/together", "/incidents", "/in-force", "/desk", "/sources"]
             .map(str::to_owned)
             .to_vec();
-    pages.extend(["/me", "/stream"].map(str::to_owned));
+    pages.extend(["/guardrails", "/me", "/stream"].map(str::to_owned));
     pages.push(format!("/approvals/{question}"));
     pages.push(format!("/incidents/{incident}"));
     pages
@@ -241,14 +241,14 @@ impl Browser {
         self.signed_at(person, &format!("/v1/approvals/{question}/begin"), &wish).await
     }
 
-    /// What the script sends at the end of a ceremony that begins at `begin`.
+    /// What the script sends at the end of a ceremony that begins at `path`.
     pub(super) async fn signed_at(
         &self,
         person: &mut SoftPerson,
-        begin: &str,
+        path: &str,
         wish: &Value,
     ) -> Value {
-        let begun = self.post(begin, wish).await;
+        let begun = self.post(path, wish).await;
         assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
         let begun: Value = serde_json::from_str(&begun.body).unwrap();
         let options = serde_json::from_value(begun["options"].clone()).unwrap();

@@ -57,7 +57,11 @@ impl Pass<'_, '_> {
                 })?
             }
         };
-        let account = key.as_ref().and_then(|k| self.account(k)).cloned();
+        let mut account = key.as_ref().and_then(|k| self.account(k)).cloned();
+        if let Some(account) = &mut account {
+            // The list may have grown since the account was read.
+            account.protected |= self.view.policy.protects(account);
+        }
         let target = account.as_ref().map(|a| Target {
             account: a.key(),
             authority: a.authority,
@@ -189,7 +193,7 @@ impl Pass<'_, '_> {
             Gate::Ask { reason } => self.ask(ready, &question, reason),
             Gate::Go { ceiling: None, ratify } => self.start(ready, By { ratify, ..By::default() }),
             Gate::Go { ceiling: Some(name), ratify } => {
-                if let Some(room) = self.room(&[name, gate::AUTO_BLOCKS]) {
+                if let Some(room) = self.room([name, gate::AUTO_BLOCKS]) {
                     return self.start(ready, By { grant: None, ceiling: Some(room), ratify });
                 }
                 let reason = "the ceiling for automatic blocks is reached".to_owned();
@@ -198,8 +202,8 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// The first of these ceilings with room left this hour.
-    pub(super) fn room(&self, names: &[&str]) -> Option<String> {
+    /// The first of these ceilings with room left this hour; what people have raised for this campaign comes last.
+    pub(super) fn room(&self, names: [&str; 2]) -> Option<String> {
         let since = self.view.now - chrono::TimeDelta::hours(1);
         // Intents of this very pass are not in the state yet.
         let planned = |name: &str| {
@@ -209,13 +213,20 @@ impl Pass<'_, '_> {
                 .filter(|c| matches!(c, Command::Intend(i) if i.ceiling.as_deref() == Some(name)))
                 .count()
         };
-        names
-            .iter()
-            .find(|name| {
-                self.view.state.used(name, since) + planned(name)
-                    < self.view.policy.ceilings.limit(name)
-            })
-            .map(|name| (*name).to_owned())
+        let limits = names.map(|name| (name.to_owned(), self.view.policy.ceilings.limit(name)));
+        let mut limits = limits.into_iter().chain(self.raised());
+        let free = |(name, limit): &(String, usize)| {
+            self.view.state.used(name, since) + planned(name) < *limit
+        };
+        limits.find(free).map(|(name, _)| name)
+    }
+
+    /// The ceiling of this incident's campaign alone, where people have set one.
+    fn raised(&self) -> Option<(String, usize)> {
+        let incident = self.view.state.incidents.get(&self.view.run.incident)?;
+        let raised = self.view.state.raises.get(&incident.campaign.as_ref()?.id)?;
+        let name = format!("campaign:{}", raised.campaign);
+        (raised.until > self.view.now).then_some((name, raised.blocks as usize))
     }
 
     /// The gate at execution: what is about to be sent is compared with what was granted.
@@ -252,7 +263,7 @@ impl Pass<'_, '_> {
         let Some(name) = gate::ceiling(question, gate::APPROVED_BLOCKS) else {
             return self.start(ready, By { grant: Some(approval), ..By::default() });
         };
-        if let Some(room) = self.room(&[name, gate::APPROVED_BLOCKS]) {
+        if let Some(room) = self.room([name, gate::APPROVED_BLOCKS]) {
             let (grant, ceiling) = (Some(approval), Some(room));
             return self.start(ready, By { grant, ceiling, ratify: false });
         }

@@ -72,13 +72,13 @@ fn settle_alone(inner: &Inner, tx: &mut Tx<'_>, run: RunId) -> Vec<ConnectionId>
 }
 
 fn ask(inner: &Inner, tx: &Tx<'_>, run: RunId) -> Option<Decided> {
-    let state = &tx.core.state;
+    let (state, policy) = (&tx.core.state, inner.policy());
     let view = View {
         state,
         run: state.runs.get(&run)?,
         plan: state.plan_of(run)?.clone(),
         now: tx.at,
-        policy: &inner.policy,
+        policy: &policy,
         catalogue: &*inner.ports.catalogue,
         busy: &tx.core.desk,
     };
@@ -140,7 +140,7 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
             tx.push(Entry::RunContinued { run, incident, round, rises_seen });
         }
         Command::Contained => {
-            let watch_until = tx.at + inner.policy.watch.delta();
+            let watch_until = tx.at + inner.policy().watch.delta();
             note_contained(tx, incident);
             tx.push(Entry::IncidentContained { incident, watch_until });
         }

@@ -296,7 +296,8 @@ fn judge(
             let since = cell.applied.as_ref().map(|a| now - a.sent_at).unwrap_or_default();
             let pause = (since / 4).min(TimeDelta::seconds(60));
             let at = retry_after.map_or_else(|| later.max(now + pause), |s| now + s.delta());
-            let late = cell.began_at.is_some_and(|b| now > b + inner.policy.step_deadline.delta());
+            let late =
+                cell.began_at.is_some_and(|b| now > b + inner.policy().step_deadline.delta());
             let next = match (late, in_doubt) {
                 (true, _) => CellState::Parked { problem: problem.clone() },
                 (false, true) => CellState::InDoubt { at, reads },

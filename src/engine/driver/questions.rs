@@ -76,7 +76,7 @@ pub(super) fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: Appro
         .filter(|item| is_granted_by_silence(inner, tx, run, item))
         .map(|item| item.cell.clone())
         .collect();
-    let begin_until = (!granted.is_empty()).then(|| tx.at + inner.policy.grant.delta());
+    let begin_until = (!granted.is_empty()).then(|| tx.at + inner.policy().grant.delta());
     let state = ApprovalState::Expired;
     let incident = question.incident;
     tracing::error!(approval.id = %approval, incident.id = %incident, "Nobody answered question `{approval}` in time");

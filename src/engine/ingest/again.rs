@@ -28,7 +28,8 @@ impl Engine {
         let cases: Vec<(Stirred, Incoming)> = self.read(|core| {
             let told = |one: Stirred| {
                 // A source that is configured no longer speaks for nobody.
-                let source = core.sources.get(one.source.as_ref()?)?.clone();
+                let mut source = core.sources.get(one.source.as_ref()?)?.clone();
+                self.as_adopted(&mut source);
                 Some((one, Incoming { replayed, ..Incoming::bare(source) }))
             };
             stirred.into_iter().filter_map(told).collect()

@@ -1,9 +1,11 @@
 //! The engine's rules, each on one quiet run.
 
-use super::{OLGA, Sim, describe, ended, ended_well};
+use super::{OLGA, PETE, Sim, describe, ended, ended_well, person};
+use crate::engine::guardrails::Guardrails;
 use crate::engine::ingest::Fact;
 use crate::engine::policy::Policy;
 use crate::model::approval::{Approval, ApprovalState, Decision};
+use crate::model::entry::{CeilingRaised, Entry};
 use crate::model::incident::{ContainmentState, IncidentStatus, MayCause, Stage};
 use crate::model::plan::Mode;
 use crate::model::run::{Conclusion, Purpose, RunStatus, WaitingOn};
@@ -292,6 +294,61 @@ async fn fifty_grants_at_once_do_not_pass_one_ceiling_and_decoys_use_up_nothing_
     sim.pass(Span::minutes(1)).await;
     assert!(!sim.world.person("real").enabled, "its budget is its own");
     assert_eq!(sim.world.did("idp/block"), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_locks_nobody_out_until_a_quorum_has_let_it() {
+    let sim = Sim::new(38, Mode::Auto).await;
+    let policy = Policy { mode: Mode::Auto, ..Policy::default() };
+    let rules = Guardrails { policy, groups: [].into(), contain: [].into() };
+    sim.engine.settle_guardrails(rules.clone(), false).await.unwrap();
+    sim.alert("dana", Stage::Suspected).await.unwrap();
+    assert_eq!(sim.incident().may_cause, MayCause::Revoke);
+
+    let rules = Guardrails { contain: ["siem".into()].into(), ..rules };
+    sim.engine.settle_guardrails(rules, true).await.unwrap();
+    sim.alert("dana", Stage::Confirmed).await.unwrap();
+    assert_eq!(sim.incident().may_cause, MayCause::Contain);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raised_ceiling_is_one_campaigns_and_ends() {
+    let mut policy = Policy { mode: Mode::Auto, ..Policy::default() };
+    policy.ceilings.automatic_blocks = 0;
+    policy.ceilings.reserved_blocks = 1;
+    let sim = Sim::with(37, policy).await;
+    for n in 0..8 {
+        sim.alert(&format!("p{n}"), Stage::Suspected).await.unwrap();
+    }
+    sim.pass(Span::seconds(30)).await;
+    let incidents: Vec<_> = sim.engine.read(|c| c.state.incidents.values().cloned().collect());
+    for (n, incident) in incidents.iter().enumerate() {
+        sim.in_campaign(incident, if n < 6 { "drip" } else { "other" }).await;
+    }
+    let raised = |until| {
+        Entry::CeilingRaised(CeilingRaised {
+            campaign: "drip".into(),
+            blocks: 3,
+            until,
+            by: vec![person(OLGA), person(PETE)],
+            needed: 2,
+        })
+    };
+    let until = sim.engine.now() + Span::minutes(30).delta();
+    sim.engine.commit(|tx| tx.push(raised(until))).await.unwrap();
+
+    for incident in &incidents[..5] {
+        sim.hostile_approval(incident).await;
+    }
+    sim.hostile_approval(&incidents[6]).await;
+    sim.pass(Span::minutes(5)).await;
+    assert_eq!(sim.world.did("idp/block"), 4, "one reserved, three of the campaign");
+    assert!(sim.world.person("p6").enabled, "another campaign has no part in it");
+    sim.pass(Span::hours(2)).await;
+    sim.hostile_approval(&incidents[5]).await;
+    sim.pass(Span::minutes(5)).await;
+
+    assert_eq!(sim.world.did("idp/block"), 5, "the ordinary ceiling alone, an hour later");
 }
 
 #[tokio::test(start_paused = true)]

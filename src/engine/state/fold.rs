@@ -75,8 +75,10 @@ impl State {
             Entry::NoticesFollowed { through } => self.followed(*through),
             Entry::Snapshot { rows } => self.say_again(rows),
             Entry::IncidentsDropped { incidents, subjects } => self.drop_all(incidents, subjects),
+            Entry::DeedSigned(_) | Entry::GuardrailsChanged(_) | Entry::CeilingRaised(_) => {
+                self.apply_guardrails(at, entry);
+            }
             Entry::IncidentNote { .. }
-            | Entry::DeedSigned(_)
             | Entry::AttemptRefused(_)
             | Entry::GuardrailRefused { .. }
             | Entry::JournalPruned { .. }
@@ -100,6 +102,7 @@ impl State {
             Entry::PauseChanged { paused, by, reason } => {
                 self.paused = paused.then(|| Pause { by: by.clone(), reason: reason.clone(), at });
                 self.touch(RowKey::Pause);
+                self.apply_guardrails(at, entry);
             }
             Entry::PersonEnrolled(e) => {
                 self.enrolments.remove(&e.ticket);

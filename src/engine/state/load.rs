@@ -12,7 +12,6 @@ use crate::engine::ports::StoreError;
 use crate::model::approval::Approval;
 use crate::model::id::{PlanDigest, PlaybookName, RunId, SourceId};
 use crate::model::incident::{Incident, IncidentStatus};
-use crate::model::notice::Standing;
 use crate::model::run::{Cell, Run};
 use crate::model::subject::Subject;
 use crate::model::time::Time;
@@ -25,13 +24,16 @@ pub(crate) const ALWAYS: &[&str] = &[
     "deployment",
     "delivery/",
     "enrolment/",
+    "guardrails",
     "hold/",
     "pause",
     "person/",
     "poll/",
     "published/",
+    "raise/",
     "run/",
     "cell/",
+    "second/",
     "telling",
     "thread/",
     "token/",
@@ -66,6 +68,7 @@ impl State {
         match kind {
             "deployment" => self.deployment = Some(parse(key, value)?),
             "pause" => self.paused = Some(parse(key, value)?),
+            "guardrails" | "raise" | "second" => self.load_guardrails(key, value)?,
             "subject" => self.load_subject(parse(key, value)?),
             "incident" => self.load_incident(parse::<Box<Incident>>(key, value)?),
             // Made of what the rows of subjects and incidents say.
@@ -113,12 +116,7 @@ impl State {
             "ask" => drop(self.asks.insert(rest.to_owned(), parse(key, value)?)),
             "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
             "telling" => self.telling.through = Some(parse(key, value)?),
-            "thread" => {
-                let standing: Standing = parse(key, value)?;
-                let told = &standing.told;
-                let thread = (told.fact.about.to_string(), told.channel.clone());
-                self.telling.threads.insert(thread, standing);
-            }
+            "thread" => self.telling.load(parse(key, value)?),
             _ => return Err(bad()),
         }
         Ok(())

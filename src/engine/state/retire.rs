@@ -52,6 +52,7 @@ impl State {
     /// The rows that are about nobody in particular.
     pub(crate) fn common_rows(&self) -> Vec<(String, Value)> {
         let mut keys = vec![RowKey::Deployment, RowKey::Pause, RowKey::Ended];
+        keys.extend(self.guardrail_rows());
         keys.extend(self.published.iter().flat_map(|(name, digest)| {
             [RowKey::Plan(digest.clone()), RowKey::Published(name.clone())]
         }));

@@ -20,6 +20,11 @@ use crate::model::subject::{AccountKey, Alias};
 pub(crate) enum RowKey {
     Deployment,
     Pause,
+    Guardrails,
+    /// More blocks for a campaign.
+    Raise(String),
+    /// What several have to sign.
+    Second(String),
     Subject(SubjectId),
     /// Whom a name means.
     Alias(Alias),
@@ -57,6 +62,9 @@ impl RowKey {
         match self {
             Self::Deployment => "deployment".to_owned(),
             Self::Pause => "pause".to_owned(),
+            Self::Guardrails => "guardrails".to_owned(),
+            Self::Raise(campaign) => format!("raise/{campaign}"),
+            Self::Second(digest) => format!("second/{digest}"),
             Self::Subject(id) => format!("subject/{id}"),
             Self::Alias(alias) => format!("{ALIAS}{alias}"),
             Self::Cases(id) => format!("cases/{id}"),
@@ -164,6 +172,9 @@ impl State {
         match key {
             RowKey::Deployment => json(self.deployment.as_ref()),
             RowKey::Pause => json(self.paused.as_ref()),
+            RowKey::Guardrails => json(self.guardrails.as_ref()),
+            RowKey::Raise(campaign) => json(self.raises.get(campaign)),
+            RowKey::Second(digest) => json(self.seconds.get(digest)),
             RowKey::Subject(id) => json(self.subjects.get(id)),
             RowKey::Alias(alias) => json(self.aliases.get(alias)),
             RowKey::Cases(id) => json(self.cases.get(id).filter(|cases| !cases.is_empty())),
@@ -219,6 +230,7 @@ impl State {
         let mut keys = Vec::new();
         keys.extend(self.deployment.as_ref().map(|_| RowKey::Deployment));
         keys.extend(self.paused.as_ref().map(|_| RowKey::Pause));
+        keys.extend(self.guardrail_rows());
         keys.extend((!self.ended.is_empty()).then_some(RowKey::Ended));
         keys.extend(self.subjects.keys().map(|id| RowKey::Subject(*id)));
         keys.extend(self.aliases.keys().map(|alias| RowKey::Alias(alias.clone())));

@@ -26,6 +26,12 @@ impl Telling {
         self.threads.get(&(thread.to_owned(), channel.to_owned()))
     }
 
+    /// Takes over what a row says.
+    pub(super) fn load(&mut self, standing: Standing) {
+        let thread = (standing.told.fact.about.to_string(), standing.told.channel.clone());
+        self.threads.insert(thread, standing);
+    }
+
     /// When a channel was last given messages of their own, since `since`; oldest first.
     pub(crate) fn posts(&self, channel: &str, since: Time) -> Vec<Time> {
         let of_channel = self.threads.iter().filter(|((_, to), _)| to == channel);

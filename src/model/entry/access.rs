@@ -39,6 +39,34 @@ pub(crate) struct AttemptRefused {
     pub(crate) unwritten: u32,
 }
 
+/// The guardrails from here on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GuardrailsChanged {
+    /// SHA-256, hex, of the canonical JSON of `rules`.
+    pub(crate) digest: String,
+    pub(crate) rules: Value,
+    /// Who signed; nobody where they were taken from the settings: the first ones, a lab's, or by `auto_publish`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) by: Vec<PersonId>,
+    /// How many had to.
+    #[serde(default)]
+    pub(crate) needed: u32,
+    /// What is different, for people.
+    #[serde(default)]
+    pub(crate) diff: String,
+}
+
+/// More blocks may be done for one campaign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CeilingRaised {
+    pub(crate) campaign: String,
+    /// In an hour.
+    pub(crate) blocks: u32,
+    pub(crate) until: Time,
+    pub(crate) by: Vec<PersonId>,
+    pub(crate) needed: u32,
+}
+
 /// A token was created or revoked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TokenChanged {
