@@ -1,5 +1,8 @@
-// What the browser tests share: counting what holds, and a port that nobody uses.
+// What the browser tests share: counting what holds, a port that nobody uses, a browser, and people with passkeys.
 import { createServer } from "node:net";
+import { chromium } from "playwright-core";
+
+const PATIENCE = 20_000;
 
 let passed = 0;
 let failed = 0;
@@ -15,6 +18,48 @@ export async function freePort() {
   const { port } = server.address();
   await new Promise((done) => { server.close(done); });
   return port;
+}
+
+// A browser that keeps to itself.
+export function launch(executablePath) {
+  return chromium.launch({
+    executablePath,
+    args: [
+      "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ],
+  });
+}
+
+// What browsers had to complain about.
+export const complaints = [];
+
+// A person: their own browser profile and passkey, enrolled and signed in.
+export async function person(browser, base, link) {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  page.on("console", (said) => {
+    if (["error", "warning"].includes(said.type())) complaints.push(`${page.url()}: ${said.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
+  const devtools = await context.newCDPSession(page);
+  await devtools.send("WebAuthn.enable");
+  const made = await devtools.send("WebAuthn.addVirtualAuthenticator", {
+    options: {
+      protocol: "ctap2", transport: "internal", hasResidentKey: true,
+      hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true,
+    },
+  });
+  // Whether the authenticator verifies its user from here on.
+  page.verifiesUser = (isUserVerified) => devtools.send("WebAuthn.setUserVerified",
+    { authenticatorId: made.authenticatorId, isUserVerified });
+  await page.goto(link);
+  await page.click("text=Make a passkey");
+  await page.waitForURL("**/sign-in");
+  await page.click("text=Sign in with a passkey");
+  await page.waitForURL(`${base}/`);
+  return page;
 }
 
 // Says how it went; ends with 1 when anything failed.

@@ -8,8 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Provider } from "oidc-provider";
-import { chromium } from "playwright-core";
-import { check, end, freePort } from "./checks.mjs";
+import { check, end, freePort, launch } from "./checks.mjs";
 
 const [quell, browserPath = "/usr/bin/chromium"] = process.argv.slice(2);
 // A provider whose people are in the group that their name begins with.
@@ -137,10 +136,7 @@ const base = `http://localhost:${port}`;
 console.warn = () => {};
 const server = await provider(at, `${base}/sign-in/oidc/back`);
 const child = await serve(settings(folder, port, `http://localhost:${at}`), port);
-const browser = await chromium.launch({
-  executablePath: browserPath,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
-});
+const browser = await launch(browserPath);
 try {
   await story(browser, base);
 } catch (error) {

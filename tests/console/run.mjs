@@ -7,8 +7,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
-import { check, end, freePort } from "./checks.mjs";
+import { check, complaints, end, freePort, launch, person } from "./checks.mjs";
 
 const [quell, browserPath = "/usr/bin/chromium", pictures] = process.argv.slice(2);
 if (!quell) {
@@ -19,7 +18,6 @@ if (pictures) mkdirSync(pictures, { recursive: true });
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WHY = "Dana called back on a known number: it was not her.";
-const PATIENCE = 20_000;
 // Starts the demonstration; gives its process and the enrolment links that it prints.
 async function demo(port) {
   const child = spawn(quell, ["demo", "--listen", `127.0.0.1:${port}`]);
@@ -36,36 +34,6 @@ async function demo(port) {
     });
   });
   return { child, links };
-}
-
-const complaints = [];
-
-// A person: their own browser profile and passkey, enrolled and signed in.
-async function person(browser, base, link) {
-  const context = await browser.newContext({ viewport: { width: 1100, height: 900 } });
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
-  page.on("console", (said) => {
-    if (["error", "warning"].includes(said.type())) complaints.push(`${page.url()}: ${said.text()}`);
-  });
-  page.on("pageerror", (error) => complaints.push(`${page.url()}: ${error}`));
-  const devtools = await context.newCDPSession(page);
-  await devtools.send("WebAuthn.enable");
-  const made = await devtools.send("WebAuthn.addVirtualAuthenticator", {
-    options: {
-      protocol: "ctap2", transport: "internal", hasResidentKey: true,
-      hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true,
-    },
-  });
-  // Whether the authenticator verifies its user from here on.
-  page.verifiesUser = (isUserVerified) => devtools.send("WebAuthn.setUserVerified",
-    { authenticatorId: made.authenticatorId, isUserVerified });
-  await page.goto(link);
-  await page.click("text=Make a passkey");
-  await page.waitForURL("**/sign-in");
-  await page.click("text=Sign in with a passkey");
-  await page.waitForURL(`${base}/`);
-  return page;
 }
 
 async function open(page, base) {
@@ -237,7 +205,7 @@ async function story(browser, base, links) {
   await you.goto(`${base}/sources`);
   const sources = await you.textContent("main");
   check("sources are shown", sources.includes("pingid") && sources.includes("Records taken"), sources);
-  const pages = ["/", "/approvals", "/incidents", "/in-force", "/sources", "/playbooks", "/people", "/me"];
+  const pages = ["/", "/approvals", "/incidents", "/in-force", "/sources", "/playbooks", "/guardrails", "/people", "/me"];
   const bad = [];
   for (const path of [...pages.map((path) => base + path), incident, quick]) {
     bad.push(...await serious(you, path));
@@ -290,13 +258,7 @@ async function story(browser, base, links) {
 
 const port = await freePort();
 const { child, links } = await demo(port);
-const browser = await chromium.launch({
-  executablePath: browserPath,
-  args: [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  ],
-});
+const browser = await launch(browserPath);
 try {
   await story(browser, `http://localhost:${port}`, links);
 } catch (error) {

@@ -1,0 +1,131 @@
+// A deployment of one's own, from `quell init` on, in a real Chromium: the first passkey, a second person, publishing,
+// and guardrails that a changed file does not change.
+//
+//   node own.mjs <quell binary> [chromium binary] [folder for pictures]
+//
+// Prints `N passed, N failed`; ends with 1 when anything failed.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { check, complaints, end, freePort, launch, person } from "./checks.mjs";
+
+const [quell, browserPath = "/usr/bin/chromium", pictures] = process.argv.slice(2);
+if (pictures) mkdirSync(pictures, { recursive: true });
+
+const folder = mkdtempSync(join(tmpdir(), "quell-own-"));
+const [file, port] = [join(folder, "quell.toml"), await freePort()];
+const base = `http://localhost:${port}`;
+
+function init() {
+  const made = spawnSync(quell, ["init", "--config", file, "--data", join(folder, "data")], { encoding: "utf8" });
+  const text = readFileSync(file, "utf8");
+  change(() => text.replaceAll("7040", `${port}`));
+  return made.stdout.match(/http:\/\/localhost:7040(\/enrol\/\S+)/)[1];
+}
+
+const change = (how) => writeFileSync(file, how(readFileSync(file, "utf8")));
+
+async function serve() {
+  const child = spawn(quell, ["serve", "--config", file, "--data", join(folder, "data")],
+    { stdio: "ignore", env: { ...process.env, QUELL_SERVER__LOG: "error" } });
+  for (let tries = 0; tries < 300; tries += 1) {
+    const ready = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+    if (ready?.ok) return child;
+    await new Promise((done) => { setTimeout(done, 100); });
+  }
+  throw new Error("quell does not get ready");
+}
+
+async function stop(child) {
+  const gone = new Promise((done) => { child.on("exit", done); });
+  child.kill("SIGINT");
+  await gone;
+}
+
+async function picture(page, name) {
+  if (!pictures) return;
+  for (const theme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: theme });
+    for (const [where, width] of [["", 1080], ["-phone", 390]]) {
+      await page.setViewportSize({ width, height: 1400 });
+      await page.screenshot({ path: join(pictures, `${name}-${theme}${where}.png`) });
+    }
+  }
+  await page.setViewportSize({ width: 1100, height: 900 });
+}
+
+// Sessions are in memory: after a restart everybody signs in again.
+async function signIn(page) {
+  await page.goto(`${base}/sign-in`);
+  await page.click("text=Sign in with a passkey");
+  await page.waitForURL(`${base}/`);
+}
+
+async function sign(page) {
+  await page.goto(`${base}/guardrails`);
+  const there = page.waitForEvent("load");
+  await page.click("text=Sign this change");
+  await there;
+  return page.textContent("main");
+}
+
+async function story(browser, ticket) {
+  let child = await serve();
+  const first = await person(browser, base, `${base}${ticket}`);
+  check("the first administrator enrols and signs in", (await first.textContent("nav")).includes("first administrator"));
+  await first.goto(`${base}/playbooks`);
+  const waiting = await first.locator("form[data-deed=publish]").count();
+  check("shipped playbooks wait for a person", waiting > 0, `${waiting}`);
+  const published = first.waitForEvent("load");
+  await first.locator("form[data-deed=publish] button").first().click();
+  await published;
+  check("a passkey publishes one", await first.locator("form[data-deed=publish]").count() === waiting - 1);
+  await first.goto(`${base}/people`);
+  await first.locator("form[data-deed=invite] input[name=name]").fill("bo.berg");
+  await first.locator("form[data-deed=invite] select, form[data-deed=invite] input[name=role]").first().selectOption("approver");
+  await first.locator("form[data-deed=invite] button").click();
+  await first.waitForSelector("[data-link]:not([hidden])");
+  const link = await first.textContent("[data-href]");
+  const second = await person(browser, base, link);
+  check("a second person enrols by the link", (await second.textContent("nav")).includes("bo.berg"));
+
+  await first.goto(`${base}/guardrails`);
+  const before = await first.textContent("main");
+  check("what holds was taken from the settings", before.includes("Taken from the settings") && before.includes("policy.mode"));
+  await stop(child);
+  change((text) => text.replace("automatic_blocks = 5", "automatic_blocks = 500").replace('mode = "approve"', 'mode = "auto"'));
+  child = await serve();
+  for (const page of [first, second]) await signIn(page);
+  check("the first page says that a change waits", (await first.textContent("main")).includes("would change the guardrails"));
+  check("what held before holds", (await first.textContent("[data-region=limits]")).includes("Automatic blocks: 0 of 5"));
+  await first.goto(`${base}/guardrails`);
+  await picture(first, "guardrails");
+  const one = await sign(first);
+  check("one signature is not enough", one.includes("Signed by first administrator; it takes 2") && one.includes("-"), one);
+  check("who has signed is not asked again", !(await first.isVisible("text=Sign this change")));
+  const two = await sign(second);
+  check("two are", two.includes("Signed by first administrator and bo.berg.") && !two.includes("would change this"), two);
+  await second.goto(base);
+  check("and the change holds", (await second.textContent("[data-region=limits]")).includes("of 500"));
+  await stop(child);
+  child = await serve();
+  await signIn(second);
+  check("after a restart as well", (await second.textContent("[data-region=limits]")).includes("of 500"));
+  await stop(child);
+  const proved = spawnSync(quell, ["audit", "verify", join(folder, "data")], { encoding: "utf8" });
+  check("audit verify finds all of it signed", proved.status === 0, proved.stdout + proved.stderr);
+}
+
+const ticket = init();
+const browser = await launch(browserPath);
+try {
+  await story(browser, ticket);
+} catch (error) {
+  check("the story goes to its end", false, error.message);
+}
+const odd = complaints.filter((said) => !said.includes("net::ERR") && !said.includes("401"));
+check("the browser has nothing to complain about", odd.length === 0, odd.join("; "));
+await browser.close();
+rmSync(folder, { recursive: true, force: true });
+end();
