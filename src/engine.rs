@@ -16,6 +16,7 @@
 mod answers;
 pub(crate) mod approvers;
 mod asked;
+pub(crate) mod clean;
 pub(crate) mod context;
 pub(crate) mod decide;
 pub(crate) mod driver;

@@ -14,13 +14,16 @@ use super::signed_in::SignedIn;
 use super::timeline::{Kind, Line, folded, lines};
 use super::words;
 use crate::engine::approvers::Approvers;
+use crate::engine::clean::{Check, checks};
 use crate::engine::shelf::About;
 use crate::engine::state::State as Facts;
 use crate::model::approval::{Approval, Asks, Decision, Item};
 use crate::model::entry::{Commit, Entry};
 use crate::model::id::ApprovalId;
+use crate::model::incident::Incident;
 use crate::model::subject::Subject;
 use crate::model::text::tame_field;
+use crate::model::time::Time;
 use crate::people::offline::verify_signed;
 use crate::people::tick;
 
@@ -51,6 +54,8 @@ struct ApprovalPage {
     typed: Option<String>,
     /// It was done already.
     ratify: bool,
+    /// What bears on letting the person in again, where that is asked.
+    clean: Vec<CleanRow>,
     playbook: String,
     plan: String,
     started_by: Option<String>,
@@ -68,6 +73,12 @@ pub(super) struct ItemRow {
     pub(super) target: String,
     pub(super) inputs: String,
     granted: bool,
+}
+
+struct CleanRow {
+    what: &'static str,
+    verdict: Mark,
+    why: String,
 }
 
 /// What somebody answered, checked again as the page is made.
@@ -97,7 +108,7 @@ pub(super) async fn page(
         let policy = state.engine.policy();
         let who = Approvers::new(&core.state, &policy, now);
         let row = question_row(&who, &question, &by.person);
-        assemble(frame, row, &core.state, &question, &commits)
+        assemble(frame, row, &core.state, (&question, now), &commits)
     });
     Ok(render(&page.ok_or_else(|| Problem::missing("incident"))?))
 }
@@ -106,7 +117,7 @@ fn assemble(
     frame: Frame,
     row: QuestionRow,
     state: &Facts,
-    question: &Approval,
+    (question, now): (&Approval, Time),
     commits: &[Commit],
 ) -> Option<ApprovalPage> {
     let incident = state.incidents.get(&question.incident)?;
@@ -131,6 +142,7 @@ fn assemble(
         silence: words::silence(question),
         typed: subject.filter(|_| question.tier.is_typed()).map(|s| tame_field(&s.name)),
         ratify: question.asks == Asks::Ratify,
+        clean: clean_rows(state, question, incident, now),
         playbook: run.map(|r| tame_field(r.playbook.as_str())).unwrap_or_default(),
         plan: question.plan.to_string(),
         started_by: run.and_then(|r| r.started_by.as_deref()).map(tame_field),
@@ -151,6 +163,18 @@ pub(super) fn item_row(item: &Item, question: &Approval, subject: Option<&Subjec
         inputs: inputs(item),
         granted: question.granted.contains(&item.cell),
     }
+}
+
+fn clean_rows(state: &Facts, question: &Approval, incident: &Incident, now: Time) -> Vec<CleanRow> {
+    if question.asks != Asks::Restore {
+        return Vec::new();
+    }
+    let row = |check: Check| CleanRow {
+        what: check.what,
+        verdict: check.verdict.into(),
+        why: crate::model::text::tame(&check.why, 500),
+    };
+    checks(state, incident, now).into_iter().map(row).collect()
 }
 
 /// The exact inputs, as they are signed.

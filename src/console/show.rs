@@ -6,6 +6,7 @@ use askama::filters::{Html, HtmlSafe, escape};
 use chrono::TimeDelta;
 use std::fmt;
 
+use crate::engine::clean::Verdict;
 use crate::model::approval::ApprovalState;
 use crate::model::incident::{ContainmentState, IncidentStatus, Severity, Stage};
 use crate::model::run::{CellState, Conclusion, RunStatus};
@@ -119,6 +120,16 @@ impl From<ContainmentState> for Mark {
             ContainmentState::Unsupported => mark("⊘", "unsupported", "bad"),
             ContainmentState::NotApplicable => mark("–", "not applicable", "quiet"),
             ContainmentState::Undone => mark("↩", "undone", "quiet"),
+        }
+    }
+}
+
+impl From<Verdict> for Mark {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Clean => mark("✓", "clean", "good"),
+            Verdict::Unclean => mark("✗", "not clean", "bad"),
+            Verdict::Unknown => mark("?", "not known", "wait"),
         }
     }
 }

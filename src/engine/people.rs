@@ -4,6 +4,7 @@
 
 use chrono::TimeDelta;
 
+use super::clean;
 use super::driver::{Engine, Tx};
 use super::ingest::follow_up;
 use super::ports::StoreError;
@@ -155,8 +156,8 @@ impl Engine {
                 .state
                 .runs_of(incident)
                 .any(|r| r.purpose == Purpose::Restore && !r.status.ended());
-            let clean = restore::is_clean(&tx.core.state, &case);
-            let by = if clean { restore::CLEAN_EXPIRY } else { restore::EXPIRY };
+            let is_clean = clean::is_clean(&tx.core.state, &case);
+            let by = if is_clean { restore::CLEAN_EXPIRY } else { restore::EXPIRY };
             // Its time is over either way; a hold that people decide about has none.
             let held: Vec<_> = tx
                 .core

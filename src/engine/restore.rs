@@ -8,7 +8,7 @@ use super::ports::Catalogue;
 use super::state::State;
 use crate::model::action::{Effect, Reversal};
 use crate::model::id::{IncidentId, PlaybookName};
-use crate::model::incident::{ApprovalSeen, Incident};
+use crate::model::incident::Incident;
 use crate::model::plan::{Does, Plan, PlanStep};
 use crate::model::run::{Cell, Conclusion, Purpose, Run};
 use crate::model::subject::AccountKey;
@@ -116,26 +116,4 @@ fn not_reversible(
         }
     }
     found
-}
-
-/// Whether a hold that ran out may be taken off without asking: nothing hostile was let in, and
-/// what was exposed has been replaced.
-pub(crate) fn is_clean(state: &State, incident: &Incident) -> bool {
-    let done = |capability: &str| {
-        state.runs_of(incident.id).flat_map(|r| r.cells.values()).any(|c| {
-            c.capability.as_ref().is_some_and(|cap| cap.as_str() == capability)
-                && c.conclusion() == Some(Conclusion::Succeeded)
-                && c.verified.is_some()
-        })
-    };
-    let factors_gone = incident.hostile_factors.iter().all(|factor| {
-        state.runs_of(incident.id).flat_map(|r| r.cells.values()).any(|c| {
-            c.key.item.ends_with(&format!("#{}", factor.id))
-                && c.conclusion() == Some(Conclusion::Succeeded)
-        })
-    });
-    let approval_is_clean = matches!(incident.approval, ApprovalSeen::None | ApprovalSeen::Own);
-    approval_is_clean
-        && factors_gone
-        && (!incident.password_exposed || done("identity.reset_credentials"))
 }

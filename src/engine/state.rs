@@ -64,6 +64,16 @@ pub(crate) struct Hold {
     pub(crate) placed_at: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<Time>,
+    /// The provider's word for the state that it left the account in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left: Option<Left>,
+}
+
+/// How Quell left an account, and when that was read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Left {
+    pub(crate) status: String,
+    pub(crate) at: Time,
 }
 
 /// A published plan and its YAML.

@@ -159,6 +159,14 @@ pub(crate) enum Entry {
         ours: bool,
         expires_at: Option<Time>,
     },
+    /// What a provider calls the state that a hold has left an account in, once it was read back.
+    #[serde(rename = "hold.verified")]
+    HoldVerified {
+        incident: IncidentId,
+        account: AccountKey,
+        capability: Capability,
+        status: String,
+    },
     #[serde(rename = "hold.released")]
     HoldReleased {
         incident: IncidentId,
@@ -440,6 +448,7 @@ impl Entry {
             | Self::ApprovalEscalated { incident, .. }
             | Self::HoldPlaced { incident, .. }
             | Self::HoldReleased { incident, .. }
+            | Self::HoldVerified { incident, .. }
             | Self::GuardrailRefused { incident, .. } => Some(*incident),
             Self::PersonAsked(e) => Some(e.incident),
             Self::PersonAnswered(e) => Some(e.incident),

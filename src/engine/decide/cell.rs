@@ -224,6 +224,20 @@ impl<'a, 'v> Pass<'a, 'v> {
         true
     }
 
+    /// Whether the person's accounts are still to be read since this run began: what somebody else has done to them
+    /// meanwhile decides whether they may be opened.
+    pub(super) fn reads_anew(&mut self) -> bool {
+        let incident = self.view.state.incidents.get(&self.view.run.incident);
+        let subject = incident.and_then(|i| self.view.state.subject(i.subject));
+        let since = self.view.run.started_at;
+        if subject.and_then(|s| s.resolved_at).is_some_and(|at| at >= since) {
+            return false;
+        }
+        self.look_up();
+        self.wait_for(WaitingOn::Connection);
+        true
+    }
+
     pub(super) fn existing(&self, key: &CellKey) -> Option<&'v Cell> {
         self.view.run.cells.get(key).map(AsRef::as_ref)
     }

@@ -9,6 +9,7 @@ use super::expand::Sketch;
 use super::{Asking, Command, Intend, Skip};
 use crate::approval::gate::{self, Gate};
 use crate::approval::statement::{params_digest, sha256_hex};
+use crate::engine::clean::{self, Drift};
 use crate::engine::context::account_of;
 use crate::engine::restore;
 use crate::model::action::{Call, Effect, Reversal, Target, Unavailable};
@@ -176,7 +177,10 @@ impl Pass<'_, '_> {
         let locks_out = ready.spec.effect == Effect::Contain && !ready.spec.point_in_time;
         // Who the person is decides who must say yes, and somebody has not told yet.
         let patience = self.view.run.started_at + UNREAD_PATIENCE;
-        if locks_out && self.view.now < patience && self.reads_accounts() {
+        let lets_in = ready.spec.effect == Effect::Restore;
+        if self.view.now < patience
+            && ((locks_out && self.reads_accounts()) || (lets_in && self.reads_anew()))
+        {
             self.out.wake_at(patience);
             return false;
         }
@@ -190,7 +194,12 @@ impl Pass<'_, '_> {
                 self.conclude_unless(&ready.sketch.key, Conclusion::Skipped, reason)
             }
             Gate::Refuse { guardrail, reason } => self.refuse(ready, guardrail, &reason, None),
-            Gate::Ask { reason } => self.ask(ready, &question, reason),
+            Gate::Ask { reason } => {
+                let lets_in = ready.spec.effect == Effect::Restore;
+                let more = if lets_in { self.touched(&ready) } else { None };
+                let reason = more.map_or(reason.clone(), |more| format!("{reason}; {more}"));
+                self.ask(ready, &question, reason)
+            }
             Gate::Go { ceiling: None, ratify } => self.start(ready, By { ratify, ..By::default() }),
             Gate::Go { ceiling: Some(name), ratify } => {
                 if let Some(room) = self.room([name, gate::AUTO_BLOCKS]) {
@@ -329,8 +338,22 @@ impl Pass<'_, '_> {
             account,
             subject_privileged: subject.is_some_and(crate::model::subject::Subject::privileged),
             playbook_asks: ready.step.approval.is_some(),
-            is_settled: restore::is_settled(self.view.run),
+            is_settled: restore::is_settled(self.view.run) && self.touched(ready).is_none(),
         }
+    }
+
+    /// Who else has changed since what a way back would open, in words. People are asked then, whoever settled it.
+    fn touched(&self, ready: &Ready<'_>) -> Option<String> {
+        let (state, key) = (self.view.state, ready.key.as_ref()?);
+        let incident = state.incidents.get(&self.view.run.incident)?;
+        let mut holds = state.holds_of(incident.id).filter(|(holds, _)| holds.account == *key);
+        holds.find_map(|(_, hold)| match clean::drift(state, incident, key, hold) {
+            Drift::Changed(was, is) => Some(format!(
+                "somebody else has changed the account: it was `{was}`, and is `{is}`"
+            )),
+            Drift::Unread => Some("the account could not be read".to_owned()),
+            Drift::None | Drift::Untold => None,
+        })
     }
 
     /// A called playbook's mode may be stricter than the run's, never looser.

@@ -9,7 +9,7 @@ use crate::model::action::{
     ActionSpec, CallResult, Effect, Outcome, Proof, ReadBack, Repeat, Reversal,
 };
 use crate::model::entry::{Entry, StepOutcome, StepVerified};
-use crate::model::id::{ConnectionId, RunId};
+use crate::model::id::{ConnectionId, IncidentId, RunId};
 use crate::model::run::{Cell, CellKey, CellState, Conclusion};
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
@@ -226,6 +226,7 @@ pub(super) fn of_read_back(
             .find(|why| in_doubt && known.problem.as_deref().is_some_and(|p| p.starts_with(why)));
         let settled = !matches!(read.next, CellState::InDoubt { .. });
         let verified = read.strength.is_some();
+        let left = verified.then(|| read.output["status"].as_str().map(ToOwned::to_owned));
         tx.push(Entry::StepVerified(Box::new(StepVerified {
             run,
             incident,
@@ -251,10 +252,31 @@ pub(super) fn of_read_back(
                 engine.0.timers_changed.notify_one();
             }
         }
+        if let (Some(Some(status)), Some(account)) = (left, &known.account) {
+            how_it_was_left(tx, incident, &known, account, status);
+        }
         settle(&engine.0, tx, run);
         serve(&engine.0, tx, connection);
         wake(&engine.0, tx, woken, run);
     });
+}
+
+/// What a block that was read back left an account as: before it is undone, that is what it is compared with.
+fn how_it_was_left(
+    tx: &mut Tx<'_>,
+    incident: IncidentId,
+    cell: &Cell,
+    account: &AccountKey,
+    status: String,
+) {
+    let Some(capability) = cell.capability.clone() else { return };
+    let action = cell.applied.as_ref().map(|applied| &applied.call.action);
+    let holds = tx.core.state.holds.get(&(account.clone(), capability.clone()));
+    let hold = holds.and_then(|holds| holds.by.get(&incident));
+    if hold.is_some_and(|hold| Some(&hold.action) == action) {
+        let account = account.clone();
+        tx.push(Entry::HoldVerified { incident, account, capability, status });
+    }
 }
 
 struct Judged {

@@ -33,11 +33,23 @@ pub(in crate::engine) struct Person {
     pub(in crate::engine) revoked_at: Option<Time>,
     pub(in crate::engine) password_at: Option<Time>,
     pub(in crate::engine) privileged: bool,
+    /// Somebody has taken the account out of use for good.
+    pub(in crate::engine) left: bool,
+}
+
+impl Person {
+    fn status(&self) -> &'static str {
+        match (self.left, self.enabled) {
+            (true, _) => "deprovisioned",
+            (false, true) => "active",
+            (false, false) => "suspended",
+        }
+    }
 }
 
 impl Default for Person {
     fn default() -> Self {
-        Self { enabled: true, revoked_at: None, password_at: None, privileged: false }
+        Self { enabled: true, revoked_at: None, password_at: None, privileged: false, left: false }
     }
 }
 
@@ -82,6 +94,11 @@ impl World {
 
     pub(in crate::engine) fn person(&self, login: &str) -> Person {
         self.people.lock().unwrap().get(login).cloned().unwrap_or_default()
+    }
+
+    /// The person leaves the company.
+    pub(in crate::engine) fn leaves(&self, login: &str) {
+        self.people.lock().unwrap().entry(login.to_owned()).or_default().left = true;
     }
 
     pub(in crate::engine) fn privileged(&self, login: &str) {
@@ -197,7 +214,8 @@ impl Actions for Link {
             _ => self.world.tickets.lock().unwrap().contains(&applied.call.key),
         };
         if holds {
-            ReadBack::Holds { strength: Strength::State, output: json!({ "id": applied.call.key }) }
+            let output = json!({ "id": applied.call.key, "status": person.status() });
+            ReadBack::Holds { strength: Strength::State, output }
         } else {
             ReadBack::Fails { problem: "not so".into() }
         }
@@ -327,7 +345,7 @@ impl Directory for Link {
             login: login.to_owned(),
             name: login.to_owned(),
             authority: Authority::Cloud,
-            status: "active".into(),
+            status: self.world.person(login).status().into(),
             privileged: self.world.person(login).privileged,
             protected: false,
             link: Sure::Strong,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Delivered, DeliveryKey, Enrolment, Hold, Holds, Pause, Published, RowKey, State};
+use super::{
+    Delivered, DeliveryKey, Enrolment, Hold, Holds, Left, Pause, Published, RowKey, State,
+};
 use crate::model::entry::{Commit, Entry, IncidentOpened, IncidentRisen, PlanPublished, Rise};
 use crate::model::event::{Event, EventOutcome};
 use crate::model::id::{IncidentId, SubjectId};
@@ -69,7 +71,9 @@ impl State {
             | Entry::EnrolmentIssued { .. }
             | Entry::TokenChanged(_)
             | Entry::PollAdvanced(_) => self.apply_access(at, entry),
-            Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } => self.apply_hold(at, entry),
+            Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } | Entry::HoldVerified { .. } => {
+                self.apply_hold(at, entry)
+            }
             Entry::NoticeSent(told) => self.told_to(at, told, false),
             Entry::NoticeFailed(told) => self.told_to(at, told, true),
             Entry::NoticesFollowed { through } => self.followed(*through),
@@ -395,9 +399,18 @@ impl State {
                     action: action.clone(),
                     placed_at: at,
                     expires_at: *expires_at,
+                    left: holds.by.get(incident).and_then(|known| known.left.clone()),
                 };
                 holds.by.insert(*incident, hold);
                 self.touch(RowKey::Hold(account.clone(), capability.clone()));
+            }
+            Entry::HoldVerified { incident, account, capability, status } => {
+                let key = (account.clone(), capability.clone());
+                let hold = self.holds.get_mut(&key).and_then(|holds| holds.by.get_mut(incident));
+                if let Some(hold) = hold {
+                    hold.left = Some(Left { status: status.clone(), at });
+                    self.touch(RowKey::Hold(account.clone(), capability.clone()));
+                }
             }
             Entry::HoldReleased { incident, account, capability, opened, reason } => {
                 let key = (account.clone(), capability.clone());
