@@ -164,13 +164,14 @@ impl Quell {
         let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
-        tell(&engine, &config, &closed);
+        let notices = tell(&engine, &config, &closed);
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
             signatures: plugs.signatures,
             metrics,
             polls,
+            notices,
             candidates: candidates.clone(),
             lab: config.server.lab,
             closing: closed.clone(),
@@ -208,14 +209,23 @@ impl Running {
     }
 }
 
-/// Tells people, if there is anybody to tell.
-fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) {
-    if config.notify.channels.is_empty() {
-        return;
+/// Tells people, if there is anybody to tell, and asks the pager whose turn it is, if there is one.
+fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> notify::Meters {
+    let meters = notify::Meters::default();
+    if !config.notify.channels.is_empty() {
+        let (own, until) = (engine.clone(), closed.clone());
+        let options = config.notify.clone();
+        let how = (config.server.public_url.clone(), meters.clone());
+        engine.tasks().spawn(async move { notify::follow(own, options, how, until).await });
     }
-    let (own, until) = (engine.clone(), closed.clone());
-    let (options, base) = (config.notify.clone(), config.server.public_url.clone());
-    engine.tasks().spawn(async move { notify::follow(own, options, base, until).await });
+    if let Some(pager) = config.oncall.pager.clone() {
+        let (own, until) = (engine.clone(), closed.clone());
+        let (every, known) = (config.oncall.refresh, config.known_to_pager());
+        engine
+            .tasks()
+            .spawn(async move { notify::follow_pager(own, pager, every, known, until).await });
+    }
+    meters
 }
 
 /// Opens the data folder and reads the state. Damage in the index shows as late as when a row is read: the

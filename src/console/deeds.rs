@@ -100,6 +100,11 @@ async fn done(state: &ConsoleState, signed: SignedDeed) -> Result<Value, Problem
             json!({ "paused": false })
         }
         Deed::Close { incident, note } => close(state, incident, signed, &note).await?,
+        Deed::Delegate { .. } => json!({ "delegation": engine.delegate(signed).await? }),
+        Deed::Recall { delegation } => {
+            engine.recall(signed).await?;
+            json!({ "ended": delegation })
+        }
     })
 }
 

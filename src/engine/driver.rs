@@ -28,6 +28,7 @@ use super::ports::{
 use super::shelf::Keeping;
 use super::state::State;
 use super::tasks::Tasks;
+use crate::approval::rota::Roster;
 use crate::model::action::{ActionSpec, Call};
 use crate::model::entry::{Commit, Entry};
 use crate::model::id::{RunId, SourceId};
@@ -74,6 +75,8 @@ pub(crate) struct Core {
     pub(crate) state: State,
     pub(crate) desk: Desk,
     pub(crate) detector: crate::detect::Detector,
+    /// What the pager says about who is on call.
+    pub(crate) roster: Roster,
     /// Settings of the sources, for evidence that means more since another source spoke.
     pub(crate) sources: BTreeMap<SourceId, SourceView>,
     timers: BTreeSet<(Time, RunId)>,
@@ -130,6 +133,7 @@ impl Engine {
             state,
             desk: Desk::default(),
             detector,
+            roster: Roster::default(),
             sources: BTreeMap::new(),
             timers: BTreeSet::new(),
             wakes: HashMap::new(),

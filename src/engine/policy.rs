@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::approval::rota::{Options, Rota};
 use crate::model::asked::Channel;
 use crate::model::id::{ConnectionId, PlaybookName};
 use crate::model::plan::Mode;
@@ -40,6 +41,29 @@ pub(crate) struct Policy {
     /// The groups of each approver, by name in lower case: from `[people]`.
     #[serde(skip)]
     pub(crate) groups: BTreeMap<String, Vec<String>>,
+    #[serde(skip)]
+    pub(crate) oncall: OnCall,
+}
+
+/// Whose turn it is to be asked, and whether anybody is told: `[oncall]` and `[notify]`, read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OnCall {
+    pub(crate) rota: Rota,
+    /// The connection that names the lower levels.
+    pub(crate) pager: Option<ConnectionId>,
+    /// What the pager said longer ago is not believed any more.
+    pub(crate) stale: Span,
+    /// How far ahead gaps are looked for.
+    pub(crate) horizon: Span,
+    /// Those that are told; with any, what nobody could be told of is known.
+    pub(crate) channels: Vec<String>,
+}
+
+impl Default for OnCall {
+    fn default() -> Self {
+        let Options { pager, stale, horizon, .. } = Options::default();
+        Self { rota: Rota::default(), pager, stale, horizon, channels: Vec::new() }
+    }
 }
 
 /// How many account blocks may be done in an hour.
@@ -90,6 +114,7 @@ impl Default for Policy {
             directory_age: Span::minutes(15),
             ask_through: vec![Channel::Telephone, Channel::InPerson, Channel::Manager],
             groups: BTreeMap::new(),
+            oncall: OnCall::default(),
         }
     }
 }

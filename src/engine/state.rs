@@ -6,6 +6,7 @@
 
 mod answers;
 mod asked;
+mod delegations;
 mod fold;
 mod fold_run;
 mod load;
@@ -23,10 +24,11 @@ use crate::model::approval::Approval;
 use crate::model::asked::OpenAsk;
 use crate::model::entry::{DeploymentCreated, PersonEnrolled, TokenChanged};
 use crate::model::id::{
-    ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
-    SourceId, SubjectId, TokenId,
+    ActionId, ApprovalId, Capability, DelegationId, IncidentId, PersonId, PlanDigest, PlaybookName,
+    RunId, SourceId, SubjectId, TokenId,
 };
 use crate::model::incident::{ContainmentState, Incident, IncidentStatus, Severity};
+use crate::model::oncall::Delegation;
 use crate::model::plan::Plan;
 use crate::model::poll::PollAdvanced;
 use crate::model::run::{Cell, Run, RunStatus};
@@ -114,6 +116,8 @@ pub(crate) struct State {
     pub(crate) people: BTreeMap<PersonId, PersonEnrolled>,
     pub(crate) enrolments: BTreeMap<String, Enrolment>,
     pub(crate) tokens: BTreeMap<TokenId, TokenChanged>,
+    /// Who is asked in whose place, now or later.
+    pub(crate) delegations: BTreeMap<DelegationId, Delegation>,
     /// How far each polled source has got.
     pub(crate) polls: BTreeMap<SourceId, PollAdvanced>,
     pub(crate) telling: Telling,

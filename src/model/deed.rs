@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::id::{DeploymentId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId};
+use super::id::{
+    DelegationId, DeploymentId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
+};
+use super::oncall::Scope;
 use super::time::Time;
 
 /// One such act, exactly. A session alone, which a stolen cookie is, does none of them.
@@ -20,6 +23,10 @@ pub(crate) enum Deed {
     Release { reason: String },
     /// A case is closed.
     Close { incident: IncidentId, note: String },
+    /// Somebody is asked in the signer's place for a time.
+    Delegate { to: PersonId, begins: Time, ends: Time, scope: Scope },
+    /// That ends before its time.
+    Recall { delegation: DelegationId },
 }
 
 /// What the passkey signs: its challenge is SHA-256 of a domain prefix and this, as canonical JSON.

@@ -18,6 +18,7 @@ use super::id::{
 };
 use super::incident::{ApprovalSeen, Campaign, HostileContext, HostileFactor, MayCause, Stage};
 use super::notice::Told;
+use super::oncall::{Addressed, Delegation, DelegationEnded, Longer};
 use super::plan::{Mode, Plan, Trigger};
 use super::poll::PollAdvanced;
 use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
@@ -128,6 +129,11 @@ pub(crate) enum Entry {
         incident: IncidentId,
         expires_at: Time,
         reason: String,
+        #[serde(default, skip_serializing_if = "super::plan::is_default")]
+        why: Longer,
+        /// Who is asked from here on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        addressed: Option<Box<Addressed>>,
     },
     #[serde(rename = "approval.expired")]
     ApprovalExpired {
@@ -191,6 +197,11 @@ pub(crate) enum Entry {
     EnrolmentIssued { hash: String, name: String, roles: Vec<String>, expires_at: Time },
     #[serde(rename = "token.changed")]
     TokenChanged(Box<TokenChanged>),
+    /// Somebody is asked in another's place for a time. Follows the signature of whose place it is.
+    #[serde(rename = "delegation.given")]
+    DelegationGiven(Box<Delegation>),
+    #[serde(rename = "delegation.ended")]
+    DelegationEnded(Box<DelegationEnded>),
     /// A provider's log has been taken in up to a time. Follows what it speaks of, never the other way round.
     #[serde(rename = "poll.advanced")]
     PollAdvanced(Box<PollAdvanced>),
@@ -465,6 +476,8 @@ impl Entry {
             | Self::PersonEnrolled(_)
             | Self::EnrolmentIssued { .. }
             | Self::TokenChanged(_)
+            | Self::DelegationGiven(_)
+            | Self::DelegationEnded(_)
             | Self::PollAdvanced(_)
             | Self::Snapshot { .. }
             | Self::IncidentsDropped { .. }

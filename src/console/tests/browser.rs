@@ -39,10 +39,19 @@ impl Answer {
 
 /// Every page behind a session.
 pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
-    let mut pages: Vec<String> =
-        ["/", "/approvals", "/incidents", "/in-force", "/desk", "/sources", "/me", "/stream"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut pages: Vec<String> = [
+        "/",
+        "/approvals",
+        "/incidents",
+        "/in-force",
+        "/oncall",
+        "/desk",
+        "/sources",
+        "/me",
+        "/stream",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     pages.push(format!("/approvals/{question}"));
     pages.push(format!("/incidents/{incident}"));
     pages

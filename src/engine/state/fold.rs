@@ -69,6 +69,8 @@ impl State {
             | Entry::EnrolmentIssued { .. }
             | Entry::TokenChanged(_)
             | Entry::PollAdvanced(_) => self.apply_access(at, entry),
+            Entry::DelegationGiven(given) => self.delegation_given(at, given),
+            Entry::DelegationEnded(ended) => self.delegation_ended(ended),
             Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } => self.apply_hold(at, entry),
             Entry::NoticeSent(told) => self.told_to(at, told, false),
             Entry::NoticeFailed(told) => self.told_to(at, told, true),

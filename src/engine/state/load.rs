@@ -22,6 +22,7 @@ use crate::model::time::Time;
 pub(crate) const ALWAYS: &[&str] = &[
     "ask/",
     "ceiling/",
+    "delegation/",
     "deployment",
     "delivery/",
     "enrolment/",
@@ -110,6 +111,9 @@ impl State {
             "token" => {
                 drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
+            "delegation" => {
+                drop(self.delegations.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
+            }
             "ask" => drop(self.asks.insert(rest.to_owned(), parse(key, value)?)),
             "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
             "telling" => self.telling.through = Some(parse(key, value)?),
@@ -193,6 +197,7 @@ pub(super) fn slim(approval: &mut Approval) {
     approval.items.shrink_to_fit();
     approval.granted.shrink_to_fit();
     approval.barred.shrink_to_fit();
+    approval.addressed.shrink_to_fit();
 }
 
 /// Of a person's incidents, the one that ranks highest is the one that evidence joins.

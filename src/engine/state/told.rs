@@ -26,6 +26,25 @@ impl Telling {
         self.threads.get(&(thread.to_owned(), channel.to_owned()))
     }
 
+    /// Whether anybody was told something about a thread since `since`. That what they were told could be brought
+    /// up to date later does not count: it wakes nobody.
+    pub(crate) fn reached(&self, thread: &str, since: Time) -> bool {
+        let of_thread = self.threads.range((thread.to_owned(), String::new())..);
+        of_thread
+            .take_while(|((about, _), _)| about == thread)
+            .any(|(_, standing)| standing.posted_at.is_some_and(|at| at >= since))
+    }
+
+    /// How many threads in a row a channel could not be told of, since when, and why; none while it can be told.
+    pub(crate) fn dead(&self, channel: &str) -> Option<(usize, Time, &str)> {
+        let of_channel = self.threads.iter().filter(|((_, to), _)| to == channel);
+        let mut standings: Vec<&Standing> = of_channel.map(|(_, standing)| standing).collect();
+        standings.sort_by_key(|standing| std::cmp::Reverse(standing.at));
+        let failed: Vec<&Standing> = standings.into_iter().take_while(|s| s.failed).collect();
+        let (last, first) = (failed.first()?, failed.last()?);
+        Some((failed.len(), first.at, last.told.problem.as_deref().unwrap_or_default()))
+    }
+
     /// When a channel was last given messages of their own, since `since`; oldest first.
     pub(crate) fn posts(&self, channel: &str, since: Time) -> Vec<Time> {
         let of_channel = self.threads.iter().filter(|((_, to), _)| to == channel);
