@@ -331,6 +331,8 @@ mod doors_tests;
 #[cfg(test)]
 mod doubt;
 #[cfg(test)]
+mod oncall_tests;
+#[cfg(test)]
 mod polls_tests;
 #[cfg(test)]
 mod retention_tests;

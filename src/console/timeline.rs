@@ -162,6 +162,9 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
         Entry::IncidentClosed { by, note, .. } => {
             (at, Kind::Milestone, format!("Closed by {}", tame_field(by)), tame_field(note))
         }
+        Entry::IncidentByHand { by, .. } => {
+            (at, Kind::Milestone, format!("Contained by hand by {}", tame_field(by)), none())
+        }
         Entry::IncidentNote { by, note, .. } => {
             (at, Kind::Note, format!("Note by {}", tame_field(by)), tame_field(note))
         }

@@ -98,6 +98,7 @@ impl Engine {
                 tx.push(Entry::IncidentOpened(Box::new(opened)));
                 incident
             };
+            tx.push(Entry::IncidentByHand { incident, by: by.to_owned() });
             follow_up(self, tx, incident);
             let run = tx.core.state.incidents.get(&incident).and_then(|i| i.runs.last().copied());
             Ok((incident, run))

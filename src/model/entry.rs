@@ -72,6 +72,9 @@ pub(crate) enum Entry {
     IncidentClosed { incident: IncidentId, by: String, note: String },
     #[serde(rename = "incident.note")]
     IncidentNote { incident: IncidentId, by: String, note: String },
+    /// Somebody contains the person by hand. What follows in this commit is on their word.
+    #[serde(rename = "incident.by_hand")]
+    IncidentByHand { incident: IncidentId, by: String },
     #[serde(rename = "person.asked")]
     PersonAsked(Box<PersonAsked>),
     /// The person concerned answered, or their time ran out.
@@ -434,6 +437,7 @@ impl Entry {
             | Self::IncidentContained { incident, .. }
             | Self::IncidentClosed { incident, .. }
             | Self::IncidentNote { incident, .. }
+            | Self::IncidentByHand { incident, .. }
             | Self::RunContinued { incident, .. }
             | Self::RunParked { incident, .. }
             | Self::RunCancelled { incident, .. }

@@ -86,12 +86,10 @@ pub(super) async fn ask(engine: &Engine, pager: &ConnectionId, known: &[KnownAs]
 
 /// What an answer means, in names of the settings.
 pub(super) fn heard(result: &CallResult, known: &[KnownAs], at: Time) -> Result<Heard, String> {
-    let people = match (&result.outcome, &result.output["people"]) {
-        (Outcome::Done | Outcome::Unchanged, Value::Array(people)) => people,
-        _ => {
-            let problem = result.problem.as_deref().unwrap_or("it gave no list of people");
-            return Err(tame_field(problem));
-        }
+    let done = matches!(result.outcome, Outcome::Done | Outcome::Unchanged);
+    let Some(people) = result.output["people"].as_array().filter(|_| done) else {
+        let problem = result.problem.as_deref().unwrap_or("it gave no list of people");
+        return Err(tame_field(problem));
     };
     let mut levels: BTreeMap<Level, Vec<String>> = BTreeMap::new();
     let mut unknown = BTreeSet::new();

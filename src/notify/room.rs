@@ -19,7 +19,7 @@ use crate::engine::driver::Engine;
 use crate::engine::ports::StoreError;
 use crate::engine::state::State;
 use crate::model::action::{Call, CallResult, Outcome};
-use crate::model::approval::ApprovalState;
+use crate::model::approval::{Approval, ApprovalState};
 use crate::model::entry::Entry;
 use crate::model::incident::ApprovalSeen;
 use crate::model::notice::{About, Did, Fact, Told};
@@ -351,8 +351,14 @@ impl Room {
 
 fn open_questions(state: &State) -> Vec<Standing> {
     let open = state.approvals.values().filter(|a| a.state == ApprovalState::Pending);
-    open.map(|a| Standing { question: a.id, incident: a.incident, opened_at: a.opened_at })
-        .collect()
+    let level = |a: &Approval| a.addressed.last().filter(|last| !last.everybody)?.level;
+    open.map(|a| Standing {
+        question: a.id,
+        incident: a.incident,
+        opened_at: a.opened_at,
+        level: level(a),
+    })
+    .collect()
 }
 
 /// What is never held back: somebody is inside, or a privileged person is concerned.

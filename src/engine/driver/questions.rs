@@ -27,7 +27,9 @@ pub(super) fn open_question(
     let Some(r) = tx.core.state.runs.get(&run) else { return false };
     let (incident, plan) = (r.incident, r.plan.clone());
     let mut barred: Vec<String> = r.started_by.clone().into_iter().collect();
-    if let Some(i) = tx.core.state.incidents.get(&incident)
+    let case = tx.core.state.incidents.get(&incident);
+    barred.extend(case.into_iter().flat_map(|i| i.by_hand.iter().cloned()));
+    if let Some(i) = case
         && let Some(subject) = tx.core.state.subject(i.subject)
     {
         barred.push(subject.name.clone());

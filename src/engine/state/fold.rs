@@ -42,7 +42,9 @@ impl State {
             }
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
-            Entry::AlertRaised { .. } | Entry::ReportReceived { .. } => self.told(entry),
+            Entry::AlertRaised { .. }
+            | Entry::ReportReceived { .. }
+            | Entry::IncidentByHand { .. } => self.told(entry),
             Entry::SubjectCreated { subject } => self.subject_created(subject),
             Entry::SubjectResolved { subject, name, accounts, aliases } => {
                 self.subject_resolved(at, *subject, name, accounts, aliases);
@@ -68,9 +70,9 @@ impl State {
             | Entry::PersonEnrolled(_)
             | Entry::EnrolmentIssued { .. }
             | Entry::TokenChanged(_)
+            | Entry::DelegationGiven(_)
+            | Entry::DelegationEnded(_)
             | Entry::PollAdvanced(_) => self.apply_access(at, entry),
-            Entry::DelegationGiven(given) => self.delegation_given(at, given),
-            Entry::DelegationEnded(ended) => self.delegation_ended(ended),
             Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } => self.apply_hold(at, entry),
             Entry::NoticeSent(told) => self.told_to(at, told, false),
             Entry::NoticeFailed(told) => self.told_to(at, told, true),
@@ -96,7 +98,7 @@ impl State {
         }
     }
 
-    /// The kill switch, people, tokens, and how far polls got.
+    /// The kill switch, people, tokens, who stands in for whom, and how far polls got.
     fn apply_access(&mut self, at: Time, entry: &Entry) {
         match entry {
             Entry::PauseChanged { paused, by, reason } => {
@@ -123,6 +125,8 @@ impl State {
                 self.polls.insert(e.source.clone(), (**e).clone());
                 self.touch(RowKey::Poll(e.source.clone()));
             }
+            Entry::DelegationGiven(given) => self.delegation_given(at, given),
+            Entry::DelegationEnded(ended) => self.delegation_ended(ended),
             _ => {}
         }
     }
@@ -153,6 +157,11 @@ impl State {
             Entry::ReportReceived { incident, report, .. } => self.with_incident(*incident, |i| {
                 i.counts.reports += 1;
                 i.report = Some(report.clone());
+            }),
+            Entry::IncidentByHand { incident, by } => self.with_incident(*incident, |i| {
+                if !i.by_hand.contains(by) {
+                    i.by_hand.push(by.clone());
+                }
             }),
             _ => {}
         }
@@ -306,6 +315,7 @@ impl State {
             campaign: rise.campaign.clone(),
             alert: None,
             report: None,
+            by_hand: Vec::new(),
             event_ids: Vec::new(),
             asked: Vec::new(),
         };

@@ -104,6 +104,31 @@ impl State {
                 self.deliveries.load(DeliveryKey::parse(rest).ok_or_else(bad)?, at);
             }
             "ceiling" => drop(self.ceilings.insert(rest.to_owned(), parse(key, value)?)),
+            "person" | "enrolment" | "token" | "delegation" | "ask" => {
+                self.load_access((kind, rest), key, value)?;
+            }
+            "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
+            "telling" => self.telling.through = Some(parse(key, value)?),
+            "thread" => {
+                let standing: Standing = parse(key, value)?;
+                let told = &standing.told;
+                let thread = (told.fact.about.to_string(), told.channel.clone());
+                self.telling.threads.insert(thread, standing);
+            }
+            _ => return Err(bad()),
+        }
+        Ok(())
+    }
+
+    /// Rows about who may, who is asked, and who stands in.
+    fn load_access(
+        &mut self,
+        (kind, rest): (&str, &str),
+        key: &str,
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let bad = || bad(key);
+        match kind {
             "person" => {
                 drop(self.people.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
@@ -115,14 +140,6 @@ impl State {
                 drop(self.delegations.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
             "ask" => drop(self.asks.insert(rest.to_owned(), parse(key, value)?)),
-            "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
-            "telling" => self.telling.through = Some(parse(key, value)?),
-            "thread" => {
-                let standing: Standing = parse(key, value)?;
-                let told = &standing.told;
-                let thread = (told.fact.about.to_string(), told.channel.clone());
-                self.telling.threads.insert(thread, standing);
-            }
             _ => return Err(bad()),
         }
         Ok(())

@@ -192,6 +192,28 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_is_dead_while_its_last_notices_failed_and_nobody_was_reached() {
+        let failed = |n: u64, hours: i64| match sent(n, hours) {
+            Entry::NoticeSent(mut told) => {
+                told.problem = Some("it answered 503".into());
+                Entry::NoticeFailed(told)
+            }
+            other => other,
+        };
+        let mut folded = state(vec![(0, sent(1, 0)), (1, failed(2, 1)), (2, failed(3, 2))]);
+        assert_eq!(folded.telling.dead("soc"), Some((2, at(1), "it answered 503")));
+        assert_eq!(folded.telling.dead("pager"), None);
+        assert!(folded.telling.reached("pause/1", at(0)));
+        assert!(!folded.telling.reached("pause/1", at(1)), "that was before");
+        assert!(!folded.telling.reached("pause/2", at(0)), "that failed");
+        assert!(!folded.telling.reached("pause", at(0)), "another thread");
+
+        folded.apply_entry(at(3), &sent(4, 3));
+
+        assert_eq!(folded.telling.dead("soc"), None);
+    }
+
+    #[test]
     fn a_copy_begins_anew() {
         let created = DeploymentCreated {
             deployment: DeploymentId::mint(at(0), [1; 10]),

@@ -61,3 +61,24 @@ impl People {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::encoding::text::encode;
+
+    #[test]
+    fn notices_are_counted_by_channel_and_result() {
+        let people = People::default();
+        let mut registry = Registry::with_prefix("quell");
+        people.register(&mut registry);
+        let labels = [("channel", "soc".to_owned()), ("result", "failed".to_owned())];
+        people.notices.get_or_create(&labels).inc();
+
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+
+        let line = r#"quell_notices_total{channel="soc",result="failed"} 1"#;
+        assert!(text.contains(line) && text.contains("quell_approvals_untold 0"), "{text}");
+    }
+}
