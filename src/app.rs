@@ -31,6 +31,7 @@ use crate::console::{self, ConsoleState};
 use crate::diagnostic::Diagnostic;
 use crate::engine;
 use crate::engine::driver::{Engine, Ports};
+use crate::engine::oncall::unready;
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
 use crate::notify;
@@ -212,6 +213,10 @@ impl Running {
 /// Tells people, if there is anybody to tell, and asks the pager whose turn it is, if there is one.
 fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> notify::Meters {
     let meters = notify::Meters::default();
+    let now = engine.now();
+    for (name, why) in engine.read(|core| unready(core, engine.policy(), now)) {
+        tracing::warn!("`{name}` has a turn on call to come, and {why}");
+    }
     if !config.notify.channels.is_empty() {
         let (own, until) = (engine.clone(), closed.clone());
         let options = config.notify.clone();

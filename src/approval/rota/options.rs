@@ -171,6 +171,22 @@ impl Options {
                 "leave them at `15m` and `1m`",
             );
         }
+        if self.horizon > Span::hours(366 * 24) {
+            reading.say(
+                &["horizon"],
+                format!("`oncall.horizon` is `{}`: at most 366d", self.horizon),
+                "leave it at `28d`",
+            );
+        }
+        let Answer { harmless, locks_out, privileged } = &self.answer;
+        let times = [harmless, locks_out, privileged].into_iter().flat_map(|w| [w.working, w.off]);
+        if times.into_iter().any(|time| time < Span::minutes(1)) {
+            reading.say(
+                &["answer"],
+                "nobody can answer within less than a minute",
+                "give people `1m` or more",
+            );
+        }
         let rota = Rota { shifts, overrides, answer: self.answer.clone() };
         (rota, reading.problems)
     }

@@ -138,7 +138,8 @@ fn noon() -> Time {
 #[test]
 fn everything_that_is_wrong_is_said_at_once_and_a_zone_is_guessed() {
     let (_, problems) = options(
-        "calendars.a.zone='Europe/Belrin'\ncalendars.b={zone='new york', working_hours=['mo 9-17']}
+        "horizon='400d'\nanswer.harmless={working='10m', off='0s'}
+        calendars.a.zone='Europe/Belrin'\ncalendars.b={zone='new york', working_hours=['mo 9-17']}
         calendars.c={zone='UTC', working_hours=['mon-fri 09:00 17:00', '25:00-26:00']}
         [[shifts]]\nlevel='first'\ncalendar='d'\npeople=[]\nat='9'\nsince='soon'
         [[shifts]]\nlevel='first'\ncalendar='c'\npeople=['x','y']
@@ -155,6 +156,8 @@ fn everything_that_is_wrong_is_said_at_once_and_a_zone_is_guessed() {
         "calendars.a.zone: there is no time zone `Europe/Belrin` / did you mean `Europe/Berlin`?",
         "did you mean `America/New_York`?",
         "`mon-fri 09:00 17:00` names no hours",
+        "horizon: `oncall.horizon` is `400d`",
+        "answer: nobody can answer within less than a minute",
         "`25:00` is no time of day",
         "shifts.0.calendar: there is no calendar `d` / use one of: c",
         "a shift without people",

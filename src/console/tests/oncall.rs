@@ -97,16 +97,16 @@ async fn somebody_who_stands_in_is_asked_until_it_ends_by_itself() {
 async fn it_is_ended_by_passkey_before_its_time() {
     let stand = stand().await;
     let (mut ann, mut bob) = (enrol(&stand, "ann").await, enrol(&stand, "bob").await);
-    let eve = with_role(&stand, "eve", "approver").await;
-    settle(&stand, &mut [&mut ann, &mut bob]).await;
+    let mut eve = enrol(&stand, "eve").await;
+    settle(&stand, &mut [&mut ann, &mut bob, &mut eve]).await;
     let question = stand.ask("mia", false).await;
     let now = stand.engine.now();
     ann.1.does(&mut ann.0, &wish(&bob.0, now, 20, "all")).await;
     let id = stand.engine.read(|core| *core.state.delegations.keys().next().unwrap());
     let recall = json!({ "deed": "recall", "delegation": id });
 
-    let stranger = eve.post("/v1/deeds/begin", &recall).await;
-    assert_ne!(stranger.status, StatusCode::OK, "eve's session is a day old, and it is not hers");
+    let stranger = eve.1.post("/v1/deeds/begin", &recall).await;
+    assert_eq!(stranger.status, StatusCode::FORBIDDEN, "{}", stranger.body);
     let ended = ann.1.does(&mut ann.0, &recall).await;
 
     assert_eq!(ended.status, StatusCode::OK, "{}", ended.body);
