@@ -53,7 +53,8 @@ impl Transport for Pager {
     ) -> Result<http::Response<Bytes>, TransportError> {
         self.asked.lock().unwrap().push(request.uri().to_string());
         let answer = self.answer.lock().unwrap().clone();
-        let (status, body) = answer.ok_or(TransportError::Unknown("the line is dead".into()))?;
+        let (status, body) =
+            answer.ok_or_else(|| TransportError::Unknown("the line is dead".into()))?;
         let response = http::Response::builder().status(status);
         Ok(response.body(Bytes::from(body.to_string())).unwrap())
     }

@@ -17,7 +17,7 @@ const TOLD: usize = 5;
 /// What keeps Quell from starting, and people who are told but could not decide.
 pub(super) fn rota(found: &mut Found<'_>) {
     let config = &found.loaded.config;
-    let (rota, problems) = config.oncall.read();
+    let (_, problems) = config.oncall.read();
     for problem in problems {
         say(found, &problem.path, &problem.message, &problem.help, true);
     }
@@ -40,10 +40,10 @@ pub(super) fn rota(found: &mut Found<'_>) {
             Some(_) => {}
         }
     }
-    pager(found, &rota);
+    pager(found);
 }
 
-fn pager(found: &mut Found<'_>, rota: &Rota) {
+fn pager(found: &mut Found<'_>) {
     let config = &found.loaded.config;
     let Some(pager) = &config.oncall.pager else { return };
     let at = ["oncall", "pager"];
@@ -56,7 +56,7 @@ fn pager(found: &mut Found<'_>, rota: &Rota) {
         let help = "give people under `[people]` a `pager` (their id there) or a `mail`";
         found.warn(&at, "the pager can name nobody who is known here", help);
     }
-    if rota.levels().is_empty() {
+    if config.oncall.shifts.is_empty() {
         let help = "add `[[oncall.shifts]]`: they count while the pager cannot be believed";
         found.warn(&at, "there are no shifts of our own to fall back to", help);
     }
@@ -167,6 +167,10 @@ level = 'first'
 calendar = 'y'
 people = ['jame', 'vera']
 since = '2026-11-02'
+[[oncall.shifts]]
+level = 'lead'
+calendar = 'x'
+people = ['jane']
 ";
 
     const GAPS: &str = "

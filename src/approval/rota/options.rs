@@ -145,7 +145,8 @@ pub(crate) struct Problem {
 }
 
 struct Reading {
-    calendars: BTreeMap<String, Arc<Calendar>>,
+    /// None: its zone is wrong, which is said once.
+    calendars: BTreeMap<String, Option<Arc<Calendar>>>,
     problems: Vec<Problem>,
 }
 
@@ -224,11 +225,12 @@ impl Reading {
                     |meant| format!("did you mean `{meant}`?"),
                 );
                 let message = format!("there is no time zone `{}`", typed.zone);
+                self.calendars.insert(name.to_owned(), None);
                 return self.say(&["calendars", name, "zone"], message, help);
             }
         };
         let working = self.windows(&["calendars", name, "working_hours"], &typed.working_hours);
-        self.calendars.insert(name.to_owned(), Arc::new(Calendar { zone, working }));
+        self.calendars.insert(name.to_owned(), Some(Arc::new(Calendar { zone, working })));
     }
 
     fn windows(&mut self, at: &[&str], typed: &[String]) -> Vec<Window> {
@@ -243,8 +245,7 @@ impl Reading {
     }
 
     fn known_calendar(&mut self, at: &[&str], name: &str) -> Option<Arc<Calendar>> {
-        let known = self.calendars.get(name).cloned();
-        if known.is_none() {
+        if !self.calendars.contains_key(name) {
             let names: Vec<&str> = self.calendars.keys().map(String::as_str).collect();
             let help = match names.as_slice() {
                 [] => format!("add `[oncall.calendars.{name}]` with a `zone`"),
@@ -252,7 +253,7 @@ impl Reading {
             };
             self.say(at, format!("there is no calendar `{name}`"), help);
         }
-        known
+        self.calendars.get(name).cloned().flatten()
     }
 
     fn shift(&mut self, n: usize, typed: &TypedShift) -> Option<Shift> {

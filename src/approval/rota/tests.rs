@@ -159,7 +159,7 @@ fn everything_that_is_wrong_is_said_at_once_and_a_zone_is_guessed() {
         "horizon: `oncall.horizon` is `400d`",
         "answer: nobody can answer within less than a minute",
         "`25:00` is no time of day",
-        "shifts.0.calendar: there is no calendar `d` / use one of: c",
+        "shifts.0.calendar: there is no calendar `d` / use one of: a, b, c",
         "a shift without people",
         "shifts.0.at: `9` is no time of day",
         "`soon` is no day",
