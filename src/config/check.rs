@@ -211,6 +211,7 @@ fn connections(found: &mut Found<'_>) {
         }
     }
     notify(found, &catalogue);
+    super::oncall::pager_can(found, &catalogue);
 }
 
 /// Whom to tell, and how: a channel that cannot be told is found here, not in the night.

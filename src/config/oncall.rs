@@ -7,9 +7,13 @@ use super::sections::Person;
 use super::{Config, Loaded};
 use crate::approval::roles::{Act, may};
 use crate::approval::rota::{Rota, Stretch};
+use crate::connector::catalogue::Catalogue;
 use crate::diagnostic::Diagnostic;
 use crate::model::oncall::Level;
 use crate::model::time::{Time, rfc3339};
+
+/// The capability of a pager.
+const LIST: &str = "oncall.list";
 
 /// So many gaps are told before the rest is only counted.
 const TOLD: usize = 5;
@@ -59,6 +63,19 @@ fn pager(found: &mut Found<'_>) {
     if config.oncall.shifts.is_empty() {
         let help = "add `[[oncall.shifts]]`: they count while the pager cannot be believed";
         found.warn(&at, "there are no shifts of our own to fall back to", help);
+    }
+}
+
+/// A connection that says nothing of who is on call would be noticed in the night.
+pub(super) fn pager_can(found: &mut Found<'_>, catalogue: &Catalogue) {
+    let config = &found.loaded.config;
+    let Some(pager) = &config.oncall.pager else { return };
+    let Some(connection) = config.connections.get(pager) else { return };
+    if catalogue.implementing(&connection.connector, LIST).is_empty() {
+        let message = format!("the connection `{pager}` does not say who is on call");
+        let help =
+            "name one of the connector `pagerduty-api`, or another that implements `oncall.list`";
+        found.error(&["oncall", "pager"], &message, help);
     }
 }
 
@@ -173,6 +190,19 @@ calendar = 'x'
 people = ['jane']
 ";
 
+    const MUTE: &str = "
+[server]
+lab = true
+[people.jane]
+roles = ['approver']
+[oncall]
+pager = 'okta'
+[connections.okta]
+connector = 'okta'
+base_url = 'https://example.okta.com'
+auth = { ssws = { token = 'text:x' } }
+";
+
     const GAPS: &str = "
 [server]
 lab = true
@@ -210,6 +240,20 @@ hours = ['mon-fri 08:00-24:00']
                 "11: there is no time zone `Europe/Berlim`",
                 "17: nobody under `[people]` is called `jame`",
                 "17: `vera` is on call, but may not decide",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pager_that_says_nothing_of_it_is_told_and_what_it_leaves_open() {
+        let problems = check(&loaded(MUTE), &Sources::lab());
+
+        assert_eq!(
+            told(MUTE, &problems),
+            [
+                "7: the connection `okta` does not say who is on call",
+                "7: the pager can name nobody who is known here",
+                "7: there are no shifts of our own to fall back to",
             ]
         );
     }

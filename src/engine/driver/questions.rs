@@ -65,7 +65,7 @@ pub(super) fn open_question(
         barred,
     };
     let asked = address(tx.core, &inner.policy, &approval, None, tx.at);
-    tracing::info!(approval.id = %approval.id, incident.id = %incident, "Asked {} people about {} actions", asked.people.len(), approval.items.len());
+    tracing::info!(approval.id = %approval.id, incident.id = %incident, "Asked people about {} actions", approval.items.len());
     approval.addressed.push(asked);
     tx.push(Entry::ApprovalOpened { approval: Box::new(approval) });
     true
@@ -81,19 +81,24 @@ pub(super) fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: Appro
         stand_longer(inner, tx, &question, Longer::Silence, "nobody had answered");
         return true;
     }
+    let mut granted: Vec<CellKey> = question
+        .items
+        .iter()
+        .filter(|item| is_granted_by_silence(inner, tx, run, item))
+        .map(|item| item.cell.clone())
+        .collect();
+    // Silence would be a yes: to doing it, or to leaving it as it was done.
+    let is_consent = question.asks == Asks::Ratify || !granted.is_empty();
     let told = tx.core.state.telling.reached(&thread(&question), question.opened_at);
     let unheard = !inner.policy.oncall.channels.is_empty() && !told;
-    if unheard && is_consent(&question) && question.untold < UNTOLD_MAX {
+    if unheard && is_consent && question.untold < UNTOLD_MAX {
         let why = "nobody could be told of it, so silence says nothing";
         stand_longer(inner, tx, &question, Longer::Untold, why);
         return true;
     }
-    let granted: Vec<CellKey> = question
-        .items
-        .iter()
-        .filter(|item| !unheard && is_granted_by_silence(inner, tx, run, item))
-        .map(|item| item.cell.clone())
-        .collect();
+    if unheard {
+        granted.clear();
+    }
     let begin_until = (!granted.is_empty()).then(|| tx.at + inner.policy.grant.delta());
     let state = ApprovalState::Expired;
     let incident = question.incident;
@@ -125,11 +130,6 @@ pub(super) fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: Appro
         }
     }
     true
-}
-
-/// Whether silence would count as a yes: to doing it, or to leaving it as it was done.
-fn is_consent(question: &Approval) -> bool {
-    question.asks == Asks::Ratify || question.on_timeout == OnTimeout::Approve
 }
 
 fn thread(question: &Approval) -> String {
