@@ -31,6 +31,7 @@ use crate::console::{self, ConsoleState};
 use crate::diagnostic::Diagnostic;
 use crate::engine;
 use crate::engine::driver::{Engine, Ports};
+use crate::engine::oncall::unready;
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
 use crate::notify;
@@ -154,7 +155,7 @@ impl Quell {
             actions: plugs.actions,
             directory: plugs.directory,
         };
-        let engine = Engine::new(ports, config.policy.clone(), state, detector);
+        let engine = Engine::new(ports, config.policy_with_rota(), state, detector);
         engine.settle_guardrails(config.guardrails(), config.server.lab).await?;
         engine.learn_sources(config.sources.iter().map(|(id, source)| source.view(id)));
         let candidates = Candidates::default();
@@ -165,13 +166,14 @@ impl Quell {
         let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
-        tell(&engine, &config, &closed);
+        let notices = tell(&engine, &config, &closed);
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
             signatures: plugs.signatures,
             metrics,
             polls,
+            notices,
             candidates: candidates.clone(),
             lab: config.server.lab,
             closing: closed.clone(),
@@ -209,14 +211,27 @@ impl Running {
     }
 }
 
-/// Tells people, if there is anybody to tell.
-fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) {
-    if config.notify.channels.is_empty() {
-        return;
+/// Tells people, if there is anybody to tell, and asks the pager whose turn it is, if there is one.
+fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> notify::Meters {
+    let meters = notify::Meters::default();
+    let now = engine.now();
+    for (name, why) in engine.read(|core| unready(core, &engine.policy(), now)) {
+        tracing::warn!("`{name}` has a turn on call to come, and {why}");
     }
-    let (own, until) = (engine.clone(), closed.clone());
-    let (options, base) = (config.notify.clone(), config.server.public_url.clone());
-    engine.tasks().spawn(async move { notify::follow(own, options, base, until).await });
+    if !config.notify.channels.is_empty() {
+        let (own, until) = (engine.clone(), closed.clone());
+        let options = config.notify.clone();
+        let how = (config.server.public_url.clone(), meters.clone());
+        engine.tasks().spawn(async move { notify::follow(own, options, how, until).await });
+    }
+    if let Some(pager) = config.oncall.pager.clone() {
+        let (own, until) = (engine.clone(), closed.clone());
+        let (every, known) = (config.oncall.refresh, config.known_to_pager());
+        engine
+            .tasks()
+            .spawn(async move { notify::follow_pager(own, pager, every, known, until).await });
+    }
+    meters
 }
 
 /// Opens the data folder and reads the state. Damage in the index shows as late as when a row is read: the
@@ -321,6 +336,8 @@ mod api_tests;
 mod doors_tests;
 #[cfg(test)]
 mod doubt;
+#[cfg(test)]
+mod oncall_tests;
 #[cfg(test)]
 mod polls_tests;
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod init;
 mod lab;
 mod lists;
 mod mapping;
+mod oncall;
 mod output;
 mod pause;
 mod playbook;
@@ -71,6 +72,8 @@ enum Command {
     /// Look at questions to people.
     #[command(subcommand)]
     Approval(lists::Approval),
+    /// See who is on call, whose turn is next, and what is wrong with the rota.
+    Oncall(oncall::Args),
     /// Prove or export the journal.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -146,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Incident(command) => lists::incident(&command, &mut output),
         Command::Run(command) => lists::run(&command, &mut output),
         Command::Approval(command) => lists::approval(&command, &mut output),
+        Command::Oncall(args) => oncall::run(&args, &mut output),
         Command::Audit(command) => audit::run(&command, &mut output),
         Command::Store(command) => store::run(&command, &mut output),
         Command::Pause(args) => pause::run(&args, &mut output),

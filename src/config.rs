@@ -7,6 +7,7 @@
 
 mod check;
 mod layers;
+mod oncall;
 mod sections;
 mod source;
 
@@ -21,6 +22,7 @@ use layers::{Merged, typed};
 
 pub(crate) use check::check;
 pub(crate) use layers::{Layers, Origins};
+pub(crate) use oncall::coverage;
 pub(crate) use sections::{Config, LogFormat, Server, Store};
 pub(crate) use source::Source;
 
@@ -106,11 +108,21 @@ pub(crate) fn place(text: &str, path: &[&str]) -> Range<usize> {
     let Ok(root) = DeTable::parse(text) else { return 0..0 };
     let mut table = root.get_ref();
     let mut at = 0..0;
-    for part in path {
-        let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == part) else {
+    let mut parts = path.iter().peekable();
+    while let Some(part) = parts.next() {
+        let Some((key, mut value)) = table.iter().find(|(key, _)| key.get_ref() == part) else {
             break;
         };
         at = key.span();
+        // One of a list, such as `[[oncall.shifts]]`, is named by its number.
+        while let DeValue::Array(items) = value.get_ref()
+            && let Some(item) =
+                parts.peek().and_then(|n| n.parse::<usize>().ok()).and_then(|n| items.get(n))
+        {
+            parts.next();
+            at = item.span();
+            value = item;
+        }
         match value.get_ref() {
             DeValue::Table(below) => table = below,
             _ => return value.span(),
@@ -148,6 +160,7 @@ mod tests {
         assert_eq!(documented.store, built_in.store);
         assert_eq!(documented.policy, built_in.policy);
         assert_eq!(documented.notify, built_in.notify);
+        assert_eq!(documented.oncall, built_in.oncall);
     }
 
     #[test]

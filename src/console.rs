@@ -24,6 +24,7 @@ mod lists;
 mod me;
 mod now;
 mod oidc;
+mod oncall;
 mod persons;
 mod playbooks;
 mod problem;
@@ -128,6 +129,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/report", get(report::page).post(report::told))
         .route("/desk", get(desk::page))
         .route("/desk/calls", post(desk::told))
+        .route("/oncall", get(oncall::page))
         .route("/playbooks", get(playbooks::page))
         .route("/people", get(persons::page))
         .route("/me", get(me::page))

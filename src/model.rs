@@ -13,6 +13,7 @@ pub(crate) mod event;
 pub(crate) mod id;
 pub(crate) mod incident;
 pub(crate) mod notice;
+pub(crate) mod oncall;
 pub(crate) mod plan;
 pub(crate) mod poll;
 pub(crate) mod run;

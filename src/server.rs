@@ -16,6 +16,7 @@ mod identity;
 mod incidents;
 mod layers;
 mod metrics;
+mod oncall;
 mod openapi;
 mod ops;
 mod playbooks;
@@ -73,6 +74,7 @@ pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
         .route("/v1/runs/{id}/journal", get(runs::journal))
         .route("/v1/approvals", get(runs::approvals))
         .route("/v1/approvals/{id}", get(runs::approval))
+        .route("/v1/oncall", get(oncall::show))
         .route("/v1/pause", get(control::pause_shown).post(control::pause))
         .route("/v1/tokens", get(control::tokens).post(control::create_token))
         .route("/v1/tokens/{id}", delete(control::revoke_token))

@@ -50,7 +50,7 @@ impl World {
         Self { quell, router, _folder: folder }
     }
 
-    async fn token(&self, scopes: &[Scope], source: Option<&str>) -> String {
+    pub(super) async fn token(&self, scopes: &[Scope], source: Option<&str>) -> String {
         let now = self.quell.engine.now();
         let source = source.map(SourceId::from);
         let minted = mint(&SystemEntropy, now, "test", scopes, source, Span::hours(1));
@@ -80,7 +80,7 @@ impl World {
         (status, body)
     }
 
-    async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
+    pub(super) async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
         let request = Request::get(path)
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
             .body(Body::empty())

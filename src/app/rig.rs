@@ -108,10 +108,11 @@ impl Rig {
     pub(super) fn tell(&self, options: &str) -> watch::Sender<bool> {
         let options = toml::from_str(options).unwrap();
         let (closing, closed) = watch::channel(false);
-        let (engine, base) = (self.engine.clone(), "https://quell.example.com/".parse().unwrap());
+        let base = "https://quell.example.com/".parse().unwrap();
+        let (engine, how) = (self.engine.clone(), (base, crate::notify::Meters::default()));
         self.engine
             .tasks()
-            .spawn(async move { crate::notify::follow(engine, options, base, closed).await });
+            .spawn(async move { crate::notify::follow(engine, options, how, closed).await });
         closing
     }
 

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use super::output::Output;
 use super::{Format, Verdict};
+use crate::app::SystemClock;
 use crate::config::{self, Layers, Loaded};
 use crate::diagnostic::{Diagnostic, Severity, to_json};
+use crate::engine::ports::Clock as _;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -50,6 +52,7 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
                 Ok(loaded) => {
                     let secrets = config::secrets(loaded.config.server.lab);
                     let mut problems = config::check(&loaded, &secrets);
+                    problems.extend(config::coverage(&loaded, SystemClock.now()));
                     let folder = &loaded.config.store.playbooks;
                     match crate::app::detections::load(folder) {
                         Err(crate::app::BootError::Playbooks(found)) => problems.extend(found),

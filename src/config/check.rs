@@ -23,24 +23,25 @@ pub(crate) fn check(loaded: &Loaded, secrets: &Sources) -> Vec<Diagnostic> {
     sources(&mut found, secrets);
     connections(&mut found);
     people(&mut found);
+    super::oncall::rota(&mut found);
     let mut problems = found.problems;
     diagnostic::sort(&mut problems);
     problems
 }
 
-struct Found<'l> {
-    loaded: &'l Loaded,
-    problems: Vec<Diagnostic>,
+pub(super) struct Found<'l> {
+    pub(super) loaded: &'l Loaded,
+    pub(super) problems: Vec<Diagnostic>,
 }
 
 impl Found<'_> {
-    fn error(&mut self, path: &[&str], message: &str, help: &str) {
+    pub(super) fn error(&mut self, path: &[&str], message: &str, help: &str) {
         let at = place(&self.loaded.text.text, path);
         let found = Diagnostic::error("C002", &self.loaded.text, at, message, "");
         self.problems.push(found.help(help));
     }
 
-    fn warn(&mut self, path: &[&str], message: &str, help: &str) {
+    pub(super) fn warn(&mut self, path: &[&str], message: &str, help: &str) {
         let at = place(&self.loaded.text.text, path);
         let mut found = Diagnostic::error("C003", &self.loaded.text, at, message, "").help(help);
         found.severity = Severity::Warning;
@@ -210,6 +211,7 @@ fn connections(found: &mut Found<'_>) {
         }
     }
     notify(found, &catalogue);
+    super::oncall::pager_can(found, &catalogue);
 }
 
 /// Whom to tell, and how: a channel that cannot be told is found here, not in the night.

@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::source::Source;
+use crate::approval::rota::Options as Rota;
 use crate::connector::options::Options as ConnectionOptions;
 use crate::engine::guardrails::Guardrails;
-use crate::engine::policy::Policy;
+use crate::engine::policy::{OnCall, Policy};
 use crate::model::id::{ConnectionId, SourceId};
 use crate::model::incident::MayCause;
 use crate::model::time::Span;
-use crate::notify::Options as Notify;
+use crate::notify::{KnownAs, Options as Notify};
 
 /// Everything that `quell.toml` can say.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -27,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) connections: BTreeMap<ConnectionId, ConnectionOptions>,
     pub(crate) people: BTreeMap<String, Person>,
     pub(crate) notify: Notify,
+    pub(crate) oncall: Rota,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) oidc: Option<crate::people::oidc::Options>,
 }
@@ -42,6 +44,30 @@ impl Config {
             groups: groups.collect(),
             contain: contain.map(|(id, _)| id.clone()).collect(),
         }
+    }
+
+    /// The policy, with whose turn it is to be asked.
+    pub(crate) fn policy_with_rota(&self) -> Policy {
+        // What is wrong with it keeps Quell from starting, so that nothing is passed over here.
+        let (rota, _) = self.oncall.read();
+        let oncall = OnCall {
+            rota,
+            pager: self.oncall.pager.clone(),
+            stale: self.oncall.stale,
+            horizon: self.oncall.horizon,
+            channels: self.notify.channels.keys().cloned().collect(),
+        };
+        Policy { oncall, ..self.policy.clone() }
+    }
+
+    /// How the pager knows each person.
+    pub(crate) fn known_to_pager(&self) -> Vec<KnownAs> {
+        let people = self.people.iter().map(|(name, person)| KnownAs {
+            name: name.clone(),
+            pager: person.pager.clone(),
+            mail: person.mail.clone(),
+        });
+        people.collect()
     }
 }
 
@@ -115,4 +141,10 @@ impl Default for Store {
 pub(crate) struct Person {
     pub(crate) roles: Vec<String>,
     pub(crate) groups: Vec<String>,
+    /// Their address, as the pager has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mail: Option<String>,
+    /// Their id at the pager; with one, the address does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pager: Option<String>,
 }

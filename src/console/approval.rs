@@ -11,16 +11,17 @@ use super::lists::{QuestionRow, question_row};
 use super::problem::{Oops, Problem, render};
 use super::show::{At, Coded, Mark, SIGNATURE_BROKEN, SIGNATURE_HOLDS};
 use super::signed_in::SignedIn;
-use super::timeline::{Kind, Line, folded, lines};
+use super::timeline::{Kind, Line, folded, lines, told_said};
 use super::words;
 use crate::engine::approvers::Approvers;
 use crate::engine::clean::{Check, checks};
-use crate::engine::shelf::About;
+use crate::engine::shelf::About as Named;
 use crate::engine::state::State as Facts;
 use crate::model::approval::{Approval, Asks, Decision, Item};
 use crate::model::entry::{Commit, Entry};
 use crate::model::id::ApprovalId;
 use crate::model::incident::Incident;
+use crate::model::notice::About;
 use crate::model::subject::Subject;
 use crate::model::text::tame_field;
 use crate::model::time::Time;
@@ -61,6 +62,15 @@ struct ApprovalPage {
     started_by: Option<String>,
     /// Everybody who answered, in turn.
     answers: Vec<Answer>,
+    /// Who was asked when, and which channel was told of it when.
+    told: Vec<Told>,
+}
+
+/// One line of who was asked or told.
+struct Told {
+    at: At,
+    text: String,
+    failed: bool,
 }
 
 pub(super) struct ItemRow {
@@ -96,7 +106,7 @@ pub(super) async fn page(
     Path(id): Path<String>,
 ) -> Result<Response, Oops> {
     let id: ApprovalId = id.parse().map_err(|_| Problem::missing("approval"))?;
-    state.engine.fetch_about(About::Approval(id)).await?;
+    state.engine.fetch_about(Named::Approval(id)).await?;
     let question = state
         .engine
         .read(|core| core.state.approvals.get(&id).cloned())
@@ -147,7 +157,33 @@ fn assemble(
         plan: question.plan.to_string(),
         started_by: run.and_then(|r| r.started_by.as_deref()).map(tame_field),
         answers: commits.iter().flat_map(|commit| answers(commit, question.id)).collect(),
+        told: told(question, commits),
     })
+}
+
+/// Who was asked, and what came of telling each channel.
+fn told(question: &Approval, commits: &[Commit]) -> Vec<Told> {
+    let asked = question.addressed.iter().map(|asked| Told {
+        at: At(asked.at),
+        text: format!("Asked {}", words::asked(asked)),
+        failed: false,
+    });
+    let about = [About::Question(question.id), About::Silence(question.id)];
+    let notices = commits.iter().flat_map(|commit| {
+        commit.entries.iter().filter_map(|entry| match entry {
+            Entry::NoticeSent(told) | Entry::NoticeFailed(told)
+                if about.contains(&told.fact.about) =>
+            {
+                let (_, _, text, detail) = told_said(commit.at, told);
+                let text = if detail.is_empty() { text } else { format!("{text}: {detail}") };
+                Some(Told { at: At(commit.at), text, failed: told.problem.is_some() })
+            }
+            _ => None,
+        })
+    });
+    let mut all: Vec<Told> = asked.chain(notices).collect();
+    all.sort_by_key(|line| line.at);
+    all
 }
 
 pub(super) fn item_row(item: &Item, question: &Approval, subject: Option<&Subject>) -> ItemRow {

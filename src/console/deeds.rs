@@ -92,7 +92,10 @@ fn fit(state: &ConsoleState, deed: Deed) -> Result<Deed, Problem> {
             }
             Deed::Raise { campaign, blocks, until }
         }
-        other @ (Deed::Publish { .. } | Deed::Resume { .. }) => other,
+        other @ (Deed::Publish { .. }
+        | Deed::Resume { .. }
+        | Deed::Delegate { .. }
+        | Deed::Recall { .. }) => other,
     })
 }
 
@@ -134,6 +137,11 @@ async fn done(state: &ConsoleState, signed: SignedDeed) -> Result<Value, Problem
         Deed::Close { incident, note } => close(state, incident, signed, &note).await?,
         Deed::Adopt { .. } => signing(&engine.adopt(signed).await?),
         Deed::Raise { .. } => signing(&engine.raise_ceiling(signed).await?),
+        Deed::Delegate { .. } => json!({ "delegation": engine.delegate(signed).await? }),
+        Deed::Recall { delegation } => {
+            engine.recall(signed).await?;
+            json!({ "ended": delegation })
+        }
     })
 }
 

@@ -17,6 +17,7 @@ use crate::engine::state::State as Facts;
 use crate::model::approval::{Approval, ApprovalState, Asks, Decision, Vote};
 use crate::model::entry::PersonEnrolled;
 use crate::model::incident::Incident;
+use crate::model::oncall::Addressed;
 use crate::model::text::tame_field;
 
 /// A page shows so many, newest first.
@@ -39,6 +40,10 @@ pub(super) struct QuestionRow {
     pub(super) nobody: bool,
     /// How far it is, where one answer is not enough.
     pub(super) progress: Option<String>,
+    /// Whom it was put to last.
+    pub(super) asked: Option<String>,
+    /// The reader is one of them, and may answer.
+    pub(super) mine: bool,
 }
 
 fn progress(question: &Approval) -> Option<String> {
@@ -64,6 +69,10 @@ pub(super) fn question_row(
 ) -> QuestionRow {
     let open = question.state == ApprovalState::Pending && question.expires_at > who.now;
     let not_me = who.bar(question, reader.person).err().filter(|_| open);
+    let last = question.addressed.last();
+    let turn = |asked: &Addressed| {
+        asked.everybody || asked.people.iter().any(|a| a.person == reader.person)
+    };
     QuestionRow {
         id: question.id.to_string(),
         whom: whom(who.state, question),
@@ -77,12 +86,14 @@ pub(super) fn question_row(
         open,
         until: Until(question.expires_at),
         opened: At(question.opened_at),
+        nobody: open && !who.can_settle(question),
+        progress: progress(question),
+        asked: last.filter(|_| open).map(words::asked),
+        mine: open && not_me.is_none() && last.is_none_or(turn),
         not_me: not_me.map(|why| match why {
             Bar::Concerned(_) => "it concerns you, or you asked for it".to_owned(),
             other => other.to_string(),
         }),
-        nobody: open && !who.can_settle(question),
-        progress: progress(question),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A person's own page: their passkey and where they are signed in.
+//! A person's own page: their passkey, where they are signed in, and who stands in for them.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -6,10 +6,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::ConsoleState;
 use super::frame::Frame;
+use super::oncall::{StandInRow, stand_in};
 use super::problem::{Oops, Problem, render};
 use super::show::At;
 use super::signed_in::SignedIn;
+use crate::model::entry::PersonEnrolled;
+use crate::model::oncall::Delegation;
 use crate::model::text::tame_field;
+use crate::people::{Act, may};
 
 #[derive(Template)]
 #[template(path = "me.html")]
@@ -19,6 +23,15 @@ struct MePage {
     roles: String,
     credential: String,
     sessions: Vec<SessionRow>,
+    /// Who stands in for the reader, and for whom they do.
+    stand_ins: Vec<StandInRow>,
+    /// Who could stand in; empty where the reader has no turn to hand over.
+    others: Vec<Other>,
+}
+
+struct Other {
+    id: String,
+    name: String,
 }
 
 struct SessionRow {
@@ -38,6 +51,19 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
         since: At(s.since),
         seen: At(s.seen),
     };
+    let now = state.engine.now();
+    let me = by.person.person;
+    let (stand_ins, others) = state.engine.read(|core| {
+        let own = |given: &&Delegation| (given.from == me || given.to == me) && given.ends > now;
+        let given = core.state.delegations.values().filter(own);
+        let rows = given.map(|given| stand_in(given, now)).collect();
+        let decides = |p: &&PersonEnrolled| p.person != me && may(&p.roles, Act::Decide);
+        let others = core.state.people.values().filter(decides);
+        let other =
+            |p: &PersonEnrolled| Other { id: p.person.to_string(), name: tame_field(&p.name) };
+        (rows, others.map(other).collect())
+    });
+    let others = if by.may(Act::Decide) { others } else { Vec::new() };
     let credential = by.person.passkey.pointer("/cred/cred_id").and_then(|v| v.as_str());
     render(&MePage {
         frame: Frame::new(&state, &by, "Me"),
@@ -45,6 +71,8 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
         roles: tame_field(&by.person.roles.join(", ")),
         credential: credential.unwrap_or("unknown").chars().take(12).collect(),
         sessions: sessions.into_iter().map(row).collect(),
+        stand_ins,
+        others,
     })
 }
 

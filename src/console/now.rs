@@ -8,20 +8,25 @@ use chrono::TimeDelta;
 use super::ConsoleState;
 use super::frame::Frame;
 use super::lists::{IncidentRow, QuestionRow, incident_row, question_row};
+use super::oncall::{DutyRow, duty};
 use super::problem::{Oops, render};
-use super::show::{ASKED_TO_WAIT, CLOSED_BREAKER, Mark, OPEN_BREAKER};
+use super::show::{ASKED_TO_WAIT, At, CLOSED_BREAKER, Mark, OPEN_BREAKER};
 use super::signed_in::SignedIn;
 use super::together::{Pile, piles};
 use crate::approval::gate::{APPROVED_BLOCKS, AUTO_BLOCKS, RESERVED_BLOCKS};
+use crate::approval::rota::Source;
 use crate::engine::approvers::Approvers;
 use crate::engine::driver::{Core, Standing};
 use crate::engine::policy::{Ceilings, Policy};
-use crate::model::approval::{ApprovalState, Tier};
+use crate::model::approval::{Approval, ApprovalState, Tier};
 use crate::model::deed::Deed;
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::text::tame_field;
 use crate::model::time::Time;
 use crate::people::Act;
+
+/// So many failures in a row make a channel one that cannot be told.
+const DEAD: usize = 3;
 
 /// Open incidents that the page shows at most.
 const OPEN_MOST: usize = 100;
@@ -31,7 +36,15 @@ const OPEN_MOST: usize = 100;
 struct NowPage {
     frame: Frame,
     piles: Vec<Pile>,
-    questions: Vec<QuestionRow>,
+    /// Those that the reader is asked.
+    mine: Vec<QuestionRow>,
+    others: Vec<QuestionRow>,
+    /// Questions of which nobody could be told.
+    untold: Vec<Untold>,
+    dead: Vec<DeadChannel>,
+    /// Why the pager is not believed.
+    fallback: Option<String>,
+    duty: Vec<DutyRow>,
     incidents: Vec<IncidentRow>,
     ceilings: Vec<Ceiling>,
     connections: Vec<Connection>,
@@ -57,6 +70,19 @@ struct ReleaseRow {
     mine: bool,
 }
 
+struct Untold {
+    id: String,
+    whom: String,
+    what: &'static str,
+}
+
+struct DeadChannel {
+    name: String,
+    since: At,
+    times: usize,
+    why: String,
+}
+
 struct Ceiling {
     name: &'static str,
     used: usize,
@@ -80,10 +106,20 @@ pub(super) async fn page(
     let is_open = |i: &Incident| i.status == IncidentStatus::Open;
     // The newest come into memory if they are not there; something still happens in the others.
     state.engine.list::<Incident>(None, OPEN_MOST, is_open).await?;
+    let (mine, others) = state
+        .engine
+        .read(|core| waiting(core, &by, &policy, now))
+        .into_iter()
+        .partition(|r| r.mine);
     let page = state.engine.read(|core| NowPage {
         frame,
         piles: piles(&Approvers::new(&core.state, &policy, now)),
-        questions: waiting(core, &by, &policy, now),
+        mine,
+        others,
+        untold: untold(core, now),
+        dead: dead(core, &policy),
+        fallback: fallback(core, &policy, now),
+        duty: duty(core, &policy, now),
         incidents: open(core),
         ceilings: ceilings(core, &policy.ceilings, now),
         connections: connections(core, now),
@@ -110,6 +146,47 @@ fn out_of_reach(core: &Core, policy: &Policy, now: Time) -> Vec<&'static str> {
         }
     };
     Approvers::new(&core.state, policy, now).out_of_reach().into_iter().map(words).collect()
+}
+
+/// Questions that stand longer because nobody could be told, and those that ended so within a day.
+fn untold(core: &Core, now: Time) -> Vec<Untold> {
+    let recent = |q: &&Approval| q.untold > 0 && q.expires_at > now - TimeDelta::days(1);
+    let row = |q: &Approval| {
+        let what = match q.state {
+            ApprovalState::Pending => "It stands longer; silence counts as nothing until then.",
+            ApprovalState::Expired => "It ended all the same; silence counted as no yes.",
+            _ => return None,
+        };
+        let incident = core.state.incidents.get(&q.incident);
+        let subject = incident.and_then(|i| core.state.subject(i.subject));
+        let whom = subject.map_or_else(|| "somebody".to_owned(), |s| tame_field(&s.name));
+        Some(Untold { id: q.id.to_string(), whom, what })
+    };
+    core.state.approvals.values().filter(recent).filter_map(row).take(OPEN_MOST).collect()
+}
+
+/// Channels that could not be told several things in a row.
+fn dead(core: &Core, policy: &Policy) -> Vec<DeadChannel> {
+    let channels = policy.oncall.channels.iter();
+    let row = |name: &String| {
+        let (times, since, why) = core.state.telling.dead(name)?;
+        (times >= DEAD).then(|| DeadChannel {
+            name: tame_field(name),
+            since: At(since),
+            times,
+            why: tame_field(why),
+        })
+    };
+    channels.filter_map(row).collect()
+}
+
+/// Why our own rota counts although there is a pager.
+pub(super) fn fallback(core: &Core, policy: &Policy, now: Time) -> Option<String> {
+    policy.oncall.pager.as_ref()?;
+    match core.roster.source(policy.oncall.stale, now) {
+        Source::Pager { .. } => None,
+        Source::Fallback { why, .. } => Some(tame_field(&why)),
+    }
 }
 
 fn waiting(core: &Core, by: &SignedIn, policy: &Policy, now: Time) -> Vec<QuestionRow> {

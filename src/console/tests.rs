@@ -3,6 +3,7 @@
 mod asked;
 mod attacks;
 mod browser;
+mod oncall;
 mod reports;
 
 use axum::http::StatusCode;

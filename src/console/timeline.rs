@@ -162,6 +162,9 @@ fn say(at: Time, entry: &Entry) -> Option<Said> {
         Entry::IncidentClosed { by, note, .. } => {
             (at, Kind::Milestone, format!("Closed by {}", tame_field(by)), tame_field(note))
         }
+        Entry::IncidentByHand { by, .. } => {
+            (at, Kind::Milestone, format!("Contained by hand by {}", tame_field(by)), none())
+        }
         Entry::IncidentNote { by, note, .. } => {
             (at, Kind::Note, format!("Note by {}", tame_field(by)), tame_field(note))
         }
@@ -188,14 +191,20 @@ fn people_said(at: Time, entry: &Entry) -> Option<Said> {
         }
         Entry::PersonAnswered(e) => (at, Kind::Evidence, words::answered(e), words::led_to(e)),
         Entry::ApprovalOpened { approval } => {
-            (at, Kind::Asked, asked(approval.asks, approval.items.len()), none())
+            let whom = approval.addressed.first().map(words::asked);
+            let whom = whom.map(|whom| format!("Put to {whom}")).unwrap_or_default();
+            (at, Kind::Asked, asked(approval.asks, approval.items.len()), whom)
         }
         Entry::ApprovalVoted(e) => {
             (at, Kind::Decided, voted(&e.vote), tame_field(&e.signed.justification))
         }
         Entry::AttemptRefused(e) => (at, Kind::Trouble, tried(e), tame_field(&e.reason)),
-        Entry::ApprovalEscalated { reason, .. } => {
-            (at, Kind::Trouble, "Asked on, and more people".to_owned(), tame_field(reason))
+        Entry::ApprovalEscalated { reason, addressed, .. } => {
+            let text = match addressed {
+                Some(asked) => format!("Asked on: {}", words::asked(asked)),
+                None => "Asked on, and more people".to_owned(),
+            };
+            (at, Kind::Trouble, text, tame_field(reason))
         }
         Entry::ApprovalDecided(e) => {
             (at, Kind::Decided, decided(e), tame_field(&e.signed.justification))
@@ -214,7 +223,7 @@ fn people_said(at: Time, entry: &Entry) -> Option<Said> {
 }
 
 /// Who was told what, or could not be.
-fn told_said(at: Time, told: &Told) -> Said {
+pub(super) fn told_said(at: Time, told: &Told) -> Said {
     let channel = tame_field(&told.channel);
     let what = told.fact.topic.name();
     let text = match (&told.problem, told.did) {

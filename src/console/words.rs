@@ -4,6 +4,7 @@ use crate::model::alert::{Proof, Report};
 use crate::model::approval::{Approval, Asks, Item};
 use crate::model::asked::{PersonAnswered, Reply};
 use crate::model::id::Capability;
+use crate::model::oncall::{Addressed, Asked};
 use crate::model::plan::OnTimeout;
 use crate::model::run::Conclusion;
 use crate::model::subject::Subject;
@@ -90,6 +91,20 @@ pub(super) fn led_to(e: &PersonAnswered) -> String {
     .to_owned()
 }
 
+/// To whom a question was put.
+pub(super) fn asked(asked: &Addressed) -> String {
+    let name = |a: &Asked| match &a.instead_of {
+        Some(whose) => format!("{} for {}", tame_field(&a.name), tame_field(whose)),
+        None => tame_field(&a.name),
+    };
+    let mut names: Vec<String> = asked.people.iter().map(name).collect();
+    if asked.everybody {
+        names.push("everybody who may decide".to_owned());
+    }
+    let level = asked.level.map_or_else(String::new, |l| format!(" ({} level)", l.name()));
+    format!("{}{level}", names.join(", "))
+}
+
 /// What happens when nobody answers.
 pub(super) fn silence(question: &Approval) -> &'static str {
     match (question.asks, question.on_timeout) {
@@ -99,11 +114,11 @@ pub(super) fn silence(question: &Approval) -> &'static str {
             "it counts as no: none of this is done, and the incident stays open"
         }
         (Asks::Contain, OnTimeout::Approve) => "it counts as yes: all of this is done",
-        (Asks::Contain, OnTimeout::Escalate) if question.escalations > 0 => {
+        (Asks::Contain, OnTimeout::Escalate) if !question.goes_on() => {
             "it counts as no: none of this is done, and the incident stays open"
         }
         (Asks::Contain, OnTimeout::Escalate) => {
-            "more people are told and it is asked on for as long again; nothing is done until then"
+            "it is passed on to the next people for as long again; nothing is done until then"
         }
     }
 }

@@ -116,6 +116,20 @@ impl<'a> Approvers<'a> {
         self.are_enough(votes.chain(free).collect(), question.quorum)
     }
 
+    /// Somebody who is enrolled, by the name that the settings have for them.
+    pub(crate) fn named(&self, name: &str) -> Option<&'a PersonEnrolled> {
+        let same = |known: &&Known<'a>| known.person.name.to_lowercase() == name.to_lowercase();
+        self.people.values().find(same).map(|known| known.person)
+    }
+
+    /// Whether these would be enough to settle a question, with those who have answered.
+    pub(crate) fn settle(&self, question: &Approval, people: &[PersonId]) -> bool {
+        let votes = question.votes.iter().map(|v: &Vote| v.groups.clone());
+        let names = people.iter().filter_map(|id| self.people.get(id));
+        let groups = names.map(|known| self.groups(&known.person.name));
+        self.are_enough(votes.chain(groups).collect(), question.quorum)
+    }
+
     /// Tiers whose questions could be settled by nobody, whomever they were about.
     pub(crate) fn out_of_reach(&self) -> Vec<Tier> {
         let able: Vec<Vec<String>> = self

@@ -251,13 +251,14 @@ pub(super) struct Asking {
 
 /// Everything in a run that is resolvable now is one question.
 fn ask(view: &View<'_>, asking: Vec<Asking>) -> Command {
+    let asks = if view.run.purpose == Purpose::Restore { Asks::Restore } else { Asks::Contain };
+    let tier = asking.iter().map(|a| a.tier).max().unwrap_or_default();
+    let calendars = view.policy.oncall.rota.time_to_answer(tier, view.now);
     let default = AskRule {
-        timeout: view.policy.approval_timeout,
+        timeout: calendars.unwrap_or(view.policy.approval_timeout),
         on_timeout: OnTimeout::Escalate,
         quorum: 0,
     };
-    let asks = if view.run.purpose == Purpose::Restore { Asks::Restore } else { Asks::Contain };
-    let tier = asking.iter().map(|a| a.tier).max().unwrap_or_default();
     // One question has one clock: the strictest of its steps'; and as many people as any of them wants.
     let rules = || asking.iter().filter_map(|a| a.rule.clone());
     let mut rule = rules().min_by_key(|r| r.timeout).unwrap_or(default);

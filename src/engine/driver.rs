@@ -29,6 +29,7 @@ use super::ports::{
 use super::shelf::Keeping;
 use super::state::State;
 use super::tasks::Tasks;
+use crate::approval::rota::Roster;
 use crate::model::action::{ActionSpec, Call};
 use crate::model::entry::{Commit, Entry};
 use crate::model::id::{RunId, SourceId};
@@ -81,6 +82,8 @@ pub(crate) struct Core {
     pub(crate) state: State,
     pub(crate) desk: Desk,
     pub(crate) detector: crate::detect::Detector,
+    /// What the pager says about who is on call.
+    pub(crate) roster: Roster,
     /// Settings of the sources, for evidence that means more since another source spoke.
     pub(crate) sources: BTreeMap<SourceId, SourceView>,
     timers: BTreeSet<(Time, RunId)>,
@@ -139,6 +142,7 @@ impl Engine {
             state,
             desk: Desk::default(),
             detector,
+            roster: Roster::default(),
             sources: BTreeMap::new(),
             timers: BTreeSet::new(),
             wakes: HashMap::new(),
@@ -170,8 +174,9 @@ impl Engine {
         self.0.policy()
     }
 
-    /// From here on these hold.
+    /// From here on these hold. Whose turn it is stays what the settings say.
     pub(super) fn set_policy(&self, policy: Policy) {
+        let policy = Policy { oncall: self.policy().oncall.clone(), ..policy };
         *self.0.policy.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(policy);
     }
 

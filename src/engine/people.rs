@@ -10,6 +10,7 @@ use super::ingest::follow_up;
 use super::ports::StoreError;
 use super::restore::{self, RESTORE};
 use super::shelf::About;
+use crate::approval::stand_in::Unfit;
 use crate::approval::statement::{canonical, sha256_hex};
 use crate::approval::who::Bar;
 use crate::model::action::{Effect, Outcome, Proof, Repeat};
@@ -49,6 +50,8 @@ pub(crate) enum Refusal {
     NothingInCommon,
     #[error("the approvers before you are of your group; somebody of another group has to answer")]
     SameGroup,
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     #[error("{0}")]
     Nothing(String),
     #[error(transparent)]
@@ -96,6 +99,7 @@ impl Engine {
                 tx.push(Entry::IncidentOpened(Box::new(opened)));
                 incident
             };
+            tx.push(Entry::IncidentByHand { incident, by: by.to_owned() });
             follow_up(self, tx, incident);
             let run = tx.core.state.incidents.get(&incident).and_then(|i| i.runs.last().copied());
             Ok((incident, run))
@@ -441,7 +445,7 @@ impl Engine {
 }
 
 /// Journals the signature of what follows, if there is one; whose it is.
-fn signed(tx: &mut Tx<'_>, by: By) -> String {
+pub(super) fn signed(tx: &mut Tx<'_>, by: By) -> String {
     if let Some(deed) = by.signed {
         tx.push(Entry::DeedSigned(deed));
     }

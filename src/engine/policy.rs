@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::approval::rota::{Options, Rota};
 use crate::model::asked::Channel;
 use crate::model::id::{ConnectionId, PlaybookName, SourceId};
 use crate::model::plan::Mode;
@@ -45,6 +46,8 @@ pub(crate) struct Policy {
     /// Sources whose word may lock somebody out; `None`: their settings decide.
     #[serde(skip)]
     pub(crate) contain: Option<BTreeSet<SourceId>>,
+    #[serde(skip)]
+    pub(crate) oncall: OnCall,
 }
 
 /// How many people end a pause. Anybody on call pulls the switch.
@@ -56,6 +59,27 @@ pub(crate) enum Release {
     One,
     /// As many as change the guardrails.
     Quorum,
+}
+
+/// Whose turn it is to be asked, and whether anybody is told: `[oncall]` and `[notify]`, read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OnCall {
+    pub(crate) rota: Rota,
+    /// The connection that names the lower levels.
+    pub(crate) pager: Option<ConnectionId>,
+    /// What the pager said longer ago is not believed any more.
+    pub(crate) stale: Span,
+    /// How far ahead gaps are looked for.
+    pub(crate) horizon: Span,
+    /// Those that are told; with any, what nobody could be told of is known.
+    pub(crate) channels: Vec<String>,
+}
+
+impl Default for OnCall {
+    fn default() -> Self {
+        let Options { pager, stale, horizon, .. } = Options::default();
+        Self { rota: Rota::default(), pager, stale, horizon, channels: Vec::new() }
+    }
 }
 
 /// How many account blocks may be done in an hour.
@@ -108,6 +132,7 @@ impl Default for Policy {
             release: Release::One,
             groups: BTreeMap::new(),
             contain: None,
+            oncall: OnCall::default(),
         }
     }
 }

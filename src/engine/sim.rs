@@ -11,6 +11,7 @@ mod faults;
 mod flow;
 mod holds;
 mod load;
+mod oncall;
 mod ratify;
 mod reports;
 mod rest;

@@ -6,6 +6,7 @@
 
 mod answers;
 mod asked;
+mod delegations;
 mod fold;
 mod fold_run;
 mod guarded;
@@ -27,10 +28,11 @@ use crate::model::entry::{
     CeilingRaised, DeploymentCreated, GuardrailsChanged, PersonEnrolled, TokenChanged,
 };
 use crate::model::id::{
-    ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
-    SourceId, SubjectId, TokenId,
+    ActionId, ApprovalId, Capability, DelegationId, IncidentId, PersonId, PlanDigest, PlaybookName,
+    RunId, SourceId, SubjectId, TokenId,
 };
 use crate::model::incident::{ContainmentState, Incident, IncidentStatus, Severity};
+use crate::model::oncall::Delegation;
 use crate::model::plan::Plan;
 use crate::model::poll::PollAdvanced;
 use crate::model::run::{Cell, Run, RunStatus};
@@ -134,6 +136,8 @@ pub(crate) struct State {
     pub(crate) people: BTreeMap<PersonId, PersonEnrolled>,
     pub(crate) enrolments: BTreeMap<String, Enrolment>,
     pub(crate) tokens: BTreeMap<TokenId, TokenChanged>,
+    /// Who is asked in whose place, now or later.
+    pub(crate) delegations: BTreeMap<DelegationId, Delegation>,
     /// How far each polled source has got.
     pub(crate) polls: BTreeMap<SourceId, PollAdvanced>,
     pub(crate) telling: Telling,

@@ -146,6 +146,15 @@ pub(crate) struct Approval {
     /// How often its time was prolonged because nobody had answered.
     #[serde(default, skip_serializing_if = "super::plan::is_default")]
     pub(crate) escalations: u32,
+    /// How often in a row its time was prolonged because nobody could be told of it.
+    #[serde(default, skip_serializing_if = "super::plan::is_default")]
+    pub(crate) untold: u32,
+    /// How long it stands each time. Questions of before it was written down do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stands: Option<super::time::Span>,
+    /// Who was asked, in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) addressed: Vec<super::oncall::Addressed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) decided_at: Option<Time>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,6 +171,13 @@ impl Approval {
     /// Whether it may be answered together with others: about containing one ordinary person.
     pub(crate) fn joins_others(&self) -> bool {
         self.asks == Asks::Contain && !self.tier.is_typed() && self.quorum < 2
+    }
+
+    /// Whether silence passes it on, rather than meaning what it means. What is put to everybody at once is asked
+    /// on once.
+    pub(crate) fn goes_on(&self) -> bool {
+        let everybody = self.addressed.last().is_none_or(|asked| asked.everybody);
+        self.on_timeout == super::plan::OnTimeout::Escalate && (!everybody || self.escalations == 0)
     }
 }
 

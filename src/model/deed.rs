@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::id::{DeploymentId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId};
+use super::id::{
+    DelegationId, DeploymentId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
+};
+use super::oncall::Scope;
 use super::time::Time;
 
 /// One such act, exactly. A session alone, which a stolen cookie is, does none of them.
@@ -24,6 +27,10 @@ pub(crate) enum Deed {
     Adopt { digest: String },
     /// So many more blocks an hour may be done for one campaign, until then. Takes several people.
     Raise { campaign: String, blocks: u32, until: Time },
+    /// Somebody is asked in the signer's place for a time.
+    Delegate { to: PersonId, begins: Time, ends: Time, scope: Scope },
+    /// That ends before its time.
+    Recall { delegation: DelegationId },
 }
 
 impl Deed {

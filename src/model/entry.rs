@@ -18,6 +18,7 @@ use super::id::{
 };
 use super::incident::{ApprovalSeen, Campaign, HostileContext, HostileFactor, MayCause, Stage};
 use super::notice::Told;
+use super::oncall::{Addressed, Delegation, DelegationEnded, Longer};
 use super::plan::{Mode, Plan, Trigger};
 use super::poll::PollAdvanced;
 use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
@@ -73,6 +74,9 @@ pub(crate) enum Entry {
     IncidentClosed { incident: IncidentId, by: String, note: String },
     #[serde(rename = "incident.note")]
     IncidentNote { incident: IncidentId, by: String, note: String },
+    /// Somebody contains the person by hand. What follows in this commit is on their word.
+    #[serde(rename = "incident.by_hand")]
+    IncidentByHand { incident: IncidentId, by: String },
     #[serde(rename = "person.asked")]
     PersonAsked(Box<PersonAsked>),
     /// The person concerned answered, or their time ran out.
@@ -130,6 +134,11 @@ pub(crate) enum Entry {
         incident: IncidentId,
         expires_at: Time,
         reason: String,
+        #[serde(default, skip_serializing_if = "super::plan::is_default")]
+        why: Longer,
+        /// Who is asked from here on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        addressed: Option<Box<Addressed>>,
     },
     #[serde(rename = "approval.expired")]
     ApprovalExpired {
@@ -206,6 +215,11 @@ pub(crate) enum Entry {
     EnrolmentIssued { hash: String, name: String, roles: Vec<String>, expires_at: Time },
     #[serde(rename = "token.changed")]
     TokenChanged(Box<TokenChanged>),
+    /// Somebody is asked in another's place for a time. Follows the signature of whose place it is.
+    #[serde(rename = "delegation.given")]
+    DelegationGiven(Box<Delegation>),
+    #[serde(rename = "delegation.ended")]
+    DelegationEnded(Box<DelegationEnded>),
     /// A provider's log has been taken in up to a time. Follows what it speaks of, never the other way round.
     #[serde(rename = "poll.advanced")]
     PollAdvanced(Box<PollAdvanced>),
@@ -438,6 +452,7 @@ impl Entry {
             | Self::IncidentContained { incident, .. }
             | Self::IncidentClosed { incident, .. }
             | Self::IncidentNote { incident, .. }
+            | Self::IncidentByHand { incident, .. }
             | Self::RunContinued { incident, .. }
             | Self::RunParked { incident, .. }
             | Self::RunCancelled { incident, .. }
@@ -483,6 +498,8 @@ impl Entry {
             | Self::PersonEnrolled(_)
             | Self::EnrolmentIssued { .. }
             | Self::TokenChanged(_)
+            | Self::DelegationGiven(_)
+            | Self::DelegationEnded(_)
             | Self::PollAdvanced(_)
             | Self::Snapshot { .. }
             | Self::IncidentsDropped { .. }

@@ -61,6 +61,8 @@ uuid_id! {
     ApprovalId;
     /// One person who may sign in to the console.
     PersonId;
+    /// One time in which somebody stands in for another.
+    DelegationId;
     /// One API token.
     TokenId;
     /// The deployment itself; written once at `init`.

@@ -333,6 +333,9 @@ pub(crate) struct Incident {
     pub(crate) alert: Option<Box<super::alert::Alert>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) report: Option<Box<super::alert::Report>>,
+    /// Who has contained the person by hand: they do not decide about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) by_hand: Vec<String>,
     /// Ids of the events that joined, so that a repeated one counts once.
     #[serde(default)]
     pub(crate) event_ids: Vec<EventId>,

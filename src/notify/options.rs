@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::id::ConnectionId;
 use crate::model::notice::Topic;
+use crate::model::oncall::Level;
 use crate::model::time::Span;
 
 /// `[notify]`.
@@ -75,6 +76,9 @@ pub(crate) struct Rung {
     /// How long a question stands before this channel is told of it.
     #[serde(default = "at_once")]
     pub(crate) after: Span,
+    /// It is told once a question is put to this level of the rota, or to everybody, instead of after a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) level: Option<Level>,
 }
 
 fn at_once() -> Span {
@@ -141,13 +145,17 @@ impl Options {
                 );
                 found.push((at(), text));
             }
-            if before.is_some_and(|before| rung.after < before) {
+            if rung.level.is_some() && !rung.after.delta().is_zero() {
+                let text = format!("the rung `{name}` has both `after` and `level`: give one");
+                found.push((at(), text));
+            }
+            if rung.level.is_none() && before.is_some_and(|before| rung.after < before) {
                 found.push((
                     at(),
                     format!("the ladder goes up: `{name}` is told earlier than the rung before it"),
                 ));
             }
-            before = Some(rung.after);
+            before = rung.level.map_or(Some(rung.after), |_| before);
         }
         if self.budget == 0 {
             found.push((vec!["budget".to_owned()], "`notify.budget` is at least 1".to_owned()));

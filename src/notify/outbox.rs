@@ -10,6 +10,7 @@ use super::options::Options;
 use crate::engine::state::Telling;
 use crate::model::id::{ApprovalId, IncidentId};
 use crate::model::notice::{About, Did, Fact, Topic};
+use crate::model::oncall::Level;
 use crate::model::time::Time;
 
 /// Attempts before a channel counts as one that cannot be told.
@@ -46,6 +47,8 @@ pub(super) struct Standing {
     pub(super) question: ApprovalId,
     pub(super) incident: IncidentId,
     pub(super) opened_at: Time,
+    /// The highest level that it is put to; none: everybody.
+    pub(super) level: Option<Level>,
 }
 
 /// Everything that is still to be told.
@@ -109,8 +112,9 @@ impl Outbox {
         }
         let listed = self.options.channels.get(channel).is_some_and(|c| c.on.contains(&fact.topic));
         let first = self.options.ladder.first();
-        let first =
-            first.is_some_and(|rung| rung.channel == channel && rung.after.delta().is_zero());
+        let first = first.is_some_and(|rung| {
+            rung.channel == channel && rung.after.delta().is_zero() && rung.level.is_none()
+        });
         listed || (first && fact.topic == Topic::Approval)
     }
 
@@ -128,6 +132,10 @@ impl Outbox {
                 let key = (about.to_string(), rung.channel.clone());
                 let known = telling.standing(&key.0, &key.1).is_some();
                 if known || self.errands.contains_key(&key) {
+                    continue;
+                }
+                // A level's channel is told when a line of the journal says that its turn has come.
+                if rung.level.is_some_and(|own| question.level.is_some_and(|l| l < own)) {
                     continue;
                 }
                 let due = question.opened_at + rung.after.delta();

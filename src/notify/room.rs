@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use url::Url;
 
 use super::facts::facts;
+use super::meter::Meters;
 use super::options::{Channel, Kind, Options};
 use super::outbox::{ATTEMPTS, Key, Outbox, PATIENCE, Standing, backoff, is_post};
 use super::words::{Notice, gathered, notice};
@@ -18,7 +19,7 @@ use crate::engine::driver::Engine;
 use crate::engine::ports::StoreError;
 use crate::engine::state::State;
 use crate::model::action::{Call, CallResult, Outcome};
-use crate::model::approval::ApprovalState;
+use crate::model::approval::{Approval, ApprovalState};
 use crate::model::entry::Entry;
 use crate::model::incident::ApprovalSeen;
 use crate::model::notice::{About, Did, Fact, Told};
@@ -64,13 +65,14 @@ struct Room {
     /// When a question's next rung is due.
     rung: Option<Time>,
     sent: mpsc::UnboundedSender<Sent>,
+    meters: Meters,
 }
 
 /// Tells people until the process ends.
 pub(crate) async fn follow(
     engine: Engine,
     options: Options,
-    base: Url,
+    (base, meters): (Url, Meters),
     mut closing: watch::Receiver<bool>,
 ) {
     let (sent, mut came) = mpsc::unbounded_channel();
@@ -81,7 +83,7 @@ pub(crate) async fn follow(
     };
     let outbox = Outbox::new(options, after);
     let mut moved = engine.watch();
-    let mut room = Room { engine, outbox, base, booted_at, rung: None, sent };
+    let mut room = Room { engine, outbox, base, booted_at, rung: None, sent, meters };
     loop {
         if let Err(error) = room.read().await {
             tracing::error!("Could not read what there is to tell: {error}");
@@ -318,6 +320,12 @@ impl Room {
                 through: 0,
             };
             complete(&mut told);
+            let result = match (&told.problem, did) {
+                (Some(_), _) => "failed",
+                (None, Did::Posted | Did::Gathered) => "sent",
+                (None, Did::Updated | Did::Left) => "updated",
+            };
+            self.meters.count(&told.channel, result);
             entries.push(told);
         }
         let (outbox, through) = (&self.outbox, self.outbox.through());
@@ -343,8 +351,14 @@ impl Room {
 
 fn open_questions(state: &State) -> Vec<Standing> {
     let open = state.approvals.values().filter(|a| a.state == ApprovalState::Pending);
-    open.map(|a| Standing { question: a.id, incident: a.incident, opened_at: a.opened_at })
-        .collect()
+    let level = |a: &Approval| a.addressed.last().filter(|last| !last.everybody)?.level;
+    open.map(|a| Standing {
+        question: a.id,
+        incident: a.incident,
+        opened_at: a.opened_at,
+        level: level(a),
+    })
+    .collect()
 }
 
 /// What is never held back: somebody is inside, or a privileged person is concerned.

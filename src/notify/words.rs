@@ -11,6 +11,7 @@ use crate::model::approval::{Approval, Asks};
 use crate::model::id::IncidentId;
 use crate::model::incident::{Incident, Severity};
 use crate::model::notice::{About, Fact, Topic};
+use crate::model::oncall::{Addressed, Asked};
 use crate::model::plan::OnTimeout;
 use crate::model::run::CellState;
 use crate::model::time::Time;
@@ -160,13 +161,14 @@ fn asked_for(question: &Approval, closed: bool) -> Vec<String> {
         lines.push(format!("… and {} more", question.items.len() - LISTED));
     }
     if !closed {
+        lines.extend(question.addressed.last().map(turn_of));
         if question.quorum > 1 {
             let so_far = question.votes.len();
             lines.push(format!("{} people have to answer, {so_far} did.", question.quorum));
         }
         let silence = match question.on_timeout {
             _ if question.asks == Asks::Ratify => "what was done stands",
-            OnTimeout::Escalate if question.escalations == 0 => {
+            OnTimeout::Escalate if question.goes_on() => {
                 "it is asked on, and nothing of this is done until then"
             }
             OnTimeout::Approve => "what locks nobody out is done, the rest is not",
@@ -180,6 +182,23 @@ fn asked_for(question: &Approval, closed: bool) -> Vec<String> {
         );
     }
     lines
+}
+
+/// Whose turn it is. Names are those of people who are enrolled here.
+fn turn_of(asked: &Addressed) -> String {
+    let name = |a: &Asked| match &a.instead_of {
+        Some(whose) => format!("{} for {}", told(&a.name), told(whose)),
+        None => told(&a.name),
+    };
+    let names: Vec<String> = asked.people.iter().take(LISTED).map(name).collect();
+    let level = asked.level.map_or_else(String::new, |l| format!(" ({} level)", l.name()));
+    match (names.is_empty(), asked.everybody) {
+        (true, _) => format!("Asked{level}: everybody who may decide."),
+        (false, true) => {
+            format!("Asked{level}: {}, and everybody who may decide.", names.join(", "))
+        }
+        (false, false) => format!("Asked first{level}: {}.", names.join(", ")),
+    }
 }
 
 fn case(incident: &Incident) -> String {

@@ -104,6 +104,18 @@ impl Decisions {
                 self.deeds.retain(|(_, deed)| !is_it(deed));
                 return signed;
             }
+            Entry::DelegationGiven(given) => {
+                let is_it = move |deed: &Deed| {
+                    let Deed::Delegate { to, begins, ends, scope } = deed else { return false };
+                    (to, begins, ends, scope)
+                        == (&given.to, &given.begins, &given.ends, &given.scope)
+                };
+                return self.take("somebody's standing in", &is_it);
+            }
+            Entry::DelegationEnded(ended) => {
+                let is_it = move |deed: &Deed| matches!(deed, Deed::Recall { delegation } if *delegation == ended.delegation);
+                return self.take("the end of somebody's standing in", &is_it);
+            }
             Entry::StepParked { run, until: Some(_), problem, .. }
                 if problem.starts_with("resumed by ") =>
             {

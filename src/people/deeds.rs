@@ -7,6 +7,7 @@ use super::bind::bind;
 use super::sign_in::passkey;
 use super::{Act, Begun, LIFETIME, People, Problem, lock, may};
 use crate::approval::statement::deed_challenge;
+use crate::engine::delegations;
 use crate::model::deed::{Deed, DeedStatement, SignedDeed};
 use crate::model::id::PersonId;
 use crate::model::incident::ApprovalSeen;
@@ -82,6 +83,10 @@ impl People {
             Deed::Resume { .. } => Act::Resume,
             Deed::Release { .. } => Act::Release,
             Deed::Adopt { .. } | Deed::Raise { .. } => Act::Guard,
+            // Who has no turn of their own has none to hand over.
+            Deed::Delegate { .. } => Act::Decide,
+            // Whose it is, is looked at below.
+            Deed::Recall { .. } => Act::Note,
             Deed::Close { incident, .. } => {
                 let approval = self
                     .0
@@ -91,6 +96,11 @@ impl People {
                 if approval == ApprovalSeen::Hostile { Act::CloseHostile } else { Act::Close }
             }
         };
-        if may(&person.roles, act) { Ok(person) } else { Err(Problem::Role) }
+        if !may(&person.roles, act) {
+            return Err(Problem::Role);
+        }
+        let now = self.now();
+        self.0.engine.read(|core| delegations::allowed(&core.state, by, deed, now))?;
+        Ok(person)
     }
 }

@@ -3,6 +3,7 @@
 //! They are read off the engine's state when they are asked for; only what leaves no state is
 //! counted as it happens.
 
+mod people;
 mod polls;
 
 use prometheus_client::encoding::text::encode;
@@ -20,7 +21,9 @@ use crate::engine::driver::{Core, Engine, Standing};
 use crate::model::approval::ApprovalState;
 use crate::model::run::RunStatus;
 use crate::model::time::Time;
+use crate::notify::Meters as Notices;
 use crate::poll::Meters;
+use people::People;
 use polls::Polls;
 
 type Labels<const N: usize> = [(&'static str, String); N];
@@ -42,6 +45,7 @@ struct Inner {
     stored: Family<Labels<1>, Gauge>,
     index_behind: Gauge,
     polls: Polls,
+    people: People,
     /// Containments that were counted.
     contained: Mutex<u64>,
 }
@@ -66,6 +70,7 @@ impl Metrics {
             stored: Family::default(),
             index_behind: Gauge::default(),
             polls: Polls::default(),
+            people: People::default(),
             contained: Mutex::default(),
         };
         inner.register();
@@ -97,8 +102,9 @@ impl Metrics {
     }
 
     /// Everything, as it stands now.
-    pub(crate) fn text(&self, engine: &Engine, polls: &Meters) -> String {
+    pub(crate) fn text(&self, engine: &Engine, polls: &Meters, notices: &Notices) -> String {
         self.0.polls.look(polls, engine.now());
+        self.0.people.look(engine, notices);
         engine.read(|core| self.0.look(core, engine.now()));
         let mut out = String::new();
         // Writing to a string cannot fail.
@@ -127,6 +133,7 @@ impl Inner {
         let help = "1 while the index is given up until a restart";
         to.register("index_behind", help, self.index_behind.clone());
         self.polls.register(to);
+        self.people.register(to);
     }
 
     fn look(&self, core: &Core, now: Time) {

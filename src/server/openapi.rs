@@ -3,7 +3,9 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
-use super::{control, deliveries, files, incidents, ops, playbooks, runs, story, stream, subjects};
+use super::{
+    control, deliveries, files, incidents, oncall, ops, playbooks, runs, story, stream, subjects,
+};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -14,6 +16,7 @@ use super::{control, deliveries, files, incidents, ops, playbooks, runs, story, 
         subjects::show, subjects::contain,
         playbooks::list, playbooks::show, playbooks::submit, playbooks::run,
         runs::list, runs::show, runs::journal, runs::approvals, runs::approval,
+        oncall::show,
         control::pause_shown, control::pause, control::tokens, control::create_token, control::revoke_token,
         files::backup, files::export,
         stream::stream, stream::journal,

@@ -251,6 +251,7 @@ impl From<Refusal> for Problem {
             | Refusal::Changed
             | Refusal::NothingInCommon
             | Refusal::SameGroup
+            | Refusal::Unfit(_)
             | Refusal::Nothing(_) => Self::new(Kind::Conflict).detail(refusal.to_string()),
         }
     }

@@ -20,6 +20,7 @@ use crate::intake::Verifier;
 use crate::model::action::Signatures;
 use crate::model::id::{PlaybookName, SourceId};
 use crate::model::time::Time;
+use crate::notify::Meters as Notices;
 use crate::playbook::Checked;
 use crate::poll::Meters;
 
@@ -76,6 +77,8 @@ pub(crate) struct Parts {
     pub(crate) signatures: Arc<Signatures>,
     pub(crate) metrics: Metrics,
     pub(crate) polls: Meters,
+    /// What came of telling people.
+    pub(crate) notices: Notices,
     pub(crate) candidates: Candidates,
     pub(crate) lab: bool,
     /// Becomes true when the process is about to end.
@@ -141,6 +144,10 @@ impl Api {
 
     pub(super) fn polls(&self) -> &Meters {
         &self.0.parts.polls
+    }
+
+    pub(super) fn notices(&self) -> &Notices {
+        &self.0.parts.notices
     }
 
     pub(super) fn is_lab(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::model::approval::{Approval, ApprovalState, Decision, Tier, Vote};
 use crate::model::incident::{
     ApprovalSeen, Campaign, ContainmentState, Incident, IncidentStatus, Severity, Stage,
 };
+use crate::model::oncall::{Addressed, Level};
 use crate::model::run::{Cell, CellState, Run, RunStatus, WaitingOn};
 use crate::model::subject::Subject;
 use crate::model::time::{Time, rfc3339};
@@ -297,8 +298,35 @@ pub(super) struct ApprovalView {
     /// Who has answered so far, where one answer is not enough.
     votes: Vec<VoteView>,
     escalations: u32,
+    /// How often it stood longer because nobody could be told of it.
+    untold: u32,
+    /// To whom it was put, in turn. Everybody who may decide can answer at any time.
+    addressed: Vec<AddressedView>,
     #[schema(value_type = Vec<Object>)]
     items: Value,
+}
+
+/// To whom a question was put at one time.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct AddressedView {
+    level: Option<Level>,
+    people: Vec<String>,
+    /// Everybody who may decide, besides.
+    everybody: bool,
+    at: String,
+    until: String,
+}
+
+impl AddressedView {
+    fn of(asked: &Addressed) -> Self {
+        Self {
+            level: asked.level,
+            people: asked.people.iter().map(|a| a.name.clone()).collect(),
+            everybody: asked.everybody,
+            at: rfc3339(asked.at),
+            until: rfc3339(asked.until),
+        }
+    }
 }
 
 impl ApprovalView {
@@ -316,6 +344,8 @@ impl ApprovalView {
             quorum: approval.quorum,
             votes: approval.votes.iter().map(VoteView::of).collect(),
             escalations: approval.escalations,
+            untold: approval.untold,
+            addressed: approval.addressed.iter().map(AddressedView::of).collect(),
             items: serde_json::to_value(&approval.items).unwrap_or_default(),
         }
     }

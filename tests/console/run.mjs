@@ -58,7 +58,7 @@ async function fits(page) {
   const over = [];
   const { width, height } = page.viewportSize();
   await page.setViewportSize({ width: 390, height: 844 });
-  for (const path of ["/", "/approvals", "/incidents", "/me", new URL(page.url()).pathname]) {
+  for (const path of ["/", "/approvals", "/incidents", "/oncall", "/me", new URL(page.url()).pathname]) {
     await page.goto(new URL(path, page.url()).href);
     const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (beyond > 0) over.push(`${path} by ${beyond} px`);
@@ -154,7 +154,7 @@ async function together(page, base, people) {
 
 async function story(browser, base, links) {
   const you = await person(browser, base, links[0]);
-  check("a passkey is enrolled and signs in", await you.isVisible("text=Waiting for a decision"));
+  check("a passkey is enrolled and signs in", await you.isVisible("text=Waiting for me"));
 
   const questions = await open(you, base);
   check("the demo left questions open", questions.length > 0);
@@ -205,7 +205,7 @@ async function story(browser, base, links) {
   await you.goto(`${base}/sources`);
   const sources = await you.textContent("main");
   check("sources are shown", sources.includes("pingid") && sources.includes("Records taken"), sources);
-  const pages = ["/", "/approvals", "/incidents", "/in-force", "/sources", "/playbooks", "/guardrails", "/people", "/me"];
+  const pages = ["/", "/approvals", "/incidents", "/in-force", "/oncall", "/sources", "/playbooks", "/guardrails", "/people", "/me"];
   const bad = [];
   for (const path of [...pages.map((path) => base + path), incident, quick]) {
     bad.push(...await serious(you, path));
@@ -231,6 +231,20 @@ async function story(browser, base, links) {
       .filter((row) => row.textContent.includes("Block sign-in"))
       .every((row) => row.textContent.includes("undone")));
   check("the blocks are undone", true);
+
+  await you.goto(`${base}/me`);
+  const local = (hours) => new Date(Date.now() + hours * 3_600_000).toISOString().slice(0, 16);
+  await you.fill("input[name=begins]", local(-1));
+  await you.fill("input[name=ends]", local(5));
+  await you.click("text=Let them stand in");
+  await you.waitForSelector("form[data-deed=recall]");
+  check("somebody stands in, by passkey", (await you.textContent("main")).includes("now"));
+  await you.goto(`${base}/oncall`);
+  check("the rota's page shows it", (await you.textContent("[aria-labelledby=h-stand]")).includes(" for "));
+  await you.goto(`${base}/me`);
+  await you.click("form[data-deed=recall] button");
+  await you.waitForSelector("text=Nobody stands in for you");
+  check("and it is ended, by passkey", true);
 
   const people = [1, 2, 3, 4, 5].map((n) => `person-000${n}`);
   for (const who of people) await contain(you, base, `${who}@lab.example`);

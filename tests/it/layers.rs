@@ -69,6 +69,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("openidconnect", &["people"]),
     ("clap", &["cli"]),
     ("cron", &["poll"]),
+    ("jiff", &["approval"]),
     ("mail_parser", &["intake"]),
     (
         "tokio",

@@ -83,6 +83,10 @@ document.addEventListener("submit", (event) => {
   perform(event, form, async () => {
     const deed = { deed: form.dataset.deed, ...Object.fromEntries(new FormData(form)) };
     form.querySelectorAll("[data-number]").forEach((input) => { deed[input.name] = Number(input.value); });
+    // What is typed on this device's clock is signed as an instant.
+    form.querySelectorAll("input[type=datetime-local]").forEach((input) => {
+      deed[input.name] = new Date(input.value).toISOString();
+    });
     const begun = await send("/v1/deeds/begin", deed);
     const answer = await sign(begun.options);
     const done = await send("/v1/deeds/finish", { ceremony: begun.ceremony, answer });

@@ -39,11 +39,21 @@ impl Answer {
 
 /// Every page behind a session.
 pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
-    let mut pages: Vec<String> =
-        ["/", "/approvals", "/approvals/together", "/incidents", "/in-force", "/desk", "/sources"]
-            .map(str::to_owned)
-            .to_vec();
-    pages.extend(["/guardrails", "/me", "/stream"].map(str::to_owned));
+    let mut pages: Vec<String> = [
+        "/",
+        "/approvals",
+        "/approvals/together",
+        "/incidents",
+        "/in-force",
+        "/oncall",
+        "/desk",
+        "/sources",
+        "/guardrails",
+        "/me",
+        "/stream",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     pages.push(format!("/approvals/{question}"));
     pages.push(format!("/incidents/{incident}"));
     pages

@@ -48,7 +48,7 @@ fn one(engine: &Engine, tx: &mut Tx<'_>, run: RunId) {
         tx.push(Entry::RunParked { run, incident, waiting_on: WaitingOn::Operator });
         return;
     }
-    ask_on(tx, run);
+    ask_on(&engine.0, tx, run);
     if tx.core.state.runs.get(&run).is_some_and(|r| r.status != RunStatus::Cancelled) {
         engine.settle(tx, run);
     }

@@ -2,15 +2,19 @@
 
 use super::carry_out::settle_cell;
 use super::{Inner, Tx};
+use crate::engine::oncall::address;
 use crate::model::action::Effect as Kind;
 use crate::model::approval::{Approval, ApprovalState, Asks, Item, Tier};
 use crate::model::entry::Entry;
 use crate::model::id::{ApprovalId, RunId};
+use crate::model::notice::About;
+use crate::model::oncall::Longer;
 use crate::model::plan::{AskRule, OnTimeout};
-use crate::model::run::{CellKey, CellState, Conclusion};
+use crate::model::run::{CellKey, CellState, Conclusion, Purpose};
+use crate::model::time::Span;
 
-/// How often a question is prolonged before silence means what it means.
-const ESCALATIONS_MAX: u32 = 1;
+/// How often a question is prolonged because nobody could be told. After that it ends, and silence is no yes.
+const UNTOLD_MAX: u32 = 3;
 
 pub(super) fn open_question(
     inner: &Inner,
@@ -23,7 +27,9 @@ pub(super) fn open_question(
     let Some(r) = tx.core.state.runs.get(&run) else { return false };
     let (incident, plan) = (r.incident, r.plan.clone());
     let mut barred: Vec<String> = r.started_by.clone().into_iter().collect();
-    if let Some(i) = tx.core.state.incidents.get(&incident)
+    let case = tx.core.state.incidents.get(&incident);
+    barred.extend(case.into_iter().flat_map(|i| i.by_hand.iter().cloned()));
+    if let Some(i) = case
         && let Some(subject) = tx.core.state.subject(i.subject)
     {
         barred.push(subject.name.clone());
@@ -35,7 +41,7 @@ pub(super) fn open_question(
                 .filter_map(|a| a.0.strip_prefix("login:").map(ToOwned::to_owned)),
         );
     }
-    let approval = Approval {
+    let mut approval = Approval {
         id: ApprovalId::mint(tx.at, inner.ports.entropy.id()),
         incident,
         run,
@@ -50,12 +56,17 @@ pub(super) fn open_question(
         quorum: tier.quorum().max(rule.quorum),
         votes: Vec::new(),
         escalations: 0,
+        untold: 0,
+        stands: Some(rule.timeout),
+        addressed: Vec::new(),
         decided_at: None,
         decided_by: None,
         granted: Vec::new(),
         barred,
     };
+    let asked = address(tx.core, &inner.policy(), &approval, None, tx.at);
     tracing::info!(approval.id = %approval.id, incident.id = %incident, "Asked people about {} actions", approval.items.len());
+    approval.addressed.push(asked);
     tx.push(Entry::ApprovalOpened { approval: Box::new(approval) });
     true
 }
@@ -66,16 +77,28 @@ pub(super) fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: Appro
     if question.state != ApprovalState::Pending {
         return false;
     }
-    if question.on_timeout == OnTimeout::Escalate && question.escalations < ESCALATIONS_MAX {
-        escalate(tx, &question, "nobody had answered");
+    if question.goes_on() {
+        stand_longer(inner, tx, &question, Longer::Silence, "nobody had answered");
         return true;
     }
-    let granted: Vec<CellKey> = question
+    let mut granted: Vec<CellKey> = question
         .items
         .iter()
         .filter(|item| is_granted_by_silence(inner, tx, run, item))
         .map(|item| item.cell.clone())
         .collect();
+    // Silence would be a yes: to doing it, or to leaving it as it was done.
+    let is_consent = question.asks == Asks::Ratify || !granted.is_empty();
+    let told = tx.core.state.telling.reached(&thread(&question), question.opened_at);
+    let unheard = !inner.policy().oncall.channels.is_empty() && !told;
+    if unheard && is_consent && question.untold < UNTOLD_MAX {
+        let why = "nobody could be told of it, so silence says nothing";
+        stand_longer(inner, tx, &question, Longer::Untold, why);
+        return true;
+    }
+    if unheard {
+        granted.clear();
+    }
     let begin_until = (!granted.is_empty()).then(|| tx.at + inner.policy().grant.delta());
     let state = ApprovalState::Expired;
     let incident = question.incident;
@@ -109,22 +132,37 @@ pub(super) fn expire(inner: &Inner, tx: &mut Tx<'_>, run: RunId, approval: Appro
     true
 }
 
-/// The question stands as long again; whoever tells people tells the next ones.
-fn escalate(tx: &mut Tx<'_>, question: &Approval, reason: &str) {
+fn thread(question: &Approval) -> String {
+    About::Question(question.id).to_string()
+}
+
+/// The question stands as long again: silence passes it on to the next, a downtime begins anew with the first,
+/// and of whom nobody could tell are asked again.
+fn stand_longer(inner: &Inner, tx: &mut Tx<'_>, question: &Approval, why: Longer, reason: &str) {
     // The first time it stood is what it was asked for.
     let stood =
         (question.expires_at - question.opened_at) / (1 + question.escalations.cast_signed());
-    tracing::warn!(approval.id = %question.id, incident.id = %question.incident, "Asked on: {reason} to `{}`", question.id);
+    let expires_at = tx.at + question.stands.map_or(stood, Span::delta);
+    let passed = match why {
+        Longer::Silence | Longer::Untold => question.addressed.last().and_then(|a| a.level),
+        Longer::Downtime => None,
+    };
+    // Those who may answer are those who may once it stands again.
+    let again = Approval { expires_at, ..question.clone() };
+    let addressed = address(tx.core, &inner.policy(), &again, passed, tx.at);
+    tracing::warn!(approval.id = %question.id, incident.id = %question.incident, "Asked on: {reason} (`{}`)", question.id);
     tx.push(Entry::ApprovalEscalated {
         approval: question.id,
         incident: question.incident,
-        expires_at: tx.at + stood,
+        expires_at,
         reason: reason.to_owned(),
+        why,
+        addressed: Some(Box::new(addressed)),
     });
 }
 
 /// Questions whose time ran out while Quell was not running: nobody could have answered, so that silence says nothing.
-pub(super) fn ask_on(tx: &mut Tx<'_>, run: RunId) {
+pub(super) fn ask_on(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
     let overdue: Vec<Approval> = tx
         .core
         .state
@@ -137,11 +175,8 @@ pub(super) fn ask_on(tx: &mut Tx<'_>, run: RunId) {
         .cloned()
         .collect();
     for question in overdue {
-        escalate(
-            tx,
-            &question,
-            "Quell was not running when its time ran out, so nobody could answer",
-        );
+        let why = "Quell was not running when its time ran out, so nobody could answer";
+        stand_longer(inner, tx, &question, Longer::Downtime, why);
     }
 }
 
@@ -154,7 +189,9 @@ fn is_granted_by_silence(inner: &Inner, tx: &Tx<'_>, run: RunId, item: &Item) ->
     let harmless = inner.ports.catalogue.signature(item.capability.as_str()).is_some_and(|s| {
         s.point_in_time || matches!(s.effect, Kind::Record | Kind::Notify | Kind::Read)
     });
-    wanted && harmless
+    // Access is never opened by silence.
+    let opens = tx.core.state.runs.get(&run).is_none_or(|r| r.purpose == Purpose::Restore);
+    wanted && harmless && !opens
 }
 
 pub(super) fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {

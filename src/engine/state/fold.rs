@@ -44,7 +44,9 @@ impl State {
             }
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
-            Entry::AlertRaised { .. } | Entry::ReportReceived { .. } => self.told(entry),
+            Entry::AlertRaised { .. }
+            | Entry::ReportReceived { .. }
+            | Entry::IncidentByHand { .. } => self.told(entry),
             Entry::SubjectCreated { subject } => self.subject_created(subject),
             Entry::SubjectResolved { subject, name, accounts, aliases } => {
                 self.subject_resolved(at, *subject, name, accounts, aliases);
@@ -70,6 +72,8 @@ impl State {
             | Entry::PersonEnrolled(_)
             | Entry::EnrolmentIssued { .. }
             | Entry::TokenChanged(_)
+            | Entry::DelegationGiven(_)
+            | Entry::DelegationEnded(_)
             | Entry::PollAdvanced(_) => self.apply_access(at, entry),
             Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } | Entry::HoldVerified { .. } => {
                 self.apply_hold(at, entry)
@@ -100,7 +104,7 @@ impl State {
         }
     }
 
-    /// The kill switch, people, tokens, and how far polls got.
+    /// The kill switch, people, tokens, who stands in for whom, and how far polls got.
     fn apply_access(&mut self, at: Time, entry: &Entry) {
         match entry {
             Entry::PauseChanged { paused, by, reason } => {
@@ -128,6 +132,8 @@ impl State {
                 self.polls.insert(e.source.clone(), (**e).clone());
                 self.touch(RowKey::Poll(e.source.clone()));
             }
+            Entry::DelegationGiven(given) => self.delegation_given(at, given),
+            Entry::DelegationEnded(ended) => self.delegation_ended(ended),
             _ => {}
         }
     }
@@ -158,6 +164,11 @@ impl State {
             Entry::ReportReceived { incident, report, .. } => self.with_incident(*incident, |i| {
                 i.counts.reports += 1;
                 i.report = Some(report.clone());
+            }),
+            Entry::IncidentByHand { incident, by } => self.with_incident(*incident, |i| {
+                if !i.by_hand.contains(by) {
+                    i.by_hand.push(by.clone());
+                }
             }),
             _ => {}
         }
@@ -311,6 +322,7 @@ impl State {
             campaign: rise.campaign.clone(),
             alert: None,
             report: None,
+            by_hand: Vec::new(),
             event_ids: Vec::new(),
             asked: Vec::new(),
         };

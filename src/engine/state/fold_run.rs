@@ -11,6 +11,7 @@ use crate::model::entry::{
 };
 use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::model::incident::{Containment, ContainmentState};
+use crate::model::oncall::Longer;
 use crate::model::plan::Plan;
 use crate::model::run::{Cell, CellKey, CellState, Conclusion, Run, RunStatus};
 use crate::model::time::Time;
@@ -64,10 +65,15 @@ impl State {
             Entry::ApprovalVoted(e) => {
                 self.with_question(e.approval, |q| q.votes.push(e.vote.clone()));
             }
-            Entry::ApprovalEscalated { approval, expires_at, .. } => {
+            Entry::ApprovalEscalated { approval, expires_at, why, addressed, .. } => {
                 self.with_question(*approval, |q| {
                     q.expires_at = *expires_at;
-                    q.escalations += 1;
+                    match why {
+                        Longer::Silence => q.escalations += 1,
+                        Longer::Untold => q.untold += 1,
+                        Longer::Downtime => (q.escalations, q.untold) = (0, 0),
+                    }
+                    q.addressed.extend(addressed.as_deref().cloned());
                 });
             }
             Entry::ApprovalDecided(e) => self.approval_decided(at, e),

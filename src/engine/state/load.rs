@@ -21,6 +21,7 @@ use crate::model::time::Time;
 pub(crate) const ALWAYS: &[&str] = &[
     "ask/",
     "ceiling/",
+    "delegation/",
     "deployment",
     "delivery/",
     "enrolment/",
@@ -106,6 +107,26 @@ impl State {
                 self.deliveries.load(DeliveryKey::parse(rest).ok_or_else(bad)?, at);
             }
             "ceiling" => drop(self.ceilings.insert(rest.to_owned(), parse(key, value)?)),
+            "person" | "enrolment" | "token" | "delegation" | "ask" => {
+                self.load_access((kind, rest), key, value)?;
+            }
+            "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
+            "telling" => self.telling.through = Some(parse(key, value)?),
+            "thread" => self.telling.load(parse(key, value)?),
+            _ => return Err(bad()),
+        }
+        Ok(())
+    }
+
+    /// Rows about who may, who is asked, and who stands in.
+    fn load_access(
+        &mut self,
+        (kind, rest): (&str, &str),
+        key: &str,
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        let bad = || bad(key);
+        match kind {
             "person" => {
                 drop(self.people.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
@@ -113,10 +134,10 @@ impl State {
             "token" => {
                 drop(self.tokens.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
             }
+            "delegation" => {
+                drop(self.delegations.insert(rest.parse().map_err(|_| bad())?, parse(key, value)?));
+            }
             "ask" => drop(self.asks.insert(rest.to_owned(), parse(key, value)?)),
-            "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
-            "telling" => self.telling.through = Some(parse(key, value)?),
-            "thread" => self.telling.load(parse(key, value)?),
             _ => return Err(bad()),
         }
         Ok(())
@@ -191,6 +212,7 @@ pub(super) fn slim(approval: &mut Approval) {
     approval.items.shrink_to_fit();
     approval.granted.shrink_to_fit();
     approval.barred.shrink_to_fit();
+    approval.addressed.shrink_to_fit();
 }
 
 /// Of a person's incidents, the one that ranks highest is the one that evidence joins.

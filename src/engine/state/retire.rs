@@ -61,6 +61,7 @@ impl State {
         keys.extend(self.people.keys().map(|id| RowKey::Person(*id)));
         keys.extend(self.enrolments.keys().map(|hash| RowKey::Enrolment(hash.clone())));
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
+        keys.extend(self.delegations.keys().map(|id| RowKey::Delegation(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
         keys.extend(self.telling_rows());
         keys.extend(self.asks.keys().map(|hash| RowKey::Ask(hash.clone())));

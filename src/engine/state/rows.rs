@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use super::{DeliveryKey, Known, State};
 use crate::engine::ports::{RowChange, StoreError};
 use crate::model::id::{
-    ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SourceId,
-    SubjectId, TokenId,
+    ApprovalId, Capability, DelegationId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
+    SourceId, SubjectId, TokenId,
 };
 use crate::model::run::{Cell, CellKey, Run};
 use crate::model::subject::{AccountKey, Alias};
@@ -44,6 +44,7 @@ pub(crate) enum RowKey {
     Person(PersonId),
     Enrolment(String),
     Token(TokenId),
+    Delegation(DelegationId),
     /// How far a polled source has got.
     Poll(SourceId),
     /// How far the journal is told.
@@ -81,6 +82,7 @@ impl RowKey {
             Self::Person(id) => format!("person/{id}"),
             Self::Enrolment(hash) => format!("enrolment/{hash}"),
             Self::Token(id) => format!("token/{id}"),
+            Self::Delegation(id) => format!("delegation/{id}"),
             Self::Poll(source) => format!("poll/{source}"),
             Self::Telling => "telling".to_owned(),
             Self::Thread(thread, channel) => format!("thread/{thread}|{channel}"),
@@ -197,6 +199,7 @@ impl State {
             RowKey::Person(id) => json(self.people.get(id)),
             RowKey::Enrolment(hash) => json(self.enrolments.get(hash)),
             RowKey::Token(id) => json(self.tokens.get(id)),
+            RowKey::Delegation(id) => json(self.delegations.get(id)),
             RowKey::Poll(source) => json(self.polls.get(source)),
             RowKey::Telling => json(self.telling.through.as_ref()),
             RowKey::Thread(thread, channel) => json(self.telling.standing(thread, channel)),
@@ -249,6 +252,7 @@ impl State {
         keys.extend(self.people.keys().map(|id| RowKey::Person(*id)));
         keys.extend(self.enrolments.keys().map(|h| RowKey::Enrolment(h.clone())));
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
+        keys.extend(self.delegations.keys().map(|id| RowKey::Delegation(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
         keys.extend(self.telling_rows());
         keys.extend(self.asks.keys().map(|hash| RowKey::Ask(hash.clone())));

@@ -32,6 +32,25 @@ impl Telling {
         self.threads.insert(thread, standing);
     }
 
+    /// Whether anybody was told something about a thread since `since`. That what they were told could be brought
+    /// up to date later does not count: it wakes nobody.
+    pub(crate) fn reached(&self, thread: &str, since: Time) -> bool {
+        let of_thread = self.threads.range((thread.to_owned(), String::new())..);
+        of_thread
+            .take_while(|((about, _), _)| about == thread)
+            .any(|(_, standing)| standing.posted_at.is_some_and(|at| at >= since))
+    }
+
+    /// How many threads in a row a channel could not be told of, since when, and why; none while it can be told.
+    pub(crate) fn dead(&self, channel: &str) -> Option<(usize, Time, &str)> {
+        let of_channel = self.threads.iter().filter(|((_, to), _)| to == channel);
+        let mut standings: Vec<&Standing> = of_channel.map(|(_, standing)| standing).collect();
+        standings.sort_by_key(|standing| std::cmp::Reverse(standing.at));
+        let failed: Vec<&Standing> = standings.into_iter().take_while(|s| s.failed).collect();
+        let (last, first) = (failed.first()?, failed.last()?);
+        Some((failed.len(), first.at, last.told.problem.as_deref().unwrap_or_default()))
+    }
+
     /// When a channel was last given messages of their own, since `since`; oldest first.
     pub(crate) fn posts(&self, channel: &str, since: Time) -> Vec<Time> {
         let of_channel = self.threads.iter().filter(|((_, to), _)| to == channel);
@@ -176,6 +195,28 @@ mod tests {
         assert_eq!(folded.telling.threads.len(), 1);
         let gone = RowKey::Thread("pause/1".into(), "soc".into()).text();
         assert!(folded.take_changes().contains(&(gone, None)));
+    }
+
+    #[test]
+    fn a_channel_is_dead_while_its_last_notices_failed_and_nobody_was_reached() {
+        let failed = |n: u64, hours: i64| match sent(n, hours) {
+            Entry::NoticeSent(mut told) => {
+                told.problem = Some("it answered 503".into());
+                Entry::NoticeFailed(told)
+            }
+            other => other,
+        };
+        let mut folded = state(vec![(0, sent(1, 0)), (1, failed(2, 1)), (2, failed(3, 2))]);
+        assert_eq!(folded.telling.dead("soc"), Some((2, at(1), "it answered 503")));
+        assert_eq!(folded.telling.dead("pager"), None);
+        assert!(folded.telling.reached("pause/1", at(0)));
+        assert!(!folded.telling.reached("pause/1", at(1)), "that was before");
+        assert!(!folded.telling.reached("pause/2", at(0)), "that failed");
+        assert!(!folded.telling.reached("pause", at(0)), "another thread");
+
+        folded.apply_entry(at(3), &sent(4, 3));
+
+        assert_eq!(folded.telling.dead("soc"), None);
     }
 
     #[test]

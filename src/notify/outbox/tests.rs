@@ -145,6 +145,7 @@ fn a_rung_is_due_when_its_time_comes_and_not_before() {
         question: ApprovalId(uuid::Uuid::from_u128(1)),
         incident: IncidentId(uuid::Uuid::from_u128(2)),
         opened_at: at(0),
+        level: None,
     }];
 
     assert_eq!(outbox.climb(&open, &telling, at(1)), Some(at(5)));
@@ -161,4 +162,34 @@ fn what_is_a_day_old_is_no_news() {
     outbox.take(&fact(question(1), Topic::Approval, 5, false), &telling, at(25 * 60));
 
     assert!(outbox.begin(&telling, at(25 * 60), |_| false).is_empty());
+}
+
+#[test]
+fn the_channel_of_a_level_is_told_when_the_question_comes_to_it() {
+    let options = options(
+        "ladder = [{channel='a', level='first'}, {channel='b', level='second'}]
+        [channels.a]\nconnection='x'\non=[]\n[channels.b]\nconnection='y'\non=[]",
+    );
+    let telling = Telling::default();
+    let question_id = ApprovalId(uuid::Uuid::from_u128(1));
+    let put_to = |level| Standing {
+        question: question_id,
+        incident: IncidentId(uuid::Uuid::nil()),
+        opened_at: at(0),
+        level,
+    };
+    let mut outbox = Outbox::new(options, 0);
+    let told = |outbox: &Outbox, channel: &str| outbox.get(&key(&question(1), channel)).is_some();
+
+    outbox.climb(&[put_to(Some(Level::First))], &telling, at(60));
+    assert!(
+        told(&outbox, "a") && !told(&outbox, "b"),
+        "an hour does not make it the second's turn"
+    );
+    outbox.climb(&[put_to(Some(Level::Second))], &telling, at(61));
+    assert!(told(&outbox, "b"));
+
+    let mut without_a_rota = Outbox::new(outbox.options().clone(), 0);
+    without_a_rota.climb(&[put_to(None)], &telling, at(0));
+    assert!(told(&without_a_rota, "a") && told(&without_a_rota, "b"), "everybody is asked");
 }

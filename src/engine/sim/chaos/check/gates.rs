@@ -38,7 +38,9 @@ pub(super) fn a_decision_is_valid(walk: &mut Walk<'_>, commit: &Commit, e: &Appr
                     .iter()
                     .any(|a| walk.play.outside.tenant.owner(&a.key()) == Some(&name))
         });
-    if victim || starter.as_ref() == Some(&name) {
+    let by_hand = walk.state.incidents.get(&question.incident);
+    let by_hand = by_hand.is_some_and(|i| i.by_hand.contains(&name));
+    if victim || by_hand || starter.as_ref() == Some(&name) {
         walk.say("the_victim_and_the_starter_never_decide", name);
     }
     let same = question.votes.iter().filter(|v| v.decision == e.signed.statement.decision);
