@@ -197,7 +197,8 @@ impl Pass<'_, '_> {
             Gate::Ask { reason } => {
                 let lets_in = ready.spec.effect == Effect::Restore;
                 let more = if lets_in { self.touched(&ready) } else { None };
-                let reason = more.map_or(reason.clone(), |more| format!("{reason}; {more}"));
+                let reason =
+                    more.map_or_else(|| reason.clone(), |more| format!("{reason}; {more}"));
                 self.ask(ready, &question, reason)
             }
             Gate::Go { ceiling: None, ratify } => self.start(ready, By { ratify, ..By::default() }),

@@ -35,13 +35,7 @@ impl State {
                 self.deployment = Some(e.clone());
                 self.touch(RowKey::Deployment);
             }
-            Entry::DeploymentRestored(e) => {
-                if let Some(deployment) = &mut self.deployment {
-                    deployment.key.clone_from(&e.key);
-                }
-                self.touch(RowKey::Deployment);
-                self.tell_anew();
-            }
+            Entry::DeploymentRestored(e) => self.restored(&e.key),
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
             Entry::AlertRaised { .. }
@@ -76,7 +70,7 @@ impl State {
             | Entry::DelegationEnded(_)
             | Entry::PollAdvanced(_) => self.apply_access(at, entry),
             Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } | Entry::HoldVerified { .. } => {
-                self.apply_hold(at, entry)
+                self.apply_hold(at, entry);
             }
             Entry::NoticeSent(told) => self.told_to(at, told, false),
             Entry::NoticeFailed(told) => self.told_to(at, told, true),
@@ -93,6 +87,15 @@ impl State {
             | Entry::Checkpoint { .. } => {}
             _ => self.apply_run_entry(at, entry),
         }
+    }
+
+    /// From here on it is a copy, which signs with a key of its own.
+    fn restored(&mut self, key: &str) {
+        if let Some(deployment) = &mut self.deployment {
+            key.clone_into(&mut deployment.key);
+        }
+        self.touch(RowKey::Deployment);
+        self.tell_anew();
     }
 
     fn drop_all(&mut self, incidents: &[IncidentId], subjects: &[SubjectId]) {
