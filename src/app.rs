@@ -218,9 +218,10 @@ fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> not
     for (name, why) in engine.read(|core| unready(core, &engine.policy(), now)) {
         tracing::warn!("`{name}` has a turn on call to come, and {why}");
     }
-    if !config.notify.channels.is_empty() {
+    let tickets = engine.ports().catalogue.connections_for("ticket.comment");
+    let options = config.notify.clone().with_tickets(tickets);
+    if !options.channels.is_empty() {
         let (own, until) = (engine.clone(), closed.clone());
-        let options = config.notify.clone();
         let how = (config.server.public_url.clone(), meters.clone());
         engine.tasks().spawn(async move { notify::follow(own, options, how, until).await });
     }
