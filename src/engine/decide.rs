@@ -176,6 +176,11 @@ impl Decided {
     }
 }
 
+/// Whether what the runs of its incident did contains it as things are, although it does not say so yet.
+pub(crate) fn is_contained(view: &View<'_>) -> bool {
+    contained::now(view, &Scopes::new(view.state, view.run, &view.plan))
+}
+
 /// Says what the run does next.
 pub(crate) fn decide(view: &View<'_>) -> Decided {
     let mut decided = Decided::default();

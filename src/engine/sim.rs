@@ -13,8 +13,10 @@ mod holds;
 mod load;
 mod reports;
 mod rest;
+mod rising;
 mod rules;
 mod store;
+mod stream;
 mod world;
 
 use async_trait::async_trait;

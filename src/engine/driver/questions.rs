@@ -5,9 +5,9 @@ use super::{Inner, Tx};
 use crate::model::action::Effect as Kind;
 use crate::model::approval::{Approval, ApprovalState, Asks, Item, Tier};
 use crate::model::entry::Entry;
-use crate::model::id::{ApprovalId, RunId};
+use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::model::plan::{AskRule, OnTimeout};
-use crate::model::run::{CellKey, CellState, Conclusion};
+use crate::model::run::{Cell, CellKey, CellState, Conclusion};
 
 /// How often a question is prolonged before silence means what it means.
 const ESCALATIONS_MAX: u32 = 1;
@@ -155,6 +155,30 @@ fn is_granted_by_silence(inner: &Inner, tx: &Tx<'_>, run: RunId, item: &Item) ->
         s.point_in_time || matches!(s.effect, Kind::Record | Kind::Notify | Kind::Read)
     });
     wanted && harmless
+}
+
+/// The question that a cell waits for.
+pub(super) fn question_about(tx: &Tx<'_>, run: RunId, cell: &CellKey) -> Option<ApprovalId> {
+    match tx.core.state.runs.get(&run)?.cells.get(cell)?.state {
+        CellState::Asked { approval } => Some(approval),
+        _ => None,
+    }
+}
+
+/// Takes a question back of which nothing is left to decide: evidence that rose has overtaken it.
+pub(super) fn withdraw(tx: &mut Tx<'_>, run: RunId, incident: IncidentId, approval: ApprovalId) {
+    let waits = |cell: &Cell| cell.state == CellState::Asked { approval };
+    let left = tx.core.state.runs.get(&run).is_some_and(|r| r.cells().any(waits));
+    let state = ApprovalState::Cancelled;
+    if !left {
+        tx.push(Entry::ApprovalExpired {
+            approval,
+            incident,
+            state,
+            granted: Vec::new(),
+            begin_until: None,
+        });
+    }
 }
 
 pub(super) fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {

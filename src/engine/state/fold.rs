@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Delivered, DeliveryKey, Enrolment, Hold, Holds, Pause, Published, RowKey, State};
 use crate::model::entry::{Commit, Entry, IncidentOpened, IncidentRisen, PlanPublished, Rise};
 use crate::model::event::{Event, EventOutcome};
-use crate::model::id::{IncidentId, SubjectId};
+use crate::model::id::{EventId, IncidentId, SubjectId};
 use crate::model::incident::{
     Campaign, Containment, ContainmentState, EvidenceCounts, Incident, IncidentStatus, Severity,
 };
@@ -151,6 +151,7 @@ impl State {
             Entry::ReportReceived { incident, report, .. } => self.with_incident(*incident, |i| {
                 i.counts.reports += 1;
                 i.report = Some(report.clone());
+                remember(i, EventId::new(report.id.to_string()));
             }),
             _ => {}
         }
@@ -161,10 +162,7 @@ impl State {
             if i.event_ids.contains(&event.id) {
                 return;
             }
-            i.event_ids.push(event.id.clone());
-            if i.event_ids.len() > EVENT_IDS_MAX {
-                i.event_ids.remove(0);
-            }
+            remember(i, event.id.clone());
             count(&mut i.counts, event.outcome);
         });
     }
@@ -430,6 +428,14 @@ impl State {
                 None => i.containment.push(line),
             }
         });
+    }
+}
+
+/// What is told again later counts once.
+fn remember(incident: &mut Incident, id: EventId) {
+    incident.event_ids.push(id);
+    if incident.event_ids.len() > EVENT_IDS_MAX {
+        incident.event_ids.remove(0);
     }
 }
 
