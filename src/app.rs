@@ -15,6 +15,7 @@ mod plugs;
 mod polls;
 pub(crate) mod ports;
 mod recall;
+mod rehearsal;
 mod retention;
 mod sources;
 mod timed;
@@ -46,6 +47,7 @@ pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
 pub(crate) use plugs::{Plugs, connect, identity_provider};
 pub(crate) use ports::{SystemClock, SystemEntropy};
+pub use rehearsal::Rehearsal;
 pub(crate) use sources::mapping;
 
 /// Builds the console's routes once there is an engine to look at.

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::model::entry::{Commit, Entry, IncidentOpened, IncidentRisen, PlanPublished, Rise};
 use crate::model::event::{Event, EventOutcome};
-use crate::model::id::{IncidentId, SubjectId};
+use crate::model::id::{EventId, IncidentId, SubjectId};
 use crate::model::incident::{
     Campaign, Containment, ContainmentState, EvidenceCounts, Incident, IncidentStatus, Severity,
 };
@@ -167,6 +167,7 @@ impl State {
             Entry::ReportReceived { incident, report, .. } => self.with_incident(*incident, |i| {
                 i.counts.reports += 1;
                 i.report = Some(report.clone());
+                remember(i, EventId::new(report.id.to_string()));
             }),
             Entry::IncidentByHand { incident, by } => self.with_incident(*incident, |i| {
                 if !i.by_hand.contains(by) {
@@ -182,10 +183,7 @@ impl State {
             if i.event_ids.contains(&event.id) {
                 return;
             }
-            i.event_ids.push(event.id.clone());
-            if i.event_ids.len() > EVENT_IDS_MAX {
-                i.event_ids.remove(0);
-            }
+            remember(i, event.id.clone());
             count(&mut i.counts, event.outcome);
         });
     }
@@ -461,6 +459,14 @@ impl State {
                 None => i.containment.push(line),
             }
         });
+    }
+}
+
+/// What is told again later counts once.
+fn remember(incident: &mut Incident, id: EventId) {
+    incident.event_ids.push(id);
+    if incident.event_ids.len() > EVENT_IDS_MAX {
+        incident.event_ids.remove(0);
     }
 }
 
