@@ -95,7 +95,8 @@ fn is_of_a_name(c: char) -> bool {
     c.is_alphanumeric() || is_dot(c) || matches!(c, '-' | '@' | '_')
 }
 
-/// Whether a program would take `name` for a host: dots between labels, letters behind the last one.
+/// Whether a program would take `name` for a host: a label with letters behind a dot. A program may stop before the
+/// last label, so that it is not the last alone that counts.
 fn is_linked(name: &str, after: &str) -> bool {
     let mail = name.split('@').count() == 2 && !name.starts_with('@') && !name.ends_with('@');
     if mail && !after.starts_with(['/', '?', '#', ':']) {
@@ -103,13 +104,12 @@ fn is_linked(name: &str, after: &str) -> bool {
     }
     name.split('@').any(|part| {
         let part = part.trim_matches(|c| is_dot(c) || c == '_' || c == '-');
-        let Some(last) = part.split(is_dot).next_back().filter(|last| last.len() < part.len())
-        else {
-            return false;
+        let is_domain = |label: &str| {
+            label.chars().count() > 1
+                && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+                && label.chars().any(char::is_alphabetic)
         };
-        last.chars().count() > 1
-            && last.chars().all(|c| c.is_alphanumeric() || c == '-')
-            && last.chars().any(char::is_alphabetic)
+        part.split(is_dot).skip(1).any(is_domain)
     })
 }
 
@@ -134,6 +134,8 @@ mod tests {
             ("www.evil.example", "www[.]evil[.]example"),
             ("_evil.com_", "_evil[.]com_"),
             ("evil。com", "evil[.]com"),
+            ("www.evil.example.\u{1F48}:", "www[.]evil[.]example[.]\u{1F48}:"),
+            ("evil.com._x", "evil[.]com[.]_x"),
             ("JavaScript:alert(1)", "JavaScript[:]alert(1)"),
             ("a@evil.com/path", "a@evil[.]com/path"),
             ("@evil.com", "@evil[.]com"),
