@@ -16,6 +16,7 @@ mod deeds;
 mod desk;
 mod enrol;
 mod frame;
+mod graph;
 mod guard;
 mod guardrails;
 mod in_force;
@@ -30,6 +31,7 @@ mod playbooks;
 mod problem;
 mod refusals;
 mod report;
+mod runs;
 mod show;
 mod sign_in;
 mod signed_in;
@@ -102,6 +104,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/incidents/{id}/close", post(acts::close))
         .route("/incidents/{id}/ask", post(asked::ask))
         .route("/asked/{secret}", get(asked::page).post(asked::answer))
+        .route("/runs/{id}", get(runs::page))
         .route("/approvals", get(lists::approvals))
         .route("/approvals/together", get(together::page))
         .route("/approvals/{id}", get(approval::page))

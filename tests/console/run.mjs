@@ -46,6 +46,13 @@ async function open(page, base) {
 const rests = (page) =>
   page.$$eval("button[name=decision]", (all) => all.every((button) => button.disabled));
 
+// The page of the run that a question belongs to.
+async function runOf(page, question) {
+  await page.goto(question);
+  await page.click("summary:has-text('Where it comes from')");
+  return page.locator("text=The run and its plan").first().evaluate((link) => link.href);
+}
+
 async function approve(page, url, why) {
   await page.goto(url);
   await page.fill("textarea[name=justification]", why);
@@ -179,9 +186,28 @@ async function story(browser, base, links) {
     !(await you.isVisible("#h-answer")), unverified);
   await you.verifiesUser(true);
   const [quick, ...others] = questions;
+  const run = await runOf(you, quick);
+  const watcher = await you.context().newPage();
+  await watcher.goto(run);
+  await watcher.evaluate(() => { globalThis.notLoadedAgain = true; });
+  const asks = await watcher.textContent("[data-region=graph]");
+  check("the plan is drawn, and a step waits for people", asks.includes("asked"), asks);
+  await picture(watcher, "run-asked");
   const count = await taps(you, quick);
   check(`from the page to the decision in ${count} taps at a phone's width`, count <= 3);
   const decided = await you.textContent("section[aria-labelledby=h-answer]");
+  await watcher.waitForFunction(() => {
+    const drawn = document.querySelector("[data-region=graph]").textContent;
+    return globalThis.notLoadedAgain && !drawn.includes("asked") && drawn.includes("succeeded");
+  });
+  check("the drawing follows what is decided, without loading the page again", true);
+  check("the list says the same", !(await watcher.textContent("[data-region=steps]")).includes("asked"));
+  await watcher.locator(".plan a").first().focus();
+  await watcher.keyboard.press("Enter");
+  check("a box leads to its step", watcher.url().endsWith("#step-1"), watcher.url());
+  await watcher.goto(run);
+  await picture(watcher, "run");
+  await watcher.close();
   check("the decision's signature holds", decided.includes("signature holds"), decided);
   for (const question of others) {
     const answer = await approve(you, question, WHY);
@@ -207,10 +233,10 @@ async function story(browser, base, links) {
   check("sources are shown", sources.includes("pingid") && sources.includes("Records taken"), sources);
   const pages = ["/", "/approvals", "/incidents", "/in-force", "/oncall", "/sources", "/playbooks", "/guardrails", "/people", "/me"];
   const bad = [];
-  for (const path of [...pages.map((path) => base + path), incident, quick]) {
+  for (const path of [...pages.map((path) => base + path), incident, quick, run]) {
     bad.push(...await serious(you, path));
   }
-  check(`axe finds nothing serious on ${pages.length + 2} pages in both themes`, bad.length === 0, bad.join("; "));
+  check(`axe finds nothing serious on ${pages.length + 3} pages in both themes`, bad.length === 0, bad.join("; "));
   await you.goto(incident);
 
   await you.click("text=Request restore");

@@ -207,7 +207,10 @@ async function refresh(seq) {
     if (!fresh) return;
     localise(fresh);
     const folds = fresh.querySelectorAll("details");
-    old.querySelectorAll("details").forEach((d, n) => { if (folds[n]) folds[n].open = d.open; });
+    old.querySelectorAll("details").forEach((d, n) => {
+      const same = d.id ? fresh.querySelector(`#${CSS.escape(d.id)}`) : folds[n];
+      if (same) same.open = d.open;
+    });
     if (old.innerHTML === fresh.innerHTML) return;
     if (old.contains(document.activeElement)) { missed = true; return; }
     old.replaceWith(fresh);

@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use webauthn_rs::prelude::{PublicKeyCredential, Url};
 
 use super::super::{ConsoleState, router};
-use crate::model::id::{ApprovalId, IncidentId};
+use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::people::People;
 use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
@@ -38,7 +38,7 @@ impl Answer {
 }
 
 /// Every page behind a session.
-pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
+pub(super) fn pages(question: ApprovalId, (incident, run): (IncidentId, RunId)) -> Vec<String> {
     let mut pages: Vec<String> = [
         "/",
         "/approvals",
@@ -56,6 +56,7 @@ pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
     .to_vec();
     pages.push(format!("/approvals/{question}"));
     pages.push(format!("/incidents/{incident}"));
+    pages.push(format!("/runs/{run}"));
     pages
 }
 
