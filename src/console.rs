@@ -33,9 +33,11 @@ mod refusals;
 mod report;
 mod runs;
 mod show;
+mod sift;
 mod sign_in;
 mod signed_in;
 mod sources;
+mod speed;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod asked;
 mod attacks;
 mod browser;
+mod lists;
 mod oncall;
 mod reports;
 mod runs;
