@@ -10,6 +10,7 @@ mod acts;
 mod approval;
 mod asked;
 mod assets;
+mod audit;
 mod chart;
 mod decide;
 mod deeds;
@@ -22,6 +23,7 @@ mod guardrails;
 mod in_force;
 mod incident;
 mod lists;
+mod look;
 mod me;
 mod now;
 mod oidc;
@@ -129,6 +131,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/enrol/{ticket}/finish", post(enrol::finish))
         .route("/in-force", get(in_force::page))
         .route("/guardrails", get(guardrails::page))
+        .route("/audit", get(audit::page))
         .route("/sources", get(sources::page))
         .route("/contain", post(acts::contain))
         .route("/report", get(report::page).post(report::told))
@@ -138,6 +141,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/playbooks", get(playbooks::page))
         .route("/people", get(persons::page))
         .route("/me", get(me::page))
+        .route("/me/look", post(look::keep))
         .route("/me/sessions/{id}/end", post(me::end))
         .route("/stream", get(stream::stream))
         .route("/console.css", get(assets::css))

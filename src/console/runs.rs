@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::graph::{Drawing, Look, does, draw};
 use super::lists::{QuestionRow, question_row};
 use super::problem::{Oops, Problem, render};
-use super::show::{At, Coded, Mark, NOT_BEGUN, NOT_REACHED, urgency};
+use super::show::{At, Coded, Mark, NOT_BEGUN, NOT_DUE, NOT_REACHED, urgency};
 use super::signed_in::SignedIn;
 use super::timeline::named;
 use super::words;
@@ -208,8 +208,7 @@ impl Teller<'_> {
     fn stands(&self, step: &str) -> (Mark, String) {
         let cells = self.cells(step);
         let Some(round) = cells.last().map(|cell| cell.key.step.round()) else {
-            let mark = if self.run.status.ended() { NOT_REACHED } else { NOT_BEGUN };
-            return (mark, String::new());
+            return (self.idle(step), String::new());
         };
         let newest: Vec<&&Cell> = cells.iter().filter(|c| c.key.step.round() == round).collect();
         let worst = newest.iter().max_by_key(|cell| urgency(&cell.state));
@@ -222,6 +221,18 @@ impl Teller<'_> {
             (n, round) => format!("{like} of {n}, round {round}"),
         };
         (mark, count)
+    }
+
+    /// Why nothing is said of a step: a continuation has only some of its plan's to do.
+    fn idle(&self, step: &str) -> Mark {
+        let rounds = &self.run.rounds;
+        let limited = rounds.iter().any(|round| round.prefix.is_empty());
+        let due = rounds.iter().any(|round| round.steps.iter().any(|id| id == step));
+        match (limited && !due, self.run.status.ended()) {
+            (true, _) => NOT_DUE,
+            (false, true) => NOT_REACHED,
+            (false, false) => NOT_BEGUN,
+        }
     }
 
     fn look(&self, plan: &Plan, step: &PlanStep) -> Look {

@@ -120,6 +120,7 @@ pub(super) const OPEN_BREAKER: Mark = mark("⊘", "not answering", "bad");
 pub(super) const ASKED_TO_WAIT: Mark = mark("…", "asked to wait", "wait");
 pub(super) const CLOSED_BREAKER: Mark = mark("✓", "answering", "good");
 pub(super) const NOT_BEGUN: Mark = mark("○", "not begun", "quiet");
+pub(super) const NOT_DUE: Mark = mark("–", "not due here", "quiet");
 pub(super) const NOT_REACHED: Mark = mark("○", "not reached", "quiet");
 pub(super) const SIGNATURE_HOLDS: Mark = mark("✓", "signature holds", "good");
 pub(super) const SIGNATURE_BROKEN: Mark = mark("✗", "signature does not hold", "bad");

@@ -2,8 +2,10 @@
 
 mod asked;
 mod attacks;
+mod audit;
 mod browser;
 mod lists;
+mod look;
 mod oncall;
 mod reports;
 mod runs;

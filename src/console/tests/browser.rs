@@ -48,6 +48,9 @@ pub(super) fn pages(question: ApprovalId, (incident, run): (IncidentId, RunId)) 
         "/oncall",
         "/desk",
         "/sources",
+        "/playbooks",
+        "/people",
+        "/audit",
         "/guardrails",
         "/me",
         "/stream",
@@ -79,6 +82,7 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String>
         "/v1/deeds/begin".to_owned(),
         "/v1/deeds/finish".to_owned(),
         "/sign-out".to_owned(),
+        "/me/look".to_owned(),
         "/me/sessions/0/end".to_owned(),
     ]
 }
