@@ -12,6 +12,7 @@ mod asked;
 mod assets;
 mod audit;
 mod chart;
+mod connections;
 mod decide;
 mod deeds;
 mod desk;
@@ -131,6 +132,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/enrol/{ticket}/finish", post(enrol::finish))
         .route("/in-force", get(in_force::page))
         .route("/guardrails", get(guardrails::page))
+        .route("/connections", get(connections::page))
         .route("/audit", get(audit::page))
         .route("/sources", get(sources::page))
         .route("/contain", post(acts::contain))

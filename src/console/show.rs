@@ -119,6 +119,9 @@ const fn mark(icon: &'static str, word: &'static str, tone: &'static str) -> Mar
 pub(super) const OPEN_BREAKER: Mark = mark("⊘", "not answering", "bad");
 pub(super) const ASKED_TO_WAIT: Mark = mark("…", "asked to wait", "wait");
 pub(super) const CLOSED_BREAKER: Mark = mark("✓", "answering", "good");
+pub(super) const NOT_USED: Mark = mark("○", "not used yet", "quiet");
+pub(super) const OFFERED: Mark = mark("✓", "can be done", "good");
+pub(super) const WANTING: Mark = mark("–", "cannot be done", "quiet");
 pub(super) const NOT_BEGUN: Mark = mark("○", "not begun", "quiet");
 pub(super) const NOT_DUE: Mark = mark("–", "not due here", "quiet");
 pub(super) const NOT_REACHED: Mark = mark("○", "not reached", "quiet");

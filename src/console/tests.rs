@@ -4,6 +4,7 @@ mod asked;
 mod attacks;
 mod audit;
 mod browser;
+mod connections;
 mod lists;
 mod look;
 mod oncall;

@@ -51,6 +51,7 @@ pub(super) fn pages(question: ApprovalId, (incident, run): (IncidentId, RunId)) 
         "/playbooks",
         "/people",
         "/audit",
+        "/connections",
         "/guardrails",
         "/me",
         "/stream",
