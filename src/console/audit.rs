@@ -149,8 +149,6 @@ fn kinds(chosen: Option<&str>) -> Vec<Choice> {
 
 impl AuditForm {
     async fn wanted(&self, state: &ConsoleState) -> Result<Wanted, Oops> {
-        let unknown =
-            || Problem::new(StatusCode::BAD_REQUEST, "The journal cannot be searched like this");
         let kind = NOUNS.iter().find(|noun| **noun == self.kind).copied();
         if kind.is_none() && !self.kind.is_empty() {
             return Err(unknown().page());
@@ -161,8 +159,8 @@ impl AuditForm {
         Ok(Wanted {
             who: if who.is_empty() { None } else { Some(people(state, who).await?) },
             kind,
-            from: instant(&self.from).ok_or_else(|| unknown().page())?,
-            until: instant(&self.until).ok_or_else(|| unknown().page())?,
+            from: instant(&self.from)?,
+            until: instant(&self.until)?,
             before,
         })
     }
@@ -202,14 +200,18 @@ async fn people(
     Ok((who, subjects, incidents))
 }
 
-/// What a field for date and time sends, as UTC. Nothing is no bound; anything else is none at all.
-fn instant(text: &str) -> Option<Option<Time>> {
+/// What a field for date and time sends, as UTC; nothing is no bound.
+fn instant(text: &str) -> Result<Option<Time>, Problem> {
     if text.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
     let read = |form| NaiveDateTime::parse_from_str(text, form).ok();
-    let found = read("%Y-%m-%dT%H:%M").or_else(|| read("%Y-%m-%dT%H:%M:%S"))?;
-    Some(Some(found.and_utc()))
+    let found = read("%Y-%m-%dT%H:%M").or_else(|| read("%Y-%m-%dT%H:%M:%S"));
+    Ok(Some(found.ok_or_else(unknown)?.and_utc()))
+}
+
+fn unknown() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "The journal cannot be searched like this")
 }
 
 /// The newest entries that are wanted, and before which commit to go on.

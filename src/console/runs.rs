@@ -297,8 +297,8 @@ impl Teller<'_> {
             facts.push(("Attempts", cell.attempt.to_string()));
         }
         if let Some(applied) = &cell.applied {
-            let call = format!("{} at {}", applied.call.action, applied.call.connection);
-            facts.push(("Action", tame_field(&call)));
+            let sent = format!("{} at {}", applied.call.action, applied.call.connection);
+            facts.push(("Action", tame_field(&sent)));
         }
         facts.extend(cell.outcome.map(|outcome| ("Outcome", came(outcome).to_owned())));
         if cell.applied.is_some() {

@@ -127,10 +127,10 @@ fn choices<T: Copy + PartialEq>(all: &[(T, &'static str)], chosen: Option<T>) ->
 }
 
 impl CasesForm {
-    pub(super) async fn cases(&self, state: &ConsoleState) -> Result<Cases, Oops> {
+    pub(super) async fn cases(&self, console: &ConsoleState) -> Result<Cases, Oops> {
         let (status, stage) = (one_of(&self.status)?, one_of(&self.stage)?);
         let who = self.name();
-        let who = if who.is_empty() { None } else { Some(named(state, &who).await?) };
+        let who = if who.is_empty() { None } else { Some(named(console, &who).await?) };
         Ok(Cases { status, stage, who })
     }
 
