@@ -15,6 +15,7 @@ mod plugs;
 mod polls;
 pub(crate) mod ports;
 mod recall;
+mod rehearsal;
 mod retention;
 mod sources;
 mod timed;
@@ -46,6 +47,7 @@ pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
 pub(crate) use plugs::{Plugs, connect, identity_provider};
 pub(crate) use ports::{SystemClock, SystemEntropy};
+pub use rehearsal::Rehearsal;
 pub(crate) use sources::mapping;
 
 /// Builds the console's routes once there is an engine to look at.
@@ -218,9 +220,10 @@ fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> not
     for (name, why) in engine.read(|core| unready(core, &engine.policy(), now)) {
         tracing::warn!("`{name}` has a turn on call to come, and {why}");
     }
-    if !config.notify.channels.is_empty() {
+    let tickets = engine.ports().catalogue.connections_for("ticket.comment");
+    let options = config.notify.clone().with_tickets(tickets);
+    if !options.channels.is_empty() {
         let (own, until) = (engine.clone(), closed.clone());
-        let options = config.notify.clone();
         let how = (config.server.public_url.clone(), meters.clone());
         engine.tasks().spawn(async move { notify::follow(own, options, how, until).await });
     }

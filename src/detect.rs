@@ -44,6 +44,7 @@ use rules::Rule;
 pub(crate) use rules::Rules;
 pub(crate) use signal::{About, Open, Signal, Told};
 pub(crate) use sweep::{Attack, Point, sweep};
+pub(crate) use window::AFTERMATH;
 use window::{Added, Mark, Raised, Window};
 pub(crate) use written::{is_detection, read};
 
@@ -114,6 +115,12 @@ impl Detector {
         signals.extend(used(key, &rules, window, event, about));
         signals.extend(watch::changes(window, about));
         signals
+    }
+
+    /// What is known of a subject that belongs to the story of an incident which begins at `first`.
+    pub(crate) fn story(&self, key: &str, first: Time) -> Vec<Event> {
+        let events = self.subjects.get(key).into_iter().flat_map(Window::events);
+        events.filter(|event| belongs(event, first)).cloned().collect()
     }
 
     /// Episodes of a subject that were spoken of.
@@ -193,6 +200,13 @@ impl Detector {
             self.events -= gone.map_or(0, |window| window.counted);
         }
     }
+}
+
+/// Whether an event belongs to the story of an incident that begins at `first`, even if it raises nothing.
+pub(crate) fn belongs(event: &Event, first: Time) -> bool {
+    let within = event.kind.is_watched() || event.is_approved_prompt();
+    event.is_failed_prompt() && event.time >= first - AFTERMATH.delta()
+        || within && event.time >= first
 }
 
 /// Looks again at every episode that something at `time` may have changed; without a time at all of them.

@@ -26,6 +26,8 @@ pub(crate) mod store;
 pub(crate) mod telemetry;
 pub(crate) mod template;
 
+pub use app::Rehearsal;
+
 /// Reads a file of records as one source kind would, runs the detections over it without acting,
 /// and returns the table as JSON: what was understood, and which incidents it would open.
 pub fn open_data_summary(kind: &str, bytes: &[u8]) -> Result<serde_json::Value, String> {

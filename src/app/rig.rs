@@ -106,7 +106,10 @@ impl Rig {
 
     /// Tells people as `options` say, until what is returned says that the process ends.
     pub(super) fn tell(&self, options: &str) -> watch::Sender<bool> {
-        let options = toml::from_str(options).unwrap();
+        self.tell_as(toml::from_str(options).unwrap())
+    }
+
+    fn tell_as(&self, options: crate::notify::Options) -> watch::Sender<bool> {
         let (closing, closed) = watch::channel(false);
         let base = "https://quell.example.com/".parse().unwrap();
         let (engine, how) = (self.engine.clone(), (base, crate::notify::Meters::default()));
@@ -114,6 +117,12 @@ impl Rig {
             .tasks()
             .spawn(async move { crate::notify::follow(engine, options, how, closed).await });
         closing
+    }
+
+    /// Tells the tickets of cases.
+    pub(super) fn tell_tickets(&self) -> watch::Sender<bool> {
+        let tickets = self.engine.ports().catalogue.connections_for("ticket.comment");
+        self.tell_as(crate::notify::Options::default().with_tickets(tickets))
     }
 
     /// The next call of `action` is the last thing that this process does.

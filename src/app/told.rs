@@ -381,3 +381,43 @@ fn a_pause_is_told_and_so_is_its_end() {
         assert!(slack[1].text().contains("allowed again"), "{}", slack[1].text());
     });
 }
+
+#[test]
+fn the_ticket_hears_of_each_decision_and_of_containment() {
+    in_one_runtime(async {
+        let rig = rig(0).await;
+        let _room = rig.tell_tickets();
+        silence(2).await;
+        rig.alert(DANA, Stage::Confirmed, &both()).await;
+        rig.pass(Span::minutes(2)).await;
+        silence(60).await;
+
+        let tickets = rig.lab.oracle().tickets;
+        let notes = tickets[0].notes.join("\n--\n");
+        assert!(notes.contains("Decided about Dana Reyes"), "{notes}");
+        assert!(notes.contains("Approved by on-call: 4 actions"), "{notes}");
+        assert!(notes.contains("block sign in: dana.reyes@lab.example"), "{notes}");
+        assert!(notes.contains("Contained: Dana Reyes"), "{notes}");
+        assert_eq!(notes.matches("Decided about").count(), 1, "{notes}");
+    });
+}
+
+#[test]
+fn a_campaign_is_one_message_for_each_minute_and_links_to_the_page_that_decides_it() {
+    in_one_runtime(async {
+        let rig = rig(20).await;
+        let _room = rig.tell(SOC);
+        silence(2).await;
+        for n in 1..=12 {
+            rig.alert(&format!("person-{n:04}@lab.example"), Stage::Confirmed, &both()).await;
+        }
+        silence(150).await;
+
+        let slack = posts(&rig, System::Slack);
+        let asked: Vec<String> =
+            slack.iter().map(Post::text).filter(|text| text.contains("Decide")).collect();
+        assert!(asked.len() <= 5, "{asked:#?}");
+        let last = asked.iter().find(|text| text.contains("Decide together")).unwrap();
+        assert!(last.contains("<https://quell.example.com/approvals/together"), "{last}");
+    });
+}

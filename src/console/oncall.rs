@@ -116,7 +116,7 @@ pub(super) fn duty(core: &Core, policy: &Policy, now: Time) -> Vec<DutyRow> {
         Some(other) => format!("{} (for {})", tame_field(other), tame_field(&on.name)),
         None => tame_field(&on.name),
     };
-    let levels = on_duty(core, &policy, now).into_iter();
+    let levels = on_duty(core, policy, now).into_iter();
     levels
         .map(|(level, people)| DutyRow {
             level: level.name(),

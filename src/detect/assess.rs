@@ -262,8 +262,13 @@ fn whose(window: &Window, episode: &Episode<'_>, event: &Event) -> ApprovalSeen 
     // Nobody else has the person's own device: a burst that all came from it is their own mishap.
     let is_own = |e: &Event| window.is_own_device(e.device.as_deref(), before);
     let own_burst = is_own(event) && episode.failed.iter().all(|failed| is_own(failed));
+    // Without a device that is vouched for, a known address is the person's or a neighbour's.
+    let familiar = window.is_familiar(event, before)
+        && episode.failed.iter().all(|failed| window.is_familiar(failed, before));
     if own_burst {
         if own_ip { ApprovalSeen::Own } else { ApprovalSeen::Unknown }
+    } else if familiar && (flow || ip || device) {
+        ApprovalSeen::Unknown
     } else if flow || ip && !own_ip || device && !own_device || asn && !own_asn && !own_ip {
         ApprovalSeen::Hostile
     } else if ip || device {
@@ -293,7 +298,8 @@ fn context<'e>(
     let before = episode.first;
     for event in episode.failed.iter().copied().chain(entries) {
         // Else the person's own session would be a hostile entry into their own incident.
-        if window.is_own_device(event.device.as_deref(), before) {
+        let own = window.is_own_device(event.device.as_deref(), before);
+        if own || window.is_familiar(event, before) {
             continue;
         }
         if !window.knows_ip(event.ip, before) {

@@ -43,6 +43,7 @@ traits! {
     UnusualHour "unusual_hour" "An hour at which this person does not sign in.",
     ImpossibleTravel "impossible_travel" "Another country than two hours before.",
     Campaign "campaign" "Its source, new for this person, tries many people.",
+    NoHistory "no_history" "No success of the person is known, so that all of it is new.",
     RecoveryBefore "recovery_before" "A reset or recovery change within the hour before.",
 }
 
@@ -94,6 +95,7 @@ impl Trait {
                 window.is_own_device(device, before) && window.knows_ip(event.ip, before)
             }
             Self::Campaign => window.cover_of(event, before).is_some(),
+            Self::NoHistory => window.is_blank(before),
             Self::UnusualHour => window.habits().is_unusual_hour(event.time),
             Self::ImpossibleTravel => is_far(window, event),
             Self::Reported | Self::Privileged | Self::RecoveryBefore => false,

@@ -8,13 +8,13 @@ use super::assess::{CONTEXT_MAX, Finding};
 use super::campaign::{Cover, Part};
 use super::habits::Habits;
 use super::signal::About;
-use crate::model::event::{CLAIMED_DEVICE, Event, EventKind, EventOutcome, Factor};
+use crate::model::event::{CLAIMED_DEVICE, Event, EventKind, EventOutcome};
 use crate::model::id::{EventId, SourceId};
 use crate::model::incident::{ApprovalSeen, HostileContext, MayCause, Stage};
 use crate::model::time::{Span, Time};
 
 /// An approval counts this long after the last failure.
-pub(super) const AFTERMATH: Span = Span::minutes(30);
+pub(crate) const AFTERMATH: Span = Span::minutes(30);
 /// A context is known if a success came from it within this time.
 const MEMORY: Span = Span::hours(30 * 24);
 /// How long events are kept after they arrived.
@@ -266,6 +266,20 @@ impl Window {
             || device.is_some() && !self.knows_device(device, before)
     }
 
+    /// Whether a request came from where the person signs in from, by nothing that is not known: it may be theirs,
+    /// or somebody's who shares the address.
+    pub(super) fn is_familiar(&self, event: &Event, before: Time) -> bool {
+        let device = event.device.as_deref();
+        self.knows_ip(event.ip, before)
+            && event.new_device != Some(true)
+            && (device.is_none() || self.knows_device(device, before))
+    }
+
+    /// Whether there is no success of the person to compare with.
+    pub(super) fn is_blank(&self, before: Time) -> bool {
+        !self.knows(before, |_| true)
+    }
+
     fn learn(&mut self, event: &Event) {
         self.habits.learn(event);
         let same = |k: &Known| k.ip == event.ip && k.asn == event.asn && k.device == event.device;
@@ -354,11 +368,9 @@ fn is_narrower(new: Option<&(Part, String)>, known: Option<&(Part, String)>) -> 
     new.is_some_and(|new| known.is_none_or(|known| new < known))
 }
 
-/// A prompt answered with yes. A good password is none.
+/// A prompt answered with yes.
 pub(super) fn is_approval(event: &Event) -> bool {
-    event.kind == EventKind::Prompt
-        && event.outcome == EventOutcome::Approved
-        && event.factor != Some(Factor::Password)
+    event.is_approved_prompt()
 }
 
 /// Somebody got in.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::state::State;
 use crate::model::action::Input;
 use crate::model::alert::{Alert, Report};
-use crate::model::incident::Incident;
+use crate::model::incident::{Campaign, Incident};
 use crate::model::plan::{Block, Form, Place, Plan};
 use crate::model::run::{Cell, Conclusion, Run};
 use crate::model::subject::{Account, AccountKey, Subject};
@@ -157,6 +157,14 @@ fn called(
     Ok(json!({ "steps": own.collect::<Map<_, _>>(), "inputs": given }))
 }
 
+/// Always there, so that a condition need not ask whether it is.
+fn campaign_value(campaign: Option<&Campaign>) -> Value {
+    match campaign {
+        Some(campaign) => json!(campaign),
+        None => json!({"id": "", "key": "", "people": 0}),
+    }
+}
+
 fn incident_value(incident: &Incident, subject: Option<&Subject>) -> Value {
     let factors: Vec<Value> = incident
         .hostile_factors
@@ -181,6 +189,7 @@ fn incident_value(incident: &Incident, subject: Option<&Subject>) -> Value {
         "last_evidence_at": rfc3339(incident.last_evidence_at),
         "reason": incident.reason,
         "counts": incident.counts,
+        "campaign": campaign_value(incident.campaign.as_ref()),
     })
 }
 
@@ -319,4 +328,31 @@ fn whole(chain: &[&Run], plan: &Plan, block: &Block) -> Option<Conclusion> {
         Conclusion::Failed => 6,
     };
     Some(newest.into_values().max_by_key(worst).unwrap_or(Conclusion::Skipped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::incident::EvidenceCounts;
+
+    #[test]
+    fn a_condition_may_speak_of_the_campaign_whether_there_is_one_or_not() {
+        let told = json!({
+            "id": "01a20132-3f82-70df-9542-2836293307db",
+            "subject": "01a20132-3f82-70df-9542-2836293307dc",
+            "status": "open", "stage": "noted", "severity": "low", "approval": "none",
+            "password_exposed": false, "may_cause": "revoke", "reason": "",
+            "counts": EvidenceCounts::default(), "opened_at": "2026-05-01T08:00:00Z",
+            "first_event_at": "2026-05-01T08:00:00Z", "last_evidence_at": "2026-05-01T08:00:00Z",
+            "watch_until": "2026-05-02T08:00:00Z",
+        });
+        let mut incident: Incident = serde_json::from_value(told).unwrap();
+
+        let without = incident_value(&incident, None);
+        incident.campaign = Some(Campaign { id: "c-1".into(), key: "AS64500".into(), people: 9 });
+        let with = incident_value(&incident, None);
+
+        assert_eq!(without["campaign"], json!({"id": "", "key": "", "people": 0}));
+        assert_eq!(with["campaign"], json!({"id": "c-1", "key": "AS64500", "people": 9}));
+    }
 }

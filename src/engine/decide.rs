@@ -71,7 +71,7 @@ pub(crate) struct View<'a> {
     pub(crate) run: &'a Run,
     pub(crate) plan: Arc<Plan>,
     pub(crate) now: Time,
-    pub(crate) policy: &'a Policy,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) catalogue: &'a dyn Catalogue,
     pub(crate) busy: &'a dyn Busy,
 }
@@ -174,6 +174,11 @@ impl Decided {
     fn wake_at(&mut self, at: Time) {
         self.wake = Some(self.wake.map_or(at, |w| w.min(at)));
     }
+}
+
+/// Whether what the runs of its incident did contains it as things are, although it does not say so yet.
+pub(crate) fn is_contained(view: &View<'_>) -> bool {
+    contained::now(view, &Scopes::new(view.state, view.run, &view.plan))
 }
 
 /// Says what the run does next.

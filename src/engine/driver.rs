@@ -259,6 +259,11 @@ impl Engine {
         carry_out::settle(&self.0, tx, run);
     }
 
+    /// After a rise for which an ended run has nothing to do.
+    pub(super) fn still_contained(&self, tx: &mut Tx<'_>, run: RunId) {
+        carry_out::still_contained(&self.0, tx, run);
+    }
+
     /// Looks at a run again, in a commit of its own.
     pub(crate) fn advance(&self, run: RunId) {
         let ((), _written) = self.transact(|tx| self.settle(tx, run));

@@ -15,8 +15,10 @@ mod oncall;
 mod ratify;
 mod reports;
 mod rest;
+mod rising;
 mod rules;
 mod store;
+mod stream;
 mod world;
 
 use async_trait::async_trait;

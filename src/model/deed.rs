@@ -34,6 +34,14 @@ pub(crate) enum Deed {
 }
 
 impl Deed {
+    /// The case that it is about, if it is about one.
+    pub(crate) fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Self::Close { incident, .. } => Some(*incident),
+            _ => None,
+        }
+    }
+
     /// Whether a quorum has to sign the same before it counts; the end of a pause where the policy says so.
     pub(crate) fn may_take_several(&self) -> bool {
         matches!(self, Self::Adopt { .. } | Self::Raise { .. } | Self::Release { .. })

@@ -10,7 +10,7 @@ use super::action::{Call, Outcome, Strength};
 use super::alert::{Alert, Report};
 use super::approval::{Approval, ApprovalState};
 use super::asked::{PersonAnswered, PersonAsked};
-use super::deed::{Deed, SignedDeed};
+use super::deed::SignedDeed;
 use super::event::Event;
 use super::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
@@ -477,10 +477,7 @@ impl Entry {
             Self::BlockDecided(e) => Some(e.incident),
             Self::ApprovalOpened { approval } => Some(approval.incident),
             Self::AttemptRefused(e) => e.incident,
-            Self::DeedSigned(e) => match e.statement.deed {
-                Deed::Close { incident, .. } => Some(incident),
-                _ => None,
-            },
+            Self::DeedSigned(e) => e.statement.deed.incident(),
             Self::ApprovalVoted(e) => Some(e.incident),
             Self::ApprovalDecided(e) => Some(e.incident),
             Self::NoticeSent(told) | Self::NoticeFailed(told) => told.fact.incident,

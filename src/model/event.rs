@@ -202,6 +202,13 @@ impl Event {
         format!("{} {}", word(kind), word(outcome))
     }
 
+    /// A prompt answered with yes. A good password is none.
+    pub(crate) fn is_approved_prompt(&self) -> bool {
+        self.kind == EventKind::Prompt
+            && self.outcome == EventOutcome::Approved
+            && self.factor != Some(Factor::Password)
+    }
+
     /// A prompt that was denied, ignored, wrongly answered or reported.
     pub(crate) fn is_failed_prompt(&self) -> bool {
         self.kind == EventKind::Prompt && self.outcome.is_failed_prompt()

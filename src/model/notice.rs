@@ -12,6 +12,8 @@ use super::time::Time;
 pub(crate) enum Topic {
     /// A question waits for a person.
     Approval,
+    /// People decided about one.
+    Decided,
     /// Nobody answered one in time.
     Expired,
     /// A case is confirmed.
@@ -34,6 +36,7 @@ impl Topic {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Approval => "approval",
+            Self::Decided => "decided",
             Self::Expired => "expired",
             Self::Confirmed => "confirmed",
             Self::Breached => "breached",
@@ -51,6 +54,8 @@ impl Topic {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum About {
     Question(ApprovalId),
+    /// What people decided about a question.
+    Decision(ApprovalId),
     /// A question that ran out: a message of its own, since changing the old one wakes nobody.
     Silence(ApprovalId),
     /// A case in one of its stages.
@@ -68,6 +73,7 @@ impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Question(id) => write!(f, "approval/{id}"),
+            Self::Decision(id) => write!(f, "decision/{id}"),
             Self::Silence(id) => write!(f, "expired/{id}"),
             Self::Case(id, topic) => write!(f, "incident/{id}/{}", topic.name()),
             Self::Run(id) => write!(f, "run/{id}"),

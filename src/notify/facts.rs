@@ -51,6 +51,7 @@ fn news(seq: u64, entry: &Entry) -> Option<Said> {
         Entry::ApprovalEscalated { approval, reason, .. } => {
             (Topic::Approval, About::Question(*approval), told(reason))
         }
+        Entry::ApprovalDecided(e) => (Topic::Decided, About::Decision(e.approval), decided(e)),
         Entry::ApprovalExpired { approval, state: ApprovalState::Expired, granted, .. } => {
             let done = match granted.len() {
                 0 => "Nothing of what was asked is done".to_owned(),

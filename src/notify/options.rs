@@ -18,11 +18,19 @@ pub(crate) struct Options {
     /// Who is next while a question stands unanswered, or when a channel cannot be told.
     pub(crate) ladder: Vec<Rung>,
     pub(crate) channels: BTreeMap<String, Channel>,
+    /// Whether the tickets that runs open are told what people decide, and how containment goes.
+    pub(crate) tickets: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { budget: 4, per: Span::minutes(10), ladder: Vec::new(), channels: BTreeMap::new() }
+        Self {
+            budget: 4,
+            per: Span::minutes(10),
+            ladder: Vec::new(),
+            channels: BTreeMap::new(),
+            tickets: true,
+        }
     }
 }
 
@@ -53,6 +61,8 @@ pub(crate) enum Kind {
     Message,
     Page,
     Mail,
+    /// Into the ticket that a run opened for the case.
+    Ticket,
 }
 
 impl Kind {
@@ -64,6 +74,7 @@ impl Kind {
             Self::Message => "notify.message",
             Self::Page => "notify.page",
             Self::Mail => "notify.mail",
+            Self::Ticket => "ticket.comment",
         }
     }
 }
@@ -96,6 +107,29 @@ impl Channel {
 }
 
 impl Options {
+    /// The channels that need no settings: a case's ticket hears of it, at every connection that takes comments.
+    pub(crate) fn with_tickets(mut self, connections: Vec<ConnectionId>) -> Self {
+        use Topic::{Breached, Contained, Decided, Expired};
+        let known = |options: &Self, connection: &ConnectionId| {
+            let mut channels = options.channels.values();
+            channels.any(|c| c.connection == *connection && c.kind == Some(Kind::Ticket))
+        };
+        for connection in connections {
+            if self.tickets && !known(&self, &connection) {
+                let on = vec![Decided, Expired, Breached, Contained];
+                let kind = Some(Kind::Ticket);
+                let name = format!("ticket at {connection}");
+                self.channels.insert(name, Channel { connection, to: None, on, kind });
+            }
+        }
+        self
+    }
+
+    /// Whether a channel is a case's ticket.
+    pub(super) fn is_ticket(&self, channel: &str) -> bool {
+        self.channels.get(channel).is_some_and(|c| c.kind == Some(Kind::Ticket))
+    }
+
     /// What is wrong, as a path below `notify` and words. `can` says whether a connection implements a
     /// capability; none: there is no such connection.
     pub(crate) fn problems(
@@ -129,6 +163,14 @@ impl Options {
                 Some(_) => {}
             }
         }
+        self.ladder_problems(&mut found);
+        if self.budget == 0 {
+            found.push((vec!["budget".to_owned()], "`notify.budget` is at least 1".to_owned()));
+        }
+        found
+    }
+
+    fn ladder_problems(&self, found: &mut Vec<(Vec<String>, String)>) {
         let at = || vec!["ladder".to_owned()];
         let mut before = None;
         for (n, rung) in self.ladder.iter().enumerate() {
@@ -138,6 +180,10 @@ impl Options {
                     at(),
                     format!("the ladder names the channel `{name}`, which is not configured"),
                 ));
+            }
+            if self.is_ticket(name) {
+                let text = format!("the ladder names `{name}`, a ticket: nobody is woken by one");
+                found.push((at(), text));
             }
             if self.ladder[..n].iter().any(|earlier| earlier.channel == *name) {
                 let text = format!(
@@ -157,9 +203,5 @@ impl Options {
             }
             before = rung.level.map_or(Some(rung.after), |_| before);
         }
-        if self.budget == 0 {
-            found.push((vec!["budget".to_owned()], "`notify.budget` is at least 1".to_owned()));
-        }
-        found
     }
 }

@@ -17,6 +17,8 @@ use crate::model::time::Time;
 pub(super) const ATTEMPTS: u32 = 3;
 /// A channel that asks to wait longer than this is not waited for: somebody else is told.
 pub(super) const PATIENCE: TimeDelta = TimeDelta::seconds(30);
+/// How long a question waits for others of its fold, so that they become one message.
+const FOLD: TimeDelta = TimeDelta::seconds(60);
 /// What nobody was told of for so long is not news.
 const NEWS: TimeDelta = TimeDelta::hours(24);
 
@@ -39,6 +41,18 @@ pub(super) struct Errand {
     then: Option<Fact>,
     /// Waits for the channel's budget.
     over_budget: bool,
+}
+
+/// What facts are, as the state tells it.
+pub(super) struct Kinds<'s> {
+    pub(super) urgent: &'s dyn Fn(&Fact) -> bool,
+    /// Names what is told together.
+    pub(super) fold: &'s dyn Fn(&Fact) -> Option<String>,
+}
+
+enum Fold {
+    Told(Vec<Key>),
+    Other(Vec<Key>),
 }
 
 /// A question that stands open.
@@ -118,14 +132,16 @@ impl Outbox {
         listed || (first && fact.topic == Topic::Approval)
     }
 
-    /// Tells the next rung of each question that has stood long enough. When the next one is due.
+    /// Tells the next rung of each question that has stood long enough; in a storm the last one at once. When the next
+    /// one is due.
     pub(super) fn climb(
         &mut self,
         open: &[Standing],
         telling: &Telling,
-        now: Time,
+        (now, storm): (Time, bool),
     ) -> Option<Time> {
         let mut next = None;
+        let lead = self.options.ladder.last().map(|rung| rung.channel.clone());
         for question in open {
             let about = About::Question(question.question);
             for rung in &self.options.ladder {
@@ -135,11 +151,13 @@ impl Outbox {
                     continue;
                 }
                 // A level's channel is told when a line of the journal says that its turn has come.
-                if rung.level.is_some_and(|own| question.level.is_some_and(|l| l < own)) {
+                let at_once = storm && lead.as_ref() == Some(&rung.channel);
+                if !at_once && rung.level.is_some_and(|own| question.level.is_some_and(|l| l < own))
+                {
                     continue;
                 }
                 let due = question.opened_at + rung.after.delta();
-                if due > now {
+                if due > now && !at_once {
                     next = Some(next.map_or(due, |next: Time| next.min(due)));
                     continue;
                 }
@@ -183,7 +201,8 @@ impl Outbox {
 
     /// The rung that is told when `channel` cannot be.
     pub(super) fn next_rung(&self, key: &Key, fact: &Fact, telling: &Telling) -> Option<String> {
-        if fact.topic == Topic::Undelivered {
+        // What a ticket was to hear, nobody else needs to.
+        if fact.topic == Topic::Undelivered || self.options.is_ticket(&key.1) {
             return None;
         }
         let ladder = &self.options.ladder;
@@ -194,12 +213,13 @@ impl Outbox {
     }
 
     /// What begins now: for each channel one message, about one thing or about all that its budget held back.
-    /// `urgent` facts are never held back and never gathered.
+    /// `urgent` facts are never held back and never gathered. Facts of one fold become one message: the first is told
+    /// at once, those that come while it is fresh wait a minute for each other.
     pub(super) fn begin(
         &mut self,
         telling: &Telling,
         now: Time,
-        urgent: impl Fn(&Fact) -> bool,
+        kinds: &Kinds<'_>,
     ) -> Vec<Vec<Key>> {
         let channels: Vec<String> = self.options.channels.keys().cloned().collect();
         let mut begun = Vec::new();
@@ -210,7 +230,7 @@ impl Outbox {
             }
             let due: Vec<Key> =
                 own.filter(|(_, errand)| errand.due <= now).map(|(key, _)| key.clone()).collect();
-            let keys = self.choose(&channel, due, telling, now, &urgent);
+            let keys = self.choose(&channel, due, telling, now, kinds);
             for key in &keys {
                 if let Some(errand) = self.errands.get_mut(key) {
                     errand.under_way = true;
@@ -229,20 +249,28 @@ impl Outbox {
         mut due: Vec<Key>,
         telling: &Telling,
         now: Time,
-        urgent: &impl Fn(&Fact) -> bool,
+        kinds: &Kinds<'_>,
     ) -> Vec<Key> {
         due.sort_by_key(|key| self.errands.get(key).map(|errand| errand.fact.of));
         let free = |key: &&Key| {
             self.errands.get(*key).is_some_and(|errand| {
                 let known = telling.standing(&key.0, &key.1);
                 let change = known.is_some_and(|k| !k.failed && !k.told.fact.closed);
-                change || urgent(&errand.fact)
+                change || (kinds.urgent)(&errand.fact)
             })
         };
+        if self.options.is_ticket(channel) {
+            return due.into_iter().take(1).collect();
+        }
         if let Some(first) = due.iter().find(free) {
             return vec![first.clone()];
         }
-        let posts = telling.posts(channel, now - self.options.per.delta());
+        let since = now - self.options.per.delta();
+        let due = match self.folded(channel, due, telling, (now, since), kinds) {
+            Fold::Told(keys) => return keys,
+            Fold::Other(due) => due,
+        };
+        let posts = telling.posts(channel, since);
         if posts.len() < self.options.budget {
             let held = |key: &&Key| self.errands.get(*key).is_some_and(|e| e.over_budget);
             let held: Vec<Key> = due.iter().filter(held).cloned().collect();
@@ -259,6 +287,53 @@ impl Outbox {
             }
         }
         Vec::new()
+    }
+
+    /// Several of one fold that are due make one message. One alone is told if nothing of its fold was told lately.
+    fn folded(
+        &mut self,
+        channel: &str,
+        due: Vec<Key>,
+        telling: &Telling,
+        (now, since): (Time, Time),
+        kinds: &Kinds<'_>,
+    ) -> Fold {
+        let mut folds: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+        let mut others = Vec::new();
+        for key in due {
+            let fold = self.errands.get(&key).and_then(|errand| (kinds.fold)(&errand.fact));
+            match fold {
+                Some(fold) => folds.entry(fold).or_default().push(key),
+                None => others.push(key),
+            }
+        }
+        for (fold, keys) in folds {
+            let is_fresh = || {
+                telling.threads.iter().any(|((_, to), known)| {
+                    to == channel
+                        && !known.failed
+                        && known.posted_at.is_some_and(|at| at >= since)
+                        && (kinds.fold)(&known.told.fact).as_ref() == Some(&fold)
+                })
+            };
+            let waited = |key: &Key| {
+                self.errands.get(key).is_some_and(|errand| errand.fact.at + FOLD <= now)
+            };
+            if keys.iter().any(waited) || !is_fresh() {
+                match keys.len() {
+                    1 => others.extend(keys),
+                    _ => return Fold::Told(keys),
+                }
+                continue;
+            }
+            for key in keys {
+                if let Some(errand) = self.errands.get_mut(&key) {
+                    errand.due = errand.fact.at + FOLD;
+                }
+            }
+        }
+        others.sort_by_key(|key| self.errands.get(key).map(|errand| errand.fact.of));
+        Fold::Other(others)
     }
 
     /// It was told, or will not be: what came meanwhile about the same is next.

@@ -13,8 +13,8 @@ use url::Url;
 use super::facts::facts;
 use super::meter::Meters;
 use super::options::{Channel, Kind, Options};
-use super::outbox::{ATTEMPTS, Key, Outbox, PATIENCE, Standing, backoff, is_post};
-use super::words::{Notice, gathered, notice};
+use super::outbox::{ATTEMPTS, Key, Kinds, Outbox, PATIENCE, Standing, backoff, is_post};
+use super::words::{Notice, Together, gathered, notice};
 use crate::engine::driver::Engine;
 use crate::engine::ports::StoreError;
 use crate::engine::state::State;
@@ -23,6 +23,7 @@ use crate::model::approval::{Approval, ApprovalState};
 use crate::model::entry::Entry;
 use crate::model::incident::ApprovalSeen;
 use crate::model::notice::{About, Did, Fact, Told};
+use crate::model::run::Run;
 use crate::model::text::tame_field;
 use crate::model::time::{Span, Time};
 
@@ -160,9 +161,14 @@ impl Room {
         let begun = engine.read(|core| {
             let state = &core.state;
             let open = open_questions(state);
-            *rung = outbox.climb(&open, &state.telling, now);
+            let storm = open_ordinary(state, now) >= STORM;
+            *rung = outbox.climb(&open, &state.telling, (now, storm));
             outbox.divert(&open, &state.telling, now);
-            outbox.begin(&state.telling, now, |fact| is_urgent(state, fact))
+            let kinds = Kinds {
+                urgent: &|fact| is_urgent(state, fact),
+                fold: &|fact| fold(state, fact, now),
+            };
+            outbox.begin(&state.telling, now, &kinds)
         });
         for keys in begun {
             self.start(keys);
@@ -223,13 +229,24 @@ impl Room {
             let own: Vec<Fact> = facts.iter().map(|fact| (*fact).clone()).collect();
             let said = self.engine.read(|core| match own.as_slice() {
                 [one] => notice(&core.state, one, &self.base),
-                several => gathered(&core.state, several, &self.base),
+                several => {
+                    let together = together(&core.state, several, self.engine.now());
+                    gathered(&core.state, several, together.as_ref(), &self.base)
+                }
             });
             let thread = self.named(if own.len() == 1 { &key.0 } else { "gathered" }, fact.of);
+            let inputs = match kind {
+                Kind::Ticket => {
+                    let ticket = self.engine.read(|core| ticket(&core.state, fact, channel));
+                    let Some(ticket) = ticket else { return Deed::Leave };
+                    comment(&ticket, &said)
+                }
+                _ => inputs(capability, channel, &said, &thread, message, fact),
+            };
             let call = Call {
                 connection: channel.connection.clone(),
                 action: spec.id,
-                inputs: inputs(capability, channel, &said, &thread, message, fact),
+                inputs,
                 key: self.key(key, fact, did),
             };
             Deed::Make(did, Box::new(call))
@@ -240,6 +257,10 @@ impl Room {
         match (open, facts.len()) {
             (_, 2..) => make(Did::Gathered, kind.capability(), None),
             (None, _) => make(Did::Posted, kind.capability(), None),
+            // A ticket is a record: what is new about the same is a comment of its own.
+            (Some(_), _) if kind == Kind::Ticket && !fact.closed => {
+                make(Did::Posted, kind.capability(), None)
+            }
             (Some(known), _) => match (kind, known.told.message) {
                 (Kind::Message, Some(message)) if can("notify.update").is_some() => {
                     make(Did::Updated, "notify.update", Some(message))
@@ -368,6 +389,56 @@ fn is_urgent(state: &State, fact: &Fact) -> bool {
     };
     incident.approval == ApprovalSeen::Hostile
         || state.subject(incident.subject).is_some_and(crate::model::subject::Subject::privileged)
+}
+
+/// So many questions at once are a storm: they are told together, whatever they are about.
+const STORM: usize = 10;
+
+/// What a question is told together with: those of its campaign, or of a storm. Restores and privileged people's never are.
+fn fold(state: &State, fact: &Fact, now: Time) -> Option<String> {
+    let About::Question(id) = fact.about else { return None };
+    let question = state.approvals.get(&id).filter(|question| question.joins_others())?;
+    if open_ordinary(state, now) >= STORM {
+        return Some("storm".to_owned());
+    }
+    let campaign = state.incidents.get(&question.incident)?.campaign.as_ref()?;
+    Some(format!("campaign {}", campaign.id))
+}
+
+fn open_ordinary(state: &State, now: Time) -> usize {
+    let open = state
+        .approvals
+        .values()
+        .filter(|q| q.state == ApprovalState::Pending && q.expires_at > now && q.joins_others());
+    open.count()
+}
+
+/// On which page these are decided, if they all are questions that one page is for.
+fn together<'s>(state: &'s State, facts: &[Fact], now: Time) -> Option<Together<'s>> {
+    let folds: Vec<Option<String>> = facts.iter().map(|fact| fold(state, fact, now)).collect();
+    let first = folds.first()?.as_ref()?;
+    if folds.iter().any(|fold| fold.as_ref() != Some(first)) {
+        return None;
+    }
+    if first == "storm" {
+        return Some(Together::Storm(open_ordinary(state, now)));
+    }
+    let incident = state.incidents.get(&facts.first()?.incident?)?;
+    incident.campaign.as_ref().map(Together::Campaign)
+}
+
+/// The ticket that a run opened at the channel's connection for the case.
+fn ticket(state: &State, fact: &Fact, channel: &Channel) -> Option<String> {
+    let opened = state.runs_of(fact.incident?).flat_map(Run::cells).filter(|cell| {
+        cell.capability.as_ref().is_some_and(|c| c.as_str() == "ticket.open")
+            && cell.applied.as_ref().is_some_and(|a| a.call.connection == channel.connection)
+    });
+    opened.filter_map(|cell| cell.output["id"].as_str()).last().map(str::to_owned)
+}
+
+fn comment(ticket: &str, said: &Notice) -> BTreeMap<String, Value> {
+    let text = format!("{}\n{}\n{}", said.title, said.text, said.link);
+    BTreeMap::from([("ticket".to_owned(), json!(ticket)), ("text".to_owned(), json!(text))])
 }
 
 /// The inputs of the capability, which every action that implements it takes.

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::facts::told;
 use crate::engine::state::State;
-use crate::model::approval::{Approval, Asks};
+use crate::model::approval::{Approval, Asks, Item};
 use crate::model::id::IncidentId;
-use crate::model::incident::{Incident, Severity};
+use crate::model::incident::{Campaign, Incident, Severity};
 use crate::model::notice::{About, Fact, Topic};
 use crate::model::oncall::{Addressed, Asked};
 use crate::model::plan::OnTimeout;
@@ -75,6 +75,11 @@ fn said(
 ) -> String {
     let open = !fact.closed;
     match &fact.about {
+        About::Decision(id) => {
+            lines.push(format!("{}.", fact.detail));
+            lines.extend(state.approvals.get(id).into_iter().flat_map(granted));
+            format!("Decided about {who}")
+        }
         About::Silence(_) => {
             lines.push(format!("Nobody answered in time. {}.", fact.detail));
             format!("Nobody decided about {who}")
@@ -114,18 +119,51 @@ fn said(
     }
 }
 
+/// Questions that are decided on one page.
+pub(super) enum Together<'s> {
+    Campaign(&'s Campaign),
+    /// So many are open at once.
+    Storm(usize),
+}
+
 /// One message about several facts, none of which is urgent enough for a message of its own.
-pub(super) fn gathered(state: &State, facts: &[Fact], base: &Url) -> Notice {
+pub(super) fn gathered(
+    state: &State,
+    facts: &[Fact],
+    together: Option<&Together<'_>>,
+    base: &Url,
+) -> Notice {
     let notices: Vec<Notice> = facts.iter().map(|fact| notice(state, fact, base)).collect();
     let mut lines: Vec<String> =
         notices.iter().take(3 * LISTED).map(|one| format!("• {}", one.title)).collect();
     if notices.len() > lines.len() {
         lines.push(format!("… and {} more", notices.len() - lines.len()));
     }
+    let (title, to) = match together {
+        Some(Together::Campaign(campaign)) => {
+            lines.push(format!("One campaign, from {}.", told(&campaign.key)));
+            let count = notices.len();
+            (format!("Decide together: {count} people of one campaign"), Some(campaign.id.as_str()))
+        }
+        Some(Together::Storm(open)) => {
+            (format!("Decide together: {open} questions are open"), None)
+        }
+        None => (format!("{} more things since the last message", notices.len()), None),
+    };
+    let link = match (together, to) {
+        (None, _) => page(base, ""),
+        (Some(_), None) => page(base, "approvals/together"),
+        (Some(_), Some(campaign)) => {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("campaign", campaign)
+                .finish();
+            page(base, &format!("approvals/together?{query}"))
+        }
+    };
     Notice {
-        title: format!("{} more things since the last message", notices.len()),
+        title,
         text: lines.join("\n"),
-        link: page(base, ""),
+        link,
         severity: notices.iter().map(|one| one.severity).max().unwrap_or(Severity::Medium),
     }
 }
@@ -147,16 +185,7 @@ fn name(state: &State, incident: &Incident) -> String {
 
 /// What is asked, and what silence means.
 fn asked_for(question: &Approval, closed: bool) -> Vec<String> {
-    let mut lines: Vec<String> = question
-        .items
-        .iter()
-        .take(LISTED)
-        .map(|item| {
-            let what = item.capability.as_str();
-            let what = what.split_once('.').map_or(what, |(_, name)| name).replace('_', " ");
-            format!("• {what}: {}", told(&item.target_name))
-        })
-        .collect();
+    let mut lines: Vec<String> = question.items.iter().take(LISTED).map(item).collect();
     if question.items.len() > LISTED {
         lines.push(format!("… and {} more", question.items.len() - LISTED));
     }
@@ -182,6 +211,21 @@ fn asked_for(question: &Approval, closed: bool) -> Vec<String> {
         );
     }
     lines
+}
+
+/// What people said yes to.
+fn granted(question: &Approval) -> Vec<String> {
+    let items = question.items.iter().filter(|item| question.granted.contains(&item.cell));
+    let mut lines: Vec<String> = items.clone().take(LISTED).map(item).collect();
+    let more = items.count().saturating_sub(LISTED);
+    lines.extend((more > 0).then(|| format!("… and {more} more")));
+    lines
+}
+
+fn item(item: &Item) -> String {
+    let what = item.capability.as_str();
+    let what = what.split_once('.').map_or(what, |(_, name)| name).replace('_', " ");
+    format!("• {what}: {}", told(&item.target_name))
 }
 
 /// Whose turn it is. Names are those of people who are enrolled here.

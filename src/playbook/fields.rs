@@ -39,7 +39,11 @@ pub(crate) const INCIDENT: &[Named] = &[
     ("first_event_at", TIME),
     ("last_evidence_at", TIME),
     ("counts", Field::Record(COUNTS)),
+    ("campaign", Field::Record(CAMPAIGN)),
 ];
+
+/// Of an incident that belongs to none, `people` is 0 and the rest is empty.
+pub(crate) const CAMPAIGN: &[Named] = &[("id", STRING), ("key", STRING), ("people", INTEGER)];
 
 pub(crate) const COUNTS: &[Named] = &[
     ("events", INTEGER),

@@ -76,7 +76,10 @@ fn hostile() -> impl Strategy<Value = String> {
 
 fn sane(text: &str) -> Result<(), TestCaseError> {
     prop_assert!(!text.contains("://") && !text.to_lowercase().contains("javascript:"), "{text:?}");
-    prop_assert!(!text.to_lowercase().contains("www.evil"), "{text:?}");
+    // A mail address stays as it is, whatever its host is called.
+    let mut names = text.split(|c: char| !c.is_alphanumeric() && !"._-@".contains(c));
+    let linked = |name: &str| !name.contains('@') && name.to_lowercase().contains("www.evil");
+    prop_assert!(!names.any(linked), "{text:?}");
     prop_assert!(!text.contains("evil.com/") && !text.contains(".example/"), "{text:?}");
     let hidden = |c: char| {
         (c.is_control() && c != '\n')

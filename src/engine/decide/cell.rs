@@ -323,7 +323,7 @@ impl<'a, 'v> Pass<'a, 'v> {
             Does::Wait(span) => self.wait_step(step, &sketch, span.delta()),
             Does::Ask { message } => self.own_question(step, &sketch, cell, message),
             Does::Use { name, connection, with } => {
-                // Only doubt and a retry look at the call as it would be built today.
+                // Only questions, doubt and a retry look at the call as it would be built today.
                 if let Some(cell) = cell.filter(|c| is_settled_by_itself(&c.state)) {
                     return self.go_on(step, &sketch, cell, None).unwrap_or(false);
                 }
@@ -429,11 +429,5 @@ impl<'a, 'v> Pass<'a, 'v> {
 
 /// States that go on without the call that the step would make if it began today.
 fn is_settled_by_itself(state: &CellState) -> bool {
-    matches!(
-        state,
-        CellState::Intended
-            | CellState::Applied { .. }
-            | CellState::Asked { .. }
-            | CellState::Parked { .. }
-    )
+    matches!(state, CellState::Intended | CellState::Applied { .. } | CellState::Parked { .. })
 }

@@ -110,7 +110,9 @@ impl Pass<'_, '_> {
         ready: Result<Ready<'_>, (Conclusion, bool, String)>,
     ) -> bool {
         let item_account = sketch.item.as_ref().and_then(account_of);
-        if let Some(cell) = cell
+        // What people were asked about weaker evidence does not hold back what needs nobody's yes any more.
+        let risen = cell.is_some_and(|c| ready.as_ref().is_ok_and(|r| self.is_past_asking(c, r)));
+        if let Some(cell) = cell.filter(|_| !risen)
             && let Some(done) = self.go_on(step, &sketch, cell, ready.as_ref().ok())
         {
             return done;
@@ -137,10 +139,23 @@ impl Pass<'_, '_> {
         let done = self.not_begun(cell, ready);
         if !done && let Some(key) = key {
             let asked = self.to_ask.iter().any(|a| a.item.cell == sketch.key);
-            let asked = asked || cell.is_some_and(|c| matches!(c.state, CellState::Asked { .. }));
+            let stands = |c: &Cell| !risen && matches!(c.state, CellState::Asked { .. });
+            let asked = asked || cell.is_some_and(stands);
             self.held.push(Held { place: step.place.clone(), account: Some(key), asked });
         }
         done
+    }
+
+    /// Whether people are still being asked about what the doctrine does by itself as things are now.
+    fn is_past_asking(&self, cell: &Cell, ready: &Ready<'_>) -> bool {
+        if !matches!(cell.state, CellState::Asked { .. }) {
+            return false;
+        }
+        match gate::gate(&self.question(ready, ready.account.as_ref())) {
+            Gate::Go { ceiling: None, .. } => true,
+            Gate::Go { ceiling: Some(name), .. } => self.room([name, gate::AUTO_BLOCKS]).is_some(),
+            Gate::Observe | Gate::Refuse { .. } | Gate::Ask { .. } => false,
+        }
     }
 
     /// What was begun goes on with what was begun, whatever the settings say since. `None`: not begun.
@@ -197,7 +212,8 @@ impl Pass<'_, '_> {
             Gate::Ask { reason } => {
                 let lets_in = ready.spec.effect == Effect::Restore;
                 let more = if lets_in { self.touched(&ready) } else { None };
-                let reason = more.map_or(reason.clone(), |more| format!("{reason}; {more}"));
+                let reason =
+                    more.map_or_else(|| reason.clone(), |more| format!("{reason}; {more}"));
                 self.ask(ready, &question, reason)
             }
             Gate::Go { ceiling: None, ratify } => self.start(ready, By { ratify, ..By::default() }),

@@ -44,14 +44,17 @@ pub(crate) fn due_steps(
     let chain = Chain::of(state, run);
     let mut due: Vec<String> = Vec::new();
     for step in &plan.steps {
-        // A round that has not come to it yet will look at what is known by then.
-        if step.place.finally || is_ahead(run, step) {
+        if step.place.finally {
             continue;
         }
-        let own = chain.is_due(run, (plan, step), &scopes, catalogue, incident)
-            || chain.is_let_in_since(state, (plan, step), &scopes, incident);
+        // A round that has not come to it yet will look at what is known by then.
+        let ahead = is_ahead(run, step);
+        let own = !ahead
+            && (chain.is_due(run, (plan, step), &scopes, catalogue, incident)
+                || chain.is_let_in_since(state, (plan, step), &scopes, incident));
+        // That round does not wait for what another one does: its revocation may come before the block.
         let behind = is_point_in_time(catalogue, step)
-            && chain.ever_done(step)
+            && (ahead || chain.has_entered(step))
             && plan.after(step).flat_map(|id| plan.members(id)).any(|s| due.contains(&s.id));
         if own || behind {
             due.push(step.id.clone());
@@ -112,8 +115,8 @@ impl<'s> Chain<'s> {
         self.runs.iter().flat_map(|r| r.cells()).filter(move |c| c.key.step.step() == id)
     }
 
-    fn ever_done(&self, step: &PlanStep) -> bool {
-        self.cells(step).any(|c| c.done_at.is_some())
+    fn has_entered(&self, step: &PlanStep) -> bool {
+        self.cells(step).any(|c| !was_skipped(c))
     }
 
     /// When a block or reset was last applied, or the hostile side last came in.

@@ -4,10 +4,11 @@ use chrono::TimeDelta;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::questions::{cancel_questions, expire, open_question};
+use super::questions::{cancel_questions, expire, open_question, question_about, withdraw};
 use super::{Effect, Inner, Tx};
 use crate::engine::decide::{
-    Busy, CRASHES_MAX, Command, Decided, Intend, Lane, Skip, Took, View, decide, look_up_lane,
+    Busy, CRASHES_MAX, Command, Decided, Intend, Lane, Skip, Took, View, decide, is_contained,
+    look_up_lane,
 };
 use crate::model::action::Effect as Kind;
 use crate::model::entry::{BlockDecided, Entry, StepIntent, StepSkipped};
@@ -72,17 +73,20 @@ fn settle_alone(inner: &Inner, tx: &mut Tx<'_>, run: RunId) -> Vec<ConnectionId>
 }
 
 fn ask(inner: &Inner, tx: &Tx<'_>, run: RunId) -> Option<Decided> {
-    let (state, policy) = (&tx.core.state, inner.policy());
-    let view = View {
+    view(inner, tx, run).map(|view| decide(&view))
+}
+
+fn view<'v>(inner: &'v Inner, tx: &'v Tx<'_>, run: RunId) -> Option<View<'v>> {
+    let state = &tx.core.state;
+    Some(View {
         state,
         run: state.runs.get(&run)?,
         plan: state.plan_of(run)?.clone(),
         now: tx.at,
-        policy: &policy,
+        policy: inner.policy(),
         catalogue: &*inner.ports.catalogue,
         busy: &tx.core.desk,
-    };
-    Some(decide(&view))
+    })
 }
 
 fn severity(tx: &Tx<'_>, run: RunId) -> Severity {
@@ -155,6 +159,16 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         }
     }
     true
+}
+
+/// What rose after a run's end and left nothing to do took no containment away.
+pub(super) fn still_contained(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
+    let Some(view) = view(inner, tx, run) else { return };
+    let incident = view.run.incident;
+    if is_contained(&view) {
+        let watch_until = tx.at + inner.policy().watch.delta();
+        tx.push(Entry::IncidentContained { incident, watch_until });
+    }
 }
 
 /// Remembers how long it took, for whoever asks for the metrics next.
@@ -277,6 +291,7 @@ fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> boo
     }
     let limit = inner.ports.catalogue.concurrency(&call.connection);
     tx.core.desk.begin(run, &cell, &call.connection, lock, limit);
+    let asked = question_about(tx, run, &cell);
     tx.push(Entry::StepIntent(Box::new(StepIntent {
         run,
         incident,
@@ -289,6 +304,9 @@ fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> boo
         ceiling,
         ratify,
     })));
+    if let Some(question) = asked {
+        withdraw(tx, run, incident, question);
+    }
     tx.effects.push(Effect::Call { run, cell, spec: Box::new(spec), call, attempt });
     true
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Incoming;
 use super::open::{Weight, raise, subject_of};
-use crate::detect::{About, Open, Signal, Told};
+use crate::detect::{AFTERMATH, About, Open, Signal, Told, belongs};
 use crate::engine::driver::{Engine, Tx};
 use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
@@ -12,10 +12,11 @@ use crate::model::alert::{Alert, Proof, Report};
 use crate::model::asked::Channel;
 use crate::model::entry::Entry;
 use crate::model::event::{AccountName, Event};
-use crate::model::id::{AlertId, ConnectionId, IncidentId, ReportId, SubjectId};
+use crate::model::id::{AlertId, ConnectionId, EventId, IncidentId, ReportId, SubjectId};
 use crate::model::incident::{ApprovalSeen, HostileContext, HostileFactor, Incident, Stage};
 use crate::model::plan::Trigger;
 use crate::model::subject::AccountKey;
+use crate::model::time::Time;
 
 impl Engine {
     pub(super) fn take_event(
@@ -40,10 +41,46 @@ impl Engine {
         }
         // What happens to a person whose incident is open belongs to its story, even without a signal.
         if let Some(open) = open
-            && (event.is_failed_prompt() && !touched.contains(&open.id)
-                || event.kind.is_watched() && event.time >= open.first_event_at)
+            && belongs(event, open.first_event_at)
         {
             join_events(tx, incoming, open.id, std::slice::from_ref(event));
+        }
+        self.bear_out(tx, incoming, event, touched);
+    }
+
+    /// Somebody's word opened an incident, or raised it: what was told before it may mean more now.
+    fn look_back(&self, tx: &mut Tx<'_>, incoming: &Incoming, account: &AccountName) {
+        let (key, subject) = known_subject(tx, incoming, account);
+        let open = subject.and_then(|id| tx.core.state.open_incident(id, tx.at)).cloned();
+        let view = open.as_ref().map(Open::from);
+        let who = subject.and_then(|id| tx.core.state.subject(id));
+        let privileged = who.is_some_and(crate::model::subject::Subject::privileged);
+        let told = Told { source: &incoming.source.id, may_cause: incoming.source.may_cause };
+        let about = About { privileged, open: view.as_ref(), now: tx.at, who, told: Some(told) };
+        for signal in tx.core.detector.look_again(&key, &about) {
+            if let Some(event) = signal.events.last() {
+                self.take_signal(tx, incoming, event, &signal);
+            }
+        }
+    }
+
+    /// A failed prompt beside a report says the same whichever of the two came first.
+    fn bear_out(
+        &self,
+        tx: &mut Tx<'_>,
+        incoming: &Incoming,
+        event: &Event,
+        touched: &mut BTreeSet<IncidentId>,
+    ) {
+        let (_, subject) = known_subject(tx, incoming, &event.account);
+        let open = subject.and_then(|id| Some((id, tx.core.state.open_incident(id, tx.at)?)));
+        let Some((subject, case)) = open.filter(|_| event.is_failed_prompt()) else { return };
+        let near = |report: &Report| (report.time - event.time).abs() <= AFTERMATH.delta();
+        let report = case.report.as_deref().filter(|report| near(report));
+        let more = case.stage < Stage::Confirmed || !case.password_exposed;
+        if let Some(report) = report.filter(|_| more).cloned() {
+            let weight = reported(self, tx, incoming, &report, Stage::Confirmed, true);
+            touched.insert(raise(self, tx, incoming, subject, weight));
         }
     }
 
@@ -107,6 +144,7 @@ impl Engine {
         };
         let incident = raise(self, tx, incoming, subject, weight);
         join_events(tx, incoming, incident, &signal.events);
+        join_story(tx, incoming, incident, &event.account);
         let alert = Alert {
             id: AlertId::mint(tx.at, self.ports().entropy.id()),
             kind: signal.kind,
@@ -154,11 +192,13 @@ impl Engine {
             campaign: None,
         };
         let incident = raise(self, tx, incoming, subject, weight);
+        join_story(tx, incoming, incident, &alert.account);
         tx.push(Entry::AlertRaised {
             incident,
             alert: Box::new(alert.clone()),
             source: incoming.source.id.clone(),
         });
+        self.look_back(tx, incoming, &alert.account);
         touched.insert(incident);
     }
 
@@ -172,35 +212,41 @@ impl Engine {
         let (key, _) = known_subject(tx, incoming, &report.account);
         let subject = subject_of(self, tx, incoming, &report.account);
         let open = tx.core.state.open_incident(subject, tx.at).cloned();
+        let told = EventId::new(report.id.to_string());
+        if let Some(case) = open.as_ref().filter(|case| case.event_ids.contains(&told)) {
+            // Another delivery of the same report.
+            touched.insert(case.id);
+            return;
+        }
         let view = open.as_ref().map(Open::from);
         let about = About { open: view.as_ref(), now: tx.at, ..About::default() };
         let signals = tx.core.detector.observe_report(&key, report, &about);
+        let of_case = |holds: fn(&Incident) -> bool| open.as_ref().is_some_and(holds);
         let denied = signals.iter().any(|s| s.events.iter().any(Event::is_failed_prompt))
-            || open
-                .is_some_and(|i| i.counts.denied + i.counts.timed_out + i.counts.wrong_answer > 0);
-        let stage = match (report.proof, denied) {
+            || of_case(|i| i.counts.denied + i.counts.timed_out + i.counts.wrong_answer > 0)
+            || tx.core.detector.story(&key, report.time).iter().any(|event| {
+                event.is_failed_prompt() && event.time <= report.time + AFTERMATH.delta()
+            });
+        // Two who know nothing of each other, in whichever order they speak.
+        let borne_out = denied || of_case(|i| i.counts.alerts > 0);
+        let stage = match (report.proof, borne_out) {
             (_, true) => Stage::Confirmed,
             (Proof::SelfProved, false) => Stage::Suspected,
             // Kept and answered; it does not count alone.
             (Proof::AuthenticatedOther | Proof::Relayed, false) => Stage::Noted,
         };
-        let weight = Weight {
-            stage,
-            approval: ApprovalSeen::None,
-            password_exposed: denied,
-            stale: incoming.replayed || is_old(self, tx, report.time),
-            reason: "the person reports a prompt that they did not ask for".to_owned(),
-            hostile_factors: Vec::new(),
-            hostile: HostileContext::default(),
-            hostile_entry_at: None,
-            first_event_at: report.time,
-            last_evidence_at: report.time,
-            trigger: Some(Trigger::Report),
-            campaign: None,
-        };
+        let weight = reported(self, tx, incoming, report, stage, denied);
         let incident = raise(self, tx, incoming, subject, weight);
+        join_story(tx, incoming, incident, &report.account);
         let source = incoming.source.id.clone();
         tx.push(Entry::ReportReceived { incident, report: Box::new(report.clone()), source });
+        // What the word makes of the prompts beside it; had it come first, they would have said so.
+        for signal in signals {
+            if let Some(event) = signal.events.last() {
+                self.take_signal(tx, incoming, event, &signal);
+            }
+        }
+        self.look_back(tx, incoming, &report.account);
         touched.insert(incident);
     }
 }
@@ -247,7 +293,32 @@ impl Engine {
     }
 }
 
-fn is_old(engine: &Engine, tx: &Tx<'_>, time: crate::model::time::Time) -> bool {
+/// What a report says, with failed prompts beside it or without.
+fn reported(
+    engine: &Engine,
+    tx: &Tx<'_>,
+    incoming: &Incoming,
+    report: &Report,
+    stage: Stage,
+    denied: bool,
+) -> Weight {
+    Weight {
+        stage,
+        approval: ApprovalSeen::None,
+        password_exposed: denied,
+        stale: incoming.replayed || is_old(engine, tx, report.time),
+        reason: "the person reports a prompt that they did not ask for".to_owned(),
+        hostile_factors: Vec::new(),
+        hostile: HostileContext::default(),
+        hostile_entry_at: None,
+        first_event_at: report.time,
+        last_evidence_at: report.time,
+        trigger: Some(Trigger::Report),
+        campaign: None,
+    }
+}
+
+fn is_old(engine: &Engine, tx: &Tx<'_>, time: Time) -> bool {
     time < tx.at - engine.policy().evidence_age.delta()
 }
 
@@ -273,6 +344,16 @@ fn join_events(tx: &mut Tx<'_>, incoming: &Incoming, incident: IncidentId, event
             tx.push(Entry::EventJoined { incident, event: Box::new(event.clone()), source });
         }
     }
+}
+
+/// What was told before and raised nothing by itself: too few prompts, or some that a detection does not count.
+fn join_story(tx: &mut Tx<'_>, incoming: &Incoming, incident: IncidentId, account: &AccountName) {
+    let (key, _) = known_subject(tx, incoming, account);
+    let Some(first) = tx.core.state.incidents.get(&incident).map(|i| i.first_event_at) else {
+        return;
+    };
+    let story = tx.core.detector.story(&key, first);
+    join_events(tx, incoming, incident, &story);
 }
 
 /// A breach is only ever seen within an open incident; a hostile approval opens one as confirmed

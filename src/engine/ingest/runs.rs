@@ -82,6 +82,7 @@ fn continue_ended(engine: &Engine, tx: &mut Tx<'_>, case: &Incident, run: &Run) 
     let Some(plan) = tx.core.state.plan_of(run.id).cloned() else { return };
     let steps = rise::due_steps(&tx.core.state, &*engine.ports().catalogue, run, &plan);
     if steps.is_empty() {
+        engine.still_contained(tx, run.id);
         return;
     }
     let round = Round { prefix: String::new(), started_at: tx.at, steps };

@@ -15,7 +15,7 @@ mod people;
 mod plans;
 mod play;
 mod shrink;
-mod soak;
+pub(super) mod soak;
 mod story;
 mod tenant;
 mod tests;

@@ -27,7 +27,7 @@ fn locked_out(sim: &Sim) -> Vec<String> {
 }
 
 /// The shipped containment, started by reports as well.
-async fn answering_reports(mode: Mode, seed: u64) -> Sim {
+pub(super) async fn answering_reports(mode: Mode, seed: u64) -> Sim {
     let sim = Sim::new(seed, mode).await;
     let mut plan = playbook();
     plan.triggers.push(Trigger::Report);

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::model::entry::{Commit, Entry, IncidentOpened, IncidentRisen, PlanPublished, Rise};
 use crate::model::event::{Event, EventOutcome};
-use crate::model::id::{IncidentId, SubjectId};
+use crate::model::id::{EventId, IncidentId, SubjectId};
 use crate::model::incident::{
     Campaign, Containment, ContainmentState, EvidenceCounts, Incident, IncidentStatus, Severity,
 };
@@ -35,13 +35,7 @@ impl State {
                 self.deployment = Some(e.clone());
                 self.touch(RowKey::Deployment);
             }
-            Entry::DeploymentRestored(e) => {
-                if let Some(deployment) = &mut self.deployment {
-                    deployment.key.clone_from(&e.key);
-                }
-                self.touch(RowKey::Deployment);
-                self.tell_anew();
-            }
+            Entry::DeploymentRestored(e) => self.restored(&e.key),
             Entry::DeliveryAccepted(e) => self.delivered(at, e),
             Entry::EventJoined { incident, event, .. } => self.event_joined(*incident, event),
             Entry::AlertRaised { .. }
@@ -76,7 +70,7 @@ impl State {
             | Entry::DelegationEnded(_)
             | Entry::PollAdvanced(_) => self.apply_access(at, entry),
             Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } | Entry::HoldVerified { .. } => {
-                self.apply_hold(at, entry)
+                self.apply_hold(at, entry);
             }
             Entry::NoticeSent(told) => self.told_to(at, told, false),
             Entry::NoticeFailed(told) => self.told_to(at, told, true),
@@ -93,6 +87,15 @@ impl State {
             | Entry::Checkpoint { .. } => {}
             _ => self.apply_run_entry(at, entry),
         }
+    }
+
+    /// From here on it is a copy, which signs with a key of its own.
+    fn restored(&mut self, key: &str) {
+        if let Some(deployment) = &mut self.deployment {
+            key.clone_into(&mut deployment.key);
+        }
+        self.touch(RowKey::Deployment);
+        self.tell_anew();
     }
 
     fn drop_all(&mut self, incidents: &[IncidentId], subjects: &[SubjectId]) {
@@ -164,6 +167,7 @@ impl State {
             Entry::ReportReceived { incident, report, .. } => self.with_incident(*incident, |i| {
                 i.counts.reports += 1;
                 i.report = Some(report.clone());
+                remember(i, EventId::new(report.id.to_string()));
             }),
             Entry::IncidentByHand { incident, by } => self.with_incident(*incident, |i| {
                 if !i.by_hand.contains(by) {
@@ -179,10 +183,7 @@ impl State {
             if i.event_ids.contains(&event.id) {
                 return;
             }
-            i.event_ids.push(event.id.clone());
-            if i.event_ids.len() > EVENT_IDS_MAX {
-                i.event_ids.remove(0);
-            }
+            remember(i, event.id.clone());
             count(&mut i.counts, event.outcome);
         });
     }
@@ -458,6 +459,14 @@ impl State {
                 None => i.containment.push(line),
             }
         });
+    }
+}
+
+/// What is told again later counts once.
+fn remember(incident: &mut Incident, id: EventId) {
+    incident.event_ids.push(id);
+    if incident.event_ids.len() > EVENT_IDS_MAX {
+        incident.event_ids.remove(0);
     }
 }
 

@@ -21,6 +21,9 @@ fn two() -> Options {
     )
 }
 
+/// Nothing is urgent, and nothing is told together.
+const ORDINARY: Kinds<'static> = Kinds { urgent: &|_| false, fold: &|_| None };
+
 fn question(n: u8) -> About {
     About::Question(ApprovalId(uuid::Uuid::from_u128(n.into())))
 }
@@ -79,7 +82,7 @@ fn what_was_told_already_is_not_told_again_after_a_start() {
 
     outbox.take(&asked, &state.telling, at(0));
 
-    assert!(outbox.begin(&state.telling, at(0), |_| false).is_empty());
+    assert!(outbox.begin(&state.telling, at(0), &ORDINARY).is_empty());
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn a_question_answered_before_anybody_was_told_is_told_to_nobody() {
     outbox.take(&fact(question(1), Topic::Approval, 6, true), &telling, at(0));
     outbox.after = 6;
 
-    assert!(outbox.begin(&telling, at(0), |_| false).is_empty());
+    assert!(outbox.begin(&telling, at(0), &ORDINARY).is_empty());
     assert_eq!(outbox.through(), 6);
 }
 
@@ -99,9 +102,9 @@ fn what_comes_while_a_call_is_under_way_follows_it() {
     let telling = Telling::default();
     let mut outbox = Outbox::new(two(), 0);
     outbox.take(&fact(question(1), Topic::Approval, 5, false), &telling, at(0));
-    assert_eq!(outbox.begin(&telling, at(0), |_| false).len(), 1);
+    assert_eq!(outbox.begin(&telling, at(0), &ORDINARY).len(), 1);
     outbox.take(&fact(question(1), Topic::Approval, 6, true), &telling, at(0));
-    assert!(outbox.begin(&telling, at(0), |_| false).is_empty(), "one call a channel");
+    assert!(outbox.begin(&telling, at(0), &ORDINARY).is_empty(), "one call a channel");
 
     outbox.done(&key(&question(1), "a"), at(0));
 
@@ -148,9 +151,9 @@ fn a_rung_is_due_when_its_time_comes_and_not_before() {
         level: None,
     }];
 
-    assert_eq!(outbox.climb(&open, &telling, at(1)), Some(at(5)));
+    assert_eq!(outbox.climb(&open, &telling, (at(1), false)), Some(at(5)));
     assert!(outbox.get(&key(&question(1), "b")).is_none());
-    assert_eq!(outbox.climb(&open, &telling, at(5)), None);
+    assert_eq!(outbox.climb(&open, &telling, (at(5), false)), None);
     assert!(outbox.get(&key(&question(1), "b")).is_some());
 }
 
@@ -161,7 +164,7 @@ fn what_is_a_day_old_is_no_news() {
 
     outbox.take(&fact(question(1), Topic::Approval, 5, false), &telling, at(25 * 60));
 
-    assert!(outbox.begin(&telling, at(25 * 60), |_| false).is_empty());
+    assert!(outbox.begin(&telling, at(25 * 60), &ORDINARY).is_empty());
 }
 
 #[test]
@@ -181,15 +184,54 @@ fn the_channel_of_a_level_is_told_when_the_question_comes_to_it() {
     let mut outbox = Outbox::new(options, 0);
     let told = |outbox: &Outbox, channel: &str| outbox.get(&key(&question(1), channel)).is_some();
 
-    outbox.climb(&[put_to(Some(Level::First))], &telling, at(60));
+    outbox.climb(&[put_to(Some(Level::First))], &telling, (at(60), false));
     assert!(
         told(&outbox, "a") && !told(&outbox, "b"),
         "an hour does not make it the second's turn"
     );
-    outbox.climb(&[put_to(Some(Level::Second))], &telling, at(61));
+    outbox.climb(&[put_to(Some(Level::Second))], &telling, (at(61), false));
     assert!(told(&outbox, "b"));
 
     let mut without_a_rota = Outbox::new(outbox.options().clone(), 0);
-    without_a_rota.climb(&[put_to(None)], &telling, at(0));
+    without_a_rota.climb(&[put_to(None)], &telling, (at(0), false));
     assert!(told(&without_a_rota, "a") && told(&without_a_rota, "b"), "everybody is asked");
+}
+
+#[test]
+fn questions_of_one_fold_become_one_message_but_for_the_first() {
+    let mut state = State::default();
+    let mut outbox = Outbox::new(two(), 0);
+    let kinds = Kinds { urgent: &|_| false, fold: &|_| Some("campaign 1".to_owned()) };
+    let asked = |n: u8| fact(question(n), Topic::Approval, u64::from(n), false);
+    let second = |seconds: i64| at(0) + TimeDelta::seconds(seconds);
+    outbox.take(&asked(1), &state.telling, at(0));
+    assert_eq!(outbox.begin(&state.telling, at(0), &kinds), [vec![key(&question(1), "a")]]);
+    journalled(&mut state, 10, told(asked(1), "a"), false);
+    outbox.done(&key(&question(1), "a"), at(0));
+
+    for n in 2..=5 {
+        outbox.take(&asked(n), &state.telling, at(0));
+    }
+    assert!(outbox.begin(&state.telling, second(1), &kinds).is_empty(), "they wait for each other");
+    assert_eq!(outbox.next_due(), Some(second(60)));
+    let begun = outbox.begin(&state.telling, second(60), &kinds);
+
+    assert_eq!(begun.len(), 1);
+    assert_eq!(begun[0].len(), 4, "{begun:?}");
+}
+
+#[test]
+fn a_storm_is_the_leads_at_once() {
+    let telling = Telling::default();
+    let mut outbox = Outbox::new(two(), 9);
+    let open = [Standing {
+        question: ApprovalId(uuid::Uuid::from_u128(1)),
+        incident: IncidentId(uuid::Uuid::from_u128(2)),
+        opened_at: at(0),
+        level: None,
+    }];
+
+    outbox.climb(&open, &telling, (at(0), true));
+
+    assert!(outbox.get(&key(&question(1), "b")).is_some());
 }

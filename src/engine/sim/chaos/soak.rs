@@ -15,7 +15,7 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 300 } else { 20_000 };
 const SHOWN: u64 = 25;
 
 #[expect(clippy::disallowed_methods, reason = "the replay of one seed is asked for by the shell")]
-fn asked(name: &str) -> Option<u64> {
+pub(in crate::engine::sim) fn asked(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
