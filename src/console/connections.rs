@@ -10,7 +10,7 @@ use super::ConsoleState;
 use super::frame::Frame;
 use super::problem::render;
 use super::show::{
-    ASKED_TO_WAIT, At, CLOSED_BREAKER, Mark, NOT_USED, OFFERED, OPEN_BREAKER, WANTING,
+    ASKED_TO_WAIT, At, CLOSED_BREAKER, Coded, Mark, NOT_USED, OFFERED, OPEN_BREAKER, WANTING,
 };
 use super::signed_in::SignedIn;
 use super::words;
@@ -55,9 +55,10 @@ struct Row {
 
 struct Offered {
     what: String,
-    name: String,
+    /// The same as playbooks write it, where that is another word.
+    name: Option<String>,
     /// In the order of [`CLASSES`]: whether it can be done, and why not.
-    classes: Vec<(Mark, String)>,
+    classes: Vec<(Mark, Option<Coded>)>,
     rights: String,
 }
 
@@ -101,7 +102,8 @@ fn row(core: &Core, catalogue: &dyn Catalogue, one: &Connected, now: Time) -> Ro
         capabilities: offered
             .map(|(capability, rights)| Offered {
                 what: tame_field(words::short(capability)),
-                name: tame_field(capability.as_str()),
+                name: (words::short(capability) != capability.as_str())
+                    .then(|| tame_field(capability.as_str())),
                 classes: classes(catalogue, &one.id, capability),
                 rights: tame(&rights.iter().cloned().collect::<Vec<_>>().join(", "), 400),
             })
@@ -119,21 +121,21 @@ fn classes(
     catalogue: &dyn Catalogue,
     connection: &ConnectionId,
     capability: &Capability,
-) -> Vec<(Mark, String)> {
+) -> Vec<(Mark, Option<Coded>)> {
     let try_for = |(_, authority, privileged)| {
         let target = Target {
-            account: AccountKey { connection: connection.clone(), provider_id: String::new() },
+            account: AccountKey { connection: connection.clone(), provider_id: "…".to_owned() },
             authority,
             status: String::new(),
             privileged,
         };
         match catalogue.resolve(capability.as_str(), connection, Some(&target)) {
-            Ok(_) => (OFFERED, String::new()),
+            Ok(_) => (OFFERED, None),
             Err(
                 Unavailable::Unsupported(why)
                 | Unavailable::NotApplicable(why)
                 | Unavailable::ElsewhereUnreachable(why),
-            ) => (WANTING, tame_field(&why)),
+            ) => (WANTING, Some(Coded(tame_field(&why)))),
         }
     };
     CLASSES.into_iter().map(try_for).collect()

@@ -20,6 +20,9 @@ const PAD: u32 = 14;
 const TITLE: u32 = 26;
 /// A row that gets wider goes on below.
 const ROW: u32 = 3 * WIDE + 2 * GAP_X;
+/// Letters of a frame's name that are drawn at most, and what one takes.
+const LETTERS: u32 = 56;
+const LETTER: u32 = 8;
 /// Room for arrows that go round, and for their heads.
 const MARGIN: u32 = 20;
 /// Letters that fit into a box, of its name and of the rest.
@@ -43,6 +46,8 @@ pub(super) struct Cube {
     pub(super) name: String,
     pub(super) what: String,
     pub(super) look: Look,
+    pub(super) wide: u32,
+    pub(super) high: u32,
     /// All that the box is too small for.
     pub(super) title: String,
 }
@@ -220,6 +225,8 @@ fn cube(step: &PlanStep, look: Look) -> Drawing {
         y: 0,
         name: tame(&step.id, NAME),
         what: tame(&what, LINE),
+        wide: WIDE,
+        high: HIGH,
         look,
         title: title.join("\n"),
     };
@@ -268,8 +275,8 @@ fn block_title(frame: &Frame<'_>) -> String {
 /// A drawing with a line around it and a name above.
 fn rimmed(name: String, inner: Drawing) -> Drawing {
     // A name longer than what it names would stand over the edge.
-    let letters = u32::try_from(name.chars().count()).unwrap_or(u32::MAX).min(2 * 27);
-    let wide = (inner.wide + 2 * PAD).max(letters * 8 + 2 * PAD);
+    let letters = u32::try_from(name.chars().count()).unwrap_or(u32::MAX).min(LETTERS);
+    let wide = (inner.wide + 2 * PAD).max(letters * LETTER + 2 * PAD);
     let mut drawing = Drawing::default();
     let high = inner.high + 2 * PAD + TITLE;
     drawing.put(inner, PAD, PAD + TITLE);

@@ -19,7 +19,9 @@ const LEFT: f64 = 70.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 206.0;
 /// What one incident takes across: not less than a finger's width.
-pub(super) const STEP: f64 = 26.0;
+const STEP: f64 = 26.0;
+/// Not narrower, however few there are.
+const NARROW: f64 = 420.0;
 /// Lines across, in seconds.
 const LINES: [(f64, &str); 10] = [
     (1.0, "1 s"),
@@ -64,6 +66,8 @@ pub(super) struct SpeedRow {
 /// What the template draws.
 pub(super) struct Speed {
     pub(super) wide: f64,
+    /// What one column takes.
+    pub(super) step: f64,
     pub(super) columns: Vec<Column>,
     pub(super) lines: Vec<(f64, &'static str)>,
     /// Where each median lies, and what it is.
@@ -121,7 +125,8 @@ fn draw(mut cases: Vec<Case>) -> Option<Speed> {
         x += STEP;
     }
     Some(Speed {
-        wide: (x + STEP).max(420.0),
+        wide: (x + STEP).max(NARROW),
+        step: STEP,
         columns,
         lines: scale.lines(),
         summary: summary(cases.len(), median_prompt, median_approval),

@@ -20,20 +20,11 @@ use crate::model::entry::Entry;
 use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::people::soft::SoftPerson;
 use crate::people::stand::Stand;
-use browser::Browser;
+use browser::{Browser, inert};
 
 /// Tries to end an attribute, an element and a sentence, and to turn the text around.
 const HOSTILE: &str =
     "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}\u{202e}\u{0}&";
-
-/// Nothing of [`HOSTILE`] became markup, and nothing of it can act.
-fn inert(html: &str, page: &str) {
-    assert_eq!(html.matches("<script").count(), 1, "{page}: {html}");
-    for broken in ["<img", "<b>alert", "\u{202e}", "\u{0}", "eve<b>", "onerror=alert(2)>"] {
-        assert!(!html.contains(broken), "{page}: {broken}");
-    }
-    assert!(!html.contains(" style="), "{page}: the policy forbids inline styles");
-}
 
 async fn approver(stand: &Stand) -> (SoftPerson, Browser) {
     let mut ann = SoftPerson::enrol(&stand.people, "ann", &["approver"]).await.unwrap();

@@ -37,6 +37,15 @@ impl Answer {
     }
 }
 
+/// Nothing of [`HOSTILE`](super::HOSTILE) became markup, and nothing of it can act.
+pub(super) fn inert(html: &str, page: &str) {
+    assert_eq!(html.matches("<script").count(), 1, "{page}: {html}");
+    for broken in ["<img", "<b>alert", "\u{202e}", "\u{0}", "eve<b>", "onerror=alert(2)>"] {
+        assert!(!html.contains(broken), "{page}: {broken}");
+    }
+    assert!(!html.contains(" style="), "{page}: the policy forbids inline styles");
+}
+
 /// Every page behind a session.
 pub(super) fn pages(question: ApprovalId, (incident, run): (IncidentId, RunId)) -> Vec<String> {
     let mut pages: Vec<String> = [

@@ -9,7 +9,7 @@ use crate::model::action::{Call, Outcome, Strength};
 use crate::model::entry::{Entry, RunStarted, StepIntent, StepOutcome, StepVerified};
 use crate::model::id::{ApprovalId, PlanDigest, RunId};
 use crate::model::plan::{Block, Does, Form, Mode, Place, Plan, PlanStep, Within};
-use crate::model::run::{CellKey, CellState, Conclusion, Purpose};
+use crate::model::run::{CellKey, CellState, Conclusion, Purpose, Round};
 use crate::people::stand::Stand;
 
 /// A plan whose every text is `text`: three steps in a row, the last in a branch.
@@ -50,6 +50,16 @@ fn plan(text: &str) -> Plan {
 
 /// A run of such a plan, in the case that a question is about.
 async fn started(stand: &Stand, question: ApprovalId, text: &str) -> RunId {
+    started_for(stand, question, text, None).await
+}
+
+/// The same, of which only some steps are due.
+async fn started_for(
+    stand: &Stand,
+    question: ApprovalId,
+    text: &str,
+    round: Option<Round>,
+) -> RunId {
     let (incident, _) = case_of(stand, question);
     let run = RunId::mint(stand.engine.now(), stand.engine.ports().entropy.id());
     let started = RunStarted {
@@ -60,7 +70,7 @@ async fn started(stand: &Stand, question: ApprovalId, text: &str) -> RunId {
         purpose: Purpose::Contain,
         mode: Mode::Auto,
         rises_seen: 1,
-        round: None,
+        round,
         started_by: Some(text.to_owned()),
         decided_by: None,
         own_plan: Some(Box::new(plan(text))),
@@ -137,6 +147,23 @@ async fn a_runs_page_draws_its_plan_and_lists_the_same() {
     let (incident, _) = case_of(&stand, question);
     let case = browser.get(&format!("/incidents/{incident}")).await.body;
     assert!(case.contains(&format!("href=\"/runs/{run}\"")), "{case}");
+}
+
+/// A continuation pins the whole plan and has some of its steps to do.
+#[tokio::test]
+async fn what_a_continuation_has_not_to_do_is_not_shown_as_to_come() {
+    let stand = Stand::new().await;
+    let question = stand.ask("mia", false).await;
+    let (_ann, browser) = approver(&stand).await;
+    let started_at = stand.engine.now();
+    let round = Round { prefix: String::new(), started_at, steps: vec!["block".into()] };
+    let run = started_for(&stand, question, "watch", Some(round)).await;
+
+    let page = browser.get(&format!("/runs/{run}")).await.body;
+
+    let drawn = page.split("<svg").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert_eq!(drawn.matches("</tspan> not begun").count(), 1, "{drawn}");
+    assert_eq!(drawn.matches("</tspan> not due here").count(), 3, "{drawn}");
 }
 
 #[tokio::test]
