@@ -23,6 +23,7 @@ pub(crate) mod capability;
 pub(crate) mod catalogue;
 mod chat;
 pub(crate) mod check;
+mod connected;
 pub(crate) mod connections;
 pub(crate) mod contracts;
 mod exchange;

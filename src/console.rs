@@ -10,17 +10,21 @@ mod acts;
 mod approval;
 mod asked;
 mod assets;
+mod audit;
 mod chart;
+mod connections;
 mod decide;
 mod deeds;
 mod desk;
 mod enrol;
 mod frame;
+mod graph;
 mod guard;
 mod guardrails;
 mod in_force;
 mod incident;
 mod lists;
+mod look;
 mod me;
 mod now;
 mod oidc;
@@ -30,10 +34,13 @@ mod playbooks;
 mod problem;
 mod refusals;
 mod report;
+mod runs;
 mod show;
+mod sift;
 mod sign_in;
 mod signed_in;
 mod sources;
+mod speed;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -102,6 +109,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/incidents/{id}/close", post(acts::close))
         .route("/incidents/{id}/ask", post(asked::ask))
         .route("/asked/{secret}", get(asked::page).post(asked::answer))
+        .route("/runs/{id}", get(runs::page))
         .route("/approvals", get(lists::approvals))
         .route("/approvals/together", get(together::page))
         .route("/approvals/{id}", get(approval::page))
@@ -124,6 +132,8 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/enrol/{ticket}/finish", post(enrol::finish))
         .route("/in-force", get(in_force::page))
         .route("/guardrails", get(guardrails::page))
+        .route("/connections", get(connections::page))
+        .route("/audit", get(audit::page))
         .route("/sources", get(sources::page))
         .route("/contain", post(acts::contain))
         .route("/report", get(report::page).post(report::told))
@@ -133,6 +143,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/playbooks", get(playbooks::page))
         .route("/people", get(persons::page))
         .route("/me", get(me::page))
+        .route("/me/look", post(look::keep))
         .route("/me/sessions/{id}/end", post(me::end))
         .route("/stream", get(stream::stream))
         .route("/console.css", get(assets::css))

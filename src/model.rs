@@ -7,6 +7,7 @@ pub(crate) mod action;
 pub(crate) mod alert;
 pub(crate) mod approval;
 pub(crate) mod asked;
+pub(crate) mod connected;
 pub(crate) mod deed;
 pub(crate) mod entry;
 pub(crate) mod event;

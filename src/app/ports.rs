@@ -10,6 +10,7 @@ use crate::engine::ports::{Actions, Catalogue, Clock, Directory, Entropy, Found}
 use crate::model::action::{
     ActionSpec, Applied, Call, CallResult, ReadBack, Signature, Signatures, Target, Unavailable,
 };
+use crate::model::connected::Connected;
 use crate::model::id::{Capability, ConnectionId};
 use crate::model::subject::Alias;
 use crate::model::time::Time;
@@ -56,6 +57,9 @@ impl Catalogue for Reach {
     }
     fn concurrency(&self, connection: &ConnectionId) -> usize {
         self.connections.concurrency(connection)
+    }
+    fn connected(&self) -> Vec<Connected> {
+        self.connections.connected()
     }
 }
 

@@ -84,6 +84,11 @@ impl Connections {
         self.list.iter().find(|connection| connection.id == *id)
     }
 
+    /// All of them, in configured order.
+    pub(super) fn all(&self) -> &[Connection] {
+        &self.list
+    }
+
     pub(crate) fn described(&self, connection: &Connection) -> Option<&Described> {
         self.catalogue.connectors.get(&connection.options.connector)
     }

@@ -57,6 +57,7 @@ struct ApprovalPage {
     ratify: bool,
     /// What bears on letting the person in again, where that is asked.
     clean: Vec<CleanRow>,
+    run: String,
     playbook: String,
     plan: String,
     started_by: Option<String>,
@@ -153,6 +154,7 @@ fn assemble(
         typed: subject.filter(|_| question.tier.is_typed()).map(|s| tame_field(&s.name)),
         ratify: question.asks == Asks::Ratify,
         clean: clean_rows(state, question, incident, now),
+        run: question.run.to_string(),
         playbook: run.map(|r| tame_field(r.playbook.as_str())).unwrap_or_default(),
         plan: question.plan.to_string(),
         started_by: run.and_then(|r| r.started_by.as_deref()).map(tame_field),

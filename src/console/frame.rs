@@ -1,6 +1,7 @@
 //! What surrounds every page.
 
 use super::ConsoleState;
+use super::look::Look;
 use super::show::At;
 use super::signed_in::SignedIn;
 use crate::model::approval::ApprovalState;
@@ -15,6 +16,7 @@ pub(super) struct Frame {
     pub(super) paused: Option<Paused>,
     /// Questions waiting for an answer.
     pub(super) waiting: usize,
+    pub(super) look: Look,
     /// The journal's head as this page shows it; the script refreshes when it has moved on.
     pub(super) seq: u64,
 }
@@ -28,7 +30,15 @@ pub(super) struct Paused {
 impl Frame {
     /// Around pages for nobody in particular.
     pub(super) fn bare(title: &str) -> Self {
-        Self { title: title.to_owned(), who: None, lab: false, paused: None, waiting: 0, seq: 0 }
+        Self {
+            title: title.to_owned(),
+            who: None,
+            lab: false,
+            paused: None,
+            waiting: 0,
+            look: Look::default(),
+            seq: 0,
+        }
     }
 
     pub(super) fn new(state: &ConsoleState, by: &SignedIn, title: impl Into<String>) -> Self {
@@ -46,6 +56,7 @@ impl Frame {
                     reason: tame_field(&pause.reason),
                     at: At(pause.at),
                 }),
+                look: by.look,
                 waiting: core.state.approvals.values().filter(pending).count(),
                 seq: core.state.seq,
             }

@@ -1,14 +1,16 @@
 //! The lists of questions and incidents.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::response::Response;
 
 use super::ConsoleState;
 use super::frame::Frame;
 use super::problem::{Oops, render};
 use super::show::{At, Mark, Until};
+use super::sift::{AskedForm, CasesForm, Choice, Show};
 use super::signed_in::SignedIn;
+use super::speed::{Speed, speed};
 use super::together::{Pile, piles};
 use super::words;
 use crate::approval::who::Bar;
@@ -143,24 +145,34 @@ struct ApprovalsPage {
     frame: Frame,
     piles: Vec<Pile>,
     questions: Vec<QuestionRow>,
+    shows: Vec<Choice>,
+    /// Something may have been left out.
+    sifted: bool,
+    older: Option<String>,
 }
 
 pub(super) async fn approvals(
     State(state): State<ConsoleState>,
     by: SignedIn,
+    Query(form): Query<AskedForm>,
 ) -> Result<Response, Oops> {
     let now = state.engine.now();
+    let (show, before) = (form.show()?, form.before()?);
     let frame = Frame::new(&state, &by, "Approvals");
-    let newest_first = state.engine.list::<Approval>(None, MOST, |_| true).await?.ids;
+    let wanted = |question: &Approval| show.wants(question, now);
+    let listed = state.engine.list::<Approval>(before, MOST, wanted).await?;
     let (piles, questions) = state.engine.read(|core| {
-        let listed = newest_first.iter().filter_map(|id| core.state.approvals.get(id));
+        let found = listed.ids.iter().filter_map(|id| core.state.approvals.get(id));
         let policy = state.engine.policy();
         let who = Approvers::new(&core.state, &policy, now);
-        let mut rows: Vec<_> = listed.map(|q| question_row(&who, q, &by.person)).collect();
+        let mut rows: Vec<_> = found.map(|q| question_row(&who, q, &by.person)).collect();
+        rows.retain(|row| show != Show::Mine || row.mine);
         rows.sort_by_key(|row| !row.open);
         (piles(&who), rows)
     });
-    Ok(render(&ApprovalsPage { frame, piles, questions }))
+    let older = listed.next.map(|id| form.older(&id.to_string()));
+    let sifted = show != Show::All || before.is_some();
+    Ok(render(&ApprovalsPage { frame, piles, questions, shows: show.choices(), sifted, older }))
 }
 
 #[derive(Template)]
@@ -168,17 +180,36 @@ pub(super) async fn approvals(
 struct IncidentsPage {
     frame: Frame,
     incidents: Vec<IncidentRow>,
+    statuses: Vec<Choice>,
+    stages: Vec<Choice>,
+    who: String,
+    /// Something may have been left out.
+    sifted: bool,
+    older: Option<String>,
+    speed: Option<Speed>,
 }
 
 pub(super) async fn incidents(
     State(state): State<ConsoleState>,
     by: SignedIn,
+    Query(form): Query<CasesForm>,
 ) -> Result<Response, Oops> {
     let frame = Frame::new(&state, &by, "Incidents");
-    let newest_first = state.engine.list::<Incident>(None, MOST, |_| true).await?.ids;
+    let (cases, before) = (form.cases(&state).await?, form.before()?);
+    let wanted = |incident: &Incident| cases.wants(incident);
+    let listed = state.engine.list::<Incident>(before, MOST, wanted).await?;
     let incidents = state.engine.read(|core| {
-        let listed = newest_first.iter().filter_map(|id| core.state.incidents.get(id));
-        listed.map(|i| incident_row(&core.state, i)).collect()
+        let found = listed.ids.iter().filter_map(|id| core.state.incidents.get(id));
+        found.map(|i| incident_row(&core.state, i)).collect()
     });
-    Ok(render(&IncidentsPage { frame, incidents }))
+    Ok(render(&IncidentsPage {
+        frame,
+        incidents,
+        statuses: cases.statuses(),
+        stages: cases.stages(),
+        who: form.name(),
+        sifted: !form.is_plain(),
+        older: listed.next.map(|id| form.older(&id.to_string())),
+        speed: if form.is_plain() { speed(&state).await? } else { None },
+    }))
 }

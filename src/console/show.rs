@@ -98,6 +98,20 @@ impl fmt::Display for Mark {
 
 impl HtmlSafe for Mark {}
 
+impl Mark {
+    pub(super) fn icon(self) -> &'static str {
+        self.icon
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        self.word
+    }
+
+    pub(super) fn tone(self) -> &'static str {
+        self.tone
+    }
+}
+
 const fn mark(icon: &'static str, word: &'static str, tone: &'static str) -> Mark {
     Mark { icon, word, tone }
 }
@@ -105,6 +119,12 @@ const fn mark(icon: &'static str, word: &'static str, tone: &'static str) -> Mar
 pub(super) const OPEN_BREAKER: Mark = mark("⊘", "not answering", "bad");
 pub(super) const ASKED_TO_WAIT: Mark = mark("…", "asked to wait", "wait");
 pub(super) const CLOSED_BREAKER: Mark = mark("✓", "answering", "good");
+pub(super) const NOT_USED: Mark = mark("○", "not used yet", "quiet");
+pub(super) const OFFERED: Mark = mark("✓", "can be done", "good");
+pub(super) const WANTING: Mark = mark("–", "cannot be done", "quiet");
+pub(super) const NOT_BEGUN: Mark = mark("○", "not begun", "quiet");
+pub(super) const NOT_DUE: Mark = mark("–", "not due here", "quiet");
+pub(super) const NOT_REACHED: Mark = mark("○", "not reached", "quiet");
 pub(super) const SIGNATURE_HOLDS: Mark = mark("✓", "signature holds", "good");
 pub(super) const SIGNATURE_BROKEN: Mark = mark("✗", "signature does not hold", "bad");
 
@@ -203,6 +223,26 @@ impl From<&CellState> for Mark {
             CellState::Parked { .. } => mark("!", "needs a person", "bad"),
             CellState::Concluded { conclusion } => concluded(*conclusion),
         }
+    }
+}
+
+/// Which of several states a reader has to see first; the highest.
+pub(super) fn urgency(state: &CellState) -> u8 {
+    match state {
+        CellState::Parked { .. } => 11,
+        CellState::InDoubt { .. } => 10,
+        CellState::Asked { .. } => 9,
+        CellState::Intended => 8,
+        CellState::Retrying { .. } => 7,
+        CellState::Applied { .. } => 6,
+        CellState::Granted { .. } => 5,
+        CellState::Waiting { .. } => 4,
+        CellState::Concluded { conclusion } => match conclusion {
+            Conclusion::Failed | Conclusion::Refused | Conclusion::Unsupported => 3,
+            Conclusion::Denied | Conclusion::Expired => 2,
+            Conclusion::Succeeded => 1,
+            Conclusion::Skipped => 0,
+        },
     }
 }
 

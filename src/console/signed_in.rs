@@ -9,6 +9,7 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::ConsoleState;
+use super::look::Look;
 use super::problem::Problem;
 use crate::model::entry::PersonEnrolled;
 use crate::people::{Act, Session, may};
@@ -20,6 +21,9 @@ const REFRESH: &str = "quell-refresh";
 pub(super) struct SignedIn {
     pub(super) person: PersonEnrolled,
     pub(super) session: Session,
+    pub(super) look: Look,
+    /// An open page asks by itself, for its regions alone.
+    pub(super) refreshes: bool,
 }
 
 impl SignedIn {
@@ -28,7 +32,8 @@ impl SignedIn {
         let touch = !headers.contains_key(REFRESH);
         let secret = secret(state, &CookieJar::from_headers(headers))?;
         let session = state.people.session(&secret, touch)?;
-        Some(Self { person: state.people.signed_in(&session)?, session })
+        let person = state.people.signed_in(&session)?;
+        Some(Self { person, session, look: Look::of(headers), refreshes: !touch })
     }
 
     pub(super) fn may(&self, act: Act) -> bool {

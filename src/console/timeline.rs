@@ -77,6 +77,11 @@ impl Kind {
     }
 }
 
+/// An entry as a sentence and its detail; none where it says nothing to people.
+pub(super) fn said(at: Time, entry: &Entry) -> Option<(String, String)> {
+    say(at, entry).map(|(_, _, text, detail)| (text, detail))
+}
+
 /// A commit's sentences about its incident.
 pub(super) fn lines(commit: &Commit) -> Vec<Line> {
     commit

@@ -11,6 +11,7 @@ use std::pin::Pin;
 use crate::model::action::{
     ActionSpec, Applied, Call, CallResult, ReadBack, Signature, Target, Unavailable,
 };
+use crate::model::connected::Connected;
 use crate::model::entry::Commit;
 use crate::model::id::{Capability, ConnectionId, IncidentId};
 use crate::model::subject::{Account, Alias};
@@ -200,6 +201,11 @@ pub(crate) trait Catalogue: Send + Sync {
 
     /// How many calls a connection may have under way at once.
     fn concurrency(&self, connection: &ConnectionId) -> usize;
+
+    /// Every connection, for people to look at.
+    fn connected(&self) -> Vec<Connected> {
+        Vec::new()
+    }
 }
 
 /// Makes calls. Every method returns within the action's timeout.

@@ -10,8 +10,10 @@ use super::id::{ConnectionId, PlaybookName};
 use super::time::Span;
 
 mod block;
+mod outline;
 
 pub(crate) use block::{Block, Form, Place, Within};
+pub(crate) use outline::{Branch, Frame, Part};
 
 /// The checked, resolved, content-addressed form of a playbook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{TimeDelta, TimeZone, Utc};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use webauthn_rs::prelude::Url;
@@ -17,6 +17,7 @@ use crate::model::action::{
     ActionSpec, Applied, Call, CallResult, Outcome, ReadBack, Signature, Target, Unavailable,
 };
 use crate::model::approval::{Approval, ApprovalState, Asks, Item, Tier};
+use crate::model::connected::Connected;
 use crate::model::entry::{
     DeploymentCreated, Entry, IncidentOpened, IncidentRisen, Rise, RunStarted, StepIntent,
 };
@@ -84,6 +85,23 @@ impl Catalogue for Nothing {
     }
     fn concurrency(&self, _: &ConnectionId) -> usize {
         1
+    }
+    /// One, whose every text is what an attacker would write.
+    fn connected(&self) -> Vec<Connected> {
+        let text = "<script>alert(1)</script>\u{202e}".to_owned();
+        vec![Connected {
+            id: "idp".into(),
+            connector: text.clone(),
+            title: text.clone(),
+            targets: "all accounts",
+            credential: "bearer",
+            privileged: None,
+            capabilities: BTreeMap::from([(
+                "identity.block_sign_in".into(),
+                BTreeSet::from([text]),
+            )]),
+            lacks: vec!["identity.revoke_grant".into()],
+        }]
     }
 }
 

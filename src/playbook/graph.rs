@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::plan::{Block, Does, Form, Place, Plan, PlanStep, Trigger, Within};
+use crate::model::plan::{Block, Does, Form, Frame, Part, Place, Plan, PlanStep, Trigger};
 
 /// Solid arrows are `after`, dotted ones results that are used. What depends on nothing starts at
 /// once. Blocks are frames, and in them a frame for each branch; `finally` is one of its own.
@@ -12,10 +12,11 @@ pub(crate) fn graph(plan: &Plan) -> String {
     let begin = if triggers.is_empty() { "called".to_owned() } else { triggers.join("<br/>") };
     // Writing to a string cannot fail.
     _ = writeln!(out, "  trigger([\"{begin}\"])");
-    lines(&mut out, plan, &Place::default(), 1);
-    if plan.steps.iter().any(|step| step.place.finally) {
+    let outline = plan.outline();
+    lines(&mut out, plan, &outline.body, 1);
+    if !outline.last.is_empty() {
         out.push_str("  subgraph finally [\"finally\"]\n");
-        lines(&mut out, plan, &Place { finally: true, within: None }, 2);
+        lines(&mut out, plan, &outline.last, 2);
         out.push_str("  end\n");
     }
     for block in &plan.blocks {
@@ -27,49 +28,31 @@ pub(crate) fn graph(plan: &Plan) -> String {
     out
 }
 
-/// Everything that stands directly at a place, in written order; a block with all that is in it.
-fn lines(out: &mut String, plan: &Plan, place: &Place, depth: usize) {
+/// What stands at a place, in written order; a block with all that is in it.
+fn lines(out: &mut String, plan: &Plan, parts: &[Part<'_>], depth: usize) {
     let indent = "  ".repeat(depth);
-    let mut drawn: Vec<&str> = Vec::new();
-    for step in plan.steps.iter().filter(|step| step.place.finally == place.finally) {
-        if step.place.within == place.within {
-            _ = writeln!(out, "{indent}{}[\"{}\"]", node(plan, &step.id), label(step));
-            continue;
-        }
-        let around = plan.around(&step.place);
-        let outer = around.iter().find(|(block, _)| block.place.within == place.within);
-        if let Some((block, _)) = outer.filter(|(block, _)| !drawn.contains(&block.id.as_str())) {
-            drawn.push(&block.id);
-            frame(out, plan, (block, place.finally), depth);
+    for part in parts {
+        match part {
+            Part::Step(step) => {
+                _ = writeln!(out, "{indent}{}[\"{}\"]", node(plan, &step.id), label(step));
+            }
+            Part::Frame(block) => frame(out, plan, block, depth),
         }
     }
 }
 
-fn frame(out: &mut String, plan: &Plan, (block, finally): (&Block, bool), depth: usize) {
+fn frame(out: &mut String, plan: &Plan, frame: &Frame<'_>, depth: usize) {
     let indent = "  ".repeat(depth);
-    let node = framed(&block.id, finally && !block.place.finally);
-    _ = writeln!(out, "{indent}subgraph {node} [\"{}\"]", title(block));
-    let within = |branch: Option<String>| Place {
-        within: Some(Within { block: block.id.clone(), branch }),
-        finally,
-    };
-    let mut branches: Vec<Option<String>> = match &block.form {
-        Form::Call { .. } => {
-            lines(out, plan, &within(None), depth + 1);
-            Vec::new()
+    let node = framed(&frame.block.id, frame.last);
+    _ = writeln!(out, "{indent}subgraph {node} [\"{}\"]", title(frame.block));
+    for (n, branch) in frame.branches.iter().enumerate() {
+        if matches!(frame.block.form, Form::Call { .. }) {
+            lines(out, plan, &branch.parts, depth + 1);
+            continue;
         }
-        Form::Parallel { branches } => branches.iter().cloned().map(Some).collect(),
-        Form::Switch { cases, .. } => cases.iter().cloned().map(Some).chain([None]).collect(),
-    };
-    branches.retain(|branch| {
-        let there = within(branch.clone()).within;
-        plan.steps.iter().any(|s| s.place.within == there)
-            || plan.blocks.iter().any(|b| b.place.within == there)
-    });
-    for (n, branch) in branches.into_iter().enumerate() {
-        let shown = escaped(branch.as_deref().unwrap_or("default"));
+        let shown = escaped(branch.name.unwrap_or("default"));
         _ = writeln!(out, "{indent}  subgraph {node}_{n} [\"{shown}\"]");
-        lines(out, plan, &within(branch), depth + 2);
+        lines(out, plan, &branch.parts, depth + 2);
         _ = writeln!(out, "{indent}  end");
     }
     _ = writeln!(out, "{indent}end");

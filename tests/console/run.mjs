@@ -46,6 +46,13 @@ async function open(page, base) {
 const rests = (page) =>
   page.$$eval("button[name=decision]", (all) => all.every((button) => button.disabled));
 
+// The page of the run that a question belongs to.
+async function runOf(page, question) {
+  await page.goto(question);
+  await page.click("summary:has-text('Where it comes from')");
+  return page.locator("text=The run and its plan").first().evaluate((link) => link.href);
+}
+
 async function approve(page, url, why) {
   await page.goto(url);
   await page.fill("textarea[name=justification]", why);
@@ -58,8 +65,10 @@ async function fits(page) {
   const over = [];
   const { width, height } = page.viewportSize();
   await page.setViewportSize({ width: 390, height: 844 });
-  for (const path of ["/", "/approvals", "/incidents", "/oncall", "/me", new URL(page.url()).pathname]) {
+  for (const path of ["/", "/approvals", "/incidents", "/oncall", "/me", "/connections", "/audit", "/playbooks", "/sources", new URL(page.url()).pathname]) {
     await page.goto(new URL(path, page.url()).href);
+    // What is folded has to fit as well.
+    await page.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
     const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (beyond > 0) over.push(`${path} by ${beyond} px`);
   }
@@ -132,6 +141,65 @@ async function contain(page, base, who) {
   await page.waitForURL("**/incidents/*");
 }
 
+// Lists narrowed down, the drawings beside them, and what single keys do.
+async function keyboard(page, base) {
+  await page.goto(`${base}/incidents`);
+  check("how long containment took is drawn", await page.isVisible("svg.speed circle"));
+  await picture(page, "incidents");
+  await page.locator(".speed a").first().focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/incidents/*");
+  check("a point leads to its incident", true);
+  await page.keyboard.press("?");
+  check("a key lists the keys", await page.isVisible("dialog[open]"));
+  const bad = await page.evaluate(AXE).then(() => page.evaluate(() => globalThis.axe.run("dialog")));
+  const broken = bad.violations.filter((v) => ["serious", "critical"].includes(v.impact));
+  check("axe finds nothing serious in the list of keys", broken.length === 0, broken.map((v) => v.id).join());
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("g");
+  await page.keyboard.press("i");
+  await page.waitForURL(`${base}/incidents`);
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  await page.keyboard.press("k");
+  check("j and k go from card to card", await page.evaluate(() =>
+    document.activeElement === document.querySelector(".card a")));
+  await page.keyboard.press("o");
+  await page.waitForURL("**/incidents/*");
+  await page.keyboard.press("/");
+  await page.waitForURL("**/incidents#find");
+  await page.keyboard.type("nobody at all g a");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/incidents?*");
+  check("keys typed into a field are text", (await page.textContent("main")).includes("No incident is like this"));
+  await page.goto(`${base}/me`);
+  await page.selectOption("select[name=theme]", "dark");
+  await page.selectOption("select[name=keys]", "off");
+  await page.click("button:has-text('Keep')");
+  await page.waitForSelector("[data-theme=dark]");
+  check("a theme is kept", await page.evaluate(() =>
+    getComputedStyle(document.body).backgroundColor === "rgb(20, 23, 28)"));
+  await page.keyboard.press("?");
+  check("keys are off when they are switched off", !(await page.isVisible("dialog[open]")));
+  await page.selectOption("select[name=theme]", "system");
+  await page.selectOption("select[name=keys]", "on");
+  await page.click("button:has-text('Keep')");
+  await page.waitForSelector("[data-theme=system]");
+  await page.goto(`${base}/audit?kind=approval`);
+  check("the journal is searched", (await page.textContent("main")).includes("signed by passkey"));
+  await picture(page, "audit");
+  await page.goto(`${base}/connections`);
+  check("what connections can do is shown", (await page.textContent("main")).includes("answering"));
+  await page.locator("summary").first().click();
+  await picture(page, "connections");
+  await page.goto(`${base}/playbooks`);
+  check("how playbooks did is shown", (await page.textContent("main")).includes("Last run"));
+  await page.click("summary:has-text('Its plan')");
+  await picture(page, "playbooks");
+  await page.goto(`${base}/me`);
+  await picture(page, "me");
+}
+
 // One page, one signature; the second of them is left out.
 async function together(page, base, people) {
   await page.goto(base);
@@ -179,17 +247,41 @@ async function story(browser, base, links) {
     !(await you.isVisible("#h-answer")), unverified);
   await you.verifiesUser(true);
   const [quick, ...others] = questions;
+  const run = await runOf(you, quick);
+  const watcher = await you.context().newPage();
+  await watcher.goto(run);
+  await watcher.evaluate(() => { globalThis.notLoadedAgain = true; });
+  const asks = await watcher.textContent("[data-region=graph]");
+  check("the plan is drawn, and a step waits for people", asks.includes("asked"), asks);
+  await picture(watcher, "run-asked");
   const count = await taps(you, quick);
   check(`from the page to the decision in ${count} taps at a phone's width`, count <= 3);
   const decided = await you.textContent("section[aria-labelledby=h-answer]");
+  await watcher.waitForFunction((before) => {
+    const drawn = document.querySelector("[data-region=graph]").textContent;
+    return globalThis.notLoadedAgain && drawn !== before;
+  }, asks);
+  check("the drawing follows what is decided, without loading the page again", true);
   check("the decision's signature holds", decided.includes("signature holds"), decided);
   for (const question of others) {
     const answer = await approve(you, question, WHY);
     check("a question is approved and its signature holds", answer.includes("signature holds"), answer);
   }
 
+  await watcher.waitForFunction(() => {
+    const drawn = document.querySelector("[data-region=graph]").textContent;
+    return globalThis.notLoadedAgain && !drawn.includes("asked") && drawn.includes("succeeded");
+  });
+  check("the list says the same", !(await watcher.textContent("[data-region=steps]")).includes("asked"));
+  await watcher.locator(".plan a").first().focus();
+  await watcher.keyboard.press("Enter");
+  check("a box leads to its step", watcher.url().endsWith("#step-1"), watcher.url());
+  await watcher.goto(run);
+  await picture(watcher, "run");
+  await watcher.close();
+
   await you.goto(`${base}/incidents`);
-  const incident = await you.$eval(".card a", (link) => link.href);
+  const incident = await you.$eval("[data-region=incidents] .card a", (link) => link.href);
   await you.goto(incident);
   // The page follows by itself; it is not loaded again.
   await you.waitForFunction(() => {
@@ -205,12 +297,14 @@ async function story(browser, base, links) {
   await you.goto(`${base}/sources`);
   const sources = await you.textContent("main");
   check("sources are shown", sources.includes("pingid") && sources.includes("Records taken"), sources);
-  const pages = ["/", "/approvals", "/incidents", "/in-force", "/oncall", "/sources", "/playbooks", "/guardrails", "/people", "/me"];
+  const pages = ["/", "/approvals", "/incidents", "/in-force", "/oncall", "/sources", "/playbooks", "/guardrails", "/people", "/me",
+    "/connections", "/audit", "/audit?kind=approval", "/approvals?show=decided", "/incidents?status=open&who=dana"];
   const bad = [];
-  for (const path of [...pages.map((path) => base + path), incident, quick]) {
+  for (const path of [...pages.map((path) => base + path), incident, quick, run]) {
     bad.push(...await serious(you, path));
   }
-  check(`axe finds nothing serious on ${pages.length + 2} pages in both themes`, bad.length === 0, bad.join("; "));
+  check(`axe finds nothing serious on ${pages.length + 3} pages in both themes`, bad.length === 0, bad.join("; "));
+  await keyboard(you, base);
   await you.goto(incident);
 
   await you.click("text=Request restore");

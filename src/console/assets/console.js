@@ -207,7 +207,10 @@ async function refresh(seq) {
     if (!fresh) return;
     localise(fresh);
     const folds = fresh.querySelectorAll("details");
-    old.querySelectorAll("details").forEach((d, n) => { if (folds[n]) folds[n].open = d.open; });
+    old.querySelectorAll("details").forEach((d, n) => {
+      const same = d.id ? fresh.querySelector(`#${CSS.escape(d.id)}`) : folds[n];
+      if (same) same.open = d.open;
+    });
     if (old.innerHTML === fresh.innerHTML) return;
     if (old.contains(document.activeElement)) { missed = true; return; }
     old.replaceWith(fresh);
@@ -232,3 +235,42 @@ if ("live" in document.body.dataset) {
     }
   });
 }
+
+// Single keys, unless they are switched off. None of them decides anything.
+const typing = (target) =>
+  target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+const goes = { a: "/approvals", i: "/incidents", n: "/" };
+let waitsForPlace = 0;
+const search = () => document.querySelector("main input[type=search]");
+function card(by) {
+  const cards = [...document.querySelectorAll("main .card, main .lines li")]
+    .filter((c) => c.querySelector("a[href]"));
+  const here = cards.findIndex((c) => c.contains(document.activeElement));
+  const next = cards[here < 0 && by < 0 ? cards.length - 1 : here + by];
+  if (next) next.querySelector("a[href]").focus();
+}
+function press(key) {
+  if (Date.now() - waitsForPlace < 1500) {
+    waitsForPlace = 0;
+    if (goes[key]) location.assign(goes[key]);
+    return Boolean(goes[key]);
+  }
+  const on = document.activeElement.closest("main .card, main .lines li");
+  switch (key) {
+    case "?": document.getElementById("keys").showModal(); return true;
+    case "g": waitsForPlace = Date.now(); return true;
+    case "j": card(1); return true;
+    case "k": card(-1); return true;
+    case "o": if (on) on.querySelector("a[href]").click(); return Boolean(on);
+    case "/": if (search()) search().focus(); else location.assign("/incidents#find"); return true;
+    default: return false;
+  }
+}
+if (document.body.dataset.keys === "on") {
+  document.addEventListener("keydown", (event) => {
+    const plain = !event.ctrlKey && !event.altKey && !event.metaKey && !event.isComposing;
+    if (!plain || typing(event.target) || document.querySelector("dialog[open]")) return;
+    if (press(event.key)) event.preventDefault();
+  });
+}
+if (location.hash === "#find" && search()) search().focus();

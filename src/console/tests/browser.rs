@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use webauthn_rs::prelude::{PublicKeyCredential, Url};
 
 use super::super::{ConsoleState, router};
-use crate::model::id::{ApprovalId, IncidentId};
+use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::people::People;
 use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
@@ -37,8 +37,17 @@ impl Answer {
     }
 }
 
+/// Nothing of [`HOSTILE`](super::HOSTILE) became markup, and nothing of it can act.
+pub(super) fn inert(html: &str, page: &str) {
+    assert_eq!(html.matches("<script").count(), 1, "{page}: {html}");
+    for broken in ["<img", "<b>alert", "\u{202e}", "\u{0}", "eve<b>", "onerror=alert(2)>"] {
+        assert!(!html.contains(broken), "{page}: {broken}");
+    }
+    assert!(!html.contains(" style="), "{page}: the policy forbids inline styles");
+}
+
 /// Every page behind a session.
-pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
+pub(super) fn pages(question: ApprovalId, (incident, run): (IncidentId, RunId)) -> Vec<String> {
     let mut pages: Vec<String> = [
         "/",
         "/approvals",
@@ -48,6 +57,10 @@ pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
         "/oncall",
         "/desk",
         "/sources",
+        "/playbooks",
+        "/people",
+        "/audit",
+        "/connections",
         "/guardrails",
         "/me",
         "/stream",
@@ -56,6 +69,7 @@ pub(super) fn pages(question: ApprovalId, incident: IncidentId) -> Vec<String> {
     .to_vec();
     pages.push(format!("/approvals/{question}"));
     pages.push(format!("/incidents/{incident}"));
+    pages.push(format!("/runs/{run}"));
     pages
 }
 
@@ -78,6 +92,7 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String>
         "/v1/deeds/begin".to_owned(),
         "/v1/deeds/finish".to_owned(),
         "/sign-out".to_owned(),
+        "/me/look".to_owned(),
         "/me/sessions/0/end".to_owned(),
     ]
 }
