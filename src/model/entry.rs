@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod rise;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,10 +17,9 @@ use super::id::{
     ActionId, ApprovalId, Capability, IncidentId, PersonId, PlanDigest, PlaybookName, ReceiptId,
     RunId, SourceId, SubjectId,
 };
-use super::incident::{ApprovalSeen, Campaign, HostileContext, HostileFactor, MayCause, Stage};
 use super::notice::Told;
 use super::oncall::{Addressed, Delegation, DelegationEnded, Longer};
-use super::plan::{Mode, Plan, Trigger};
+use super::plan::{Mode, Plan};
 use super::poll::PollAdvanced;
 use super::run::{CellKey, Conclusion, Purpose, Round, RunStatus, WaitingOn};
 use super::subject::{Account, AccountKey, Alias, Subject};
@@ -29,6 +29,7 @@ pub(crate) use access::{
     AttemptRefused, CeilingRaised, GuardrailsChanged, PersonEnrolled, TokenChanged,
 };
 pub(crate) use answers::{ApprovalDecided, ApprovalVoted};
+pub(crate) use rise::{IncidentOpened, IncidentRisen, Rise};
 
 /// One fact in the journal. The fold of all entries is the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -270,47 +271,6 @@ pub(crate) struct DeliveryAccepted {
     /// The sender's delivery id, or SHA-256 of the body.
     pub(crate) delivery: String,
     pub(crate) answer: Value,
-}
-
-/// A new case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct IncidentOpened {
-    pub(crate) incident: IncidentId,
-    pub(crate) subject: SubjectId,
-    pub(crate) evidence: Rise,
-}
-
-/// More evidence in a case.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct IncidentRisen {
-    pub(crate) incident: IncidentId,
-    pub(crate) evidence: Rise,
-}
-
-/// What the evidence says now, all told. Nothing in it is lower than what was said before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Rise {
-    pub(crate) stage: Stage,
-    pub(crate) approval: ApprovalSeen,
-    pub(crate) password_exposed: bool,
-    pub(crate) may_cause: MayCause,
-    pub(crate) stale: bool,
-    pub(crate) privileged: bool,
-    pub(crate) reason: String,
-    /// New ones only.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) hostile_factors: Vec<HostileFactor>,
-    #[serde(default)]
-    pub(crate) hostile: HostileContext,
-    pub(crate) first_event_at: Time,
-    pub(crate) last_evidence_at: Time,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) hostile_entry_at: Option<Time>,
-    pub(crate) watch_until: Time,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) trigger: Option<Trigger>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) campaign: Option<Campaign>,
 }
 
 /// A playbook's digest may run from here on.
