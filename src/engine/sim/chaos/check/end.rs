@@ -84,7 +84,9 @@ pub(super) fn every_run_ends_or_waits(walk: &Walk<'_>) -> Vec<String> {
         }
     }
     for question in walk.state.approvals.values() {
-        if question.state == ApprovalState::Pending && question.expires_at < walk.play.now() {
+        // One that a story's end meets as it is being asked on counts a minute later.
+        let over = question.expires_at + chrono::TimeDelta::seconds(60) < walk.play.now();
+        if question.state == ApprovalState::Pending && over {
             wrong.push(format!("question {} is open after its time", question.id));
         }
     }
