@@ -118,6 +118,10 @@ pub(crate) enum Command {
     Expire {
         approval: ApprovalId,
     },
+    /// Nothing is left of it that needs a yes: evidence that rose has overtaken it.
+    Withdraw {
+        approval: ApprovalId,
+    },
     Continue {
         round: Round,
     },
@@ -198,6 +202,7 @@ pub(crate) fn decide(view: &View<'_>) -> Decided {
     all_concluded &= !reading;
     all_concluded &= pass.what_is_left();
     all_concluded &= pass.ratifications();
+    pass.withdraw_overtaken();
     let to_ask = std::mem::take(&mut pass.to_ask);
     let waiting = pass.waiting;
     let contain_open = pass.contain_open || reading;

@@ -4,7 +4,8 @@ use super::cell::{Held, Pass, Ready};
 
 use super::{Command, Intend, Lane, is_concluded};
 use crate::model::action::{ActionSpec, Applied, Effect, Proof, Rank, Repeat};
-use crate::model::id::ConnectionId;
+use crate::model::approval::ApprovalState;
+use crate::model::id::{ApprovalId, ConnectionId};
 use crate::model::plan::Place;
 use crate::model::run::{Cell, CellState, Conclusion, WaitingOn};
 use crate::model::subject::AccountKey;
@@ -27,7 +28,9 @@ impl Pass<'_, '_> {
     pub(super) fn begun(&mut self, cell: &Cell, ready: Option<&Ready<'_>>) -> Option<bool> {
         let key = &cell.key;
         match &cell.state {
-            CellState::Asked { approval } => Some(self.asked(*approval)),
+            CellState::Asked { approval } if self.is_asked(*approval) => {
+                Some(self.asked(*approval))
+            }
             CellState::Intended => Some(false),
             CellState::Parked { .. } => {
                 self.wait_for(WaitingOn::Operator);
@@ -48,11 +51,18 @@ impl Pass<'_, '_> {
                 Some(false)
             }
             CellState::Concluded { .. } => Some(true),
+            // Its question was taken back, and there is a need for one again.
+            CellState::Asked { .. } => None,
             CellState::Waiting { .. } | CellState::Granted { .. } => {
                 debug_assert!(!is_concluded(&cell.state), "{key:?}");
                 None
             }
         }
+    }
+
+    fn is_asked(&self, approval: ApprovalId) -> bool {
+        let question = self.view.state.approvals.get(&approval);
+        question.is_some_and(|question| question.state == ApprovalState::Pending)
     }
 
     pub(super) fn applied(&mut self, cell: &Cell, at: Time, reads: u32) -> bool {

@@ -34,6 +34,8 @@ pub(super) struct Pass<'a, 'v> {
     pub(super) stops: Vec<(Place, String)>,
     /// Cells that some round came to.
     pub(super) seen: BTreeSet<CellKey>,
+    /// Cells that wait for an answer which they need no more.
+    pub(super) overtaken: BTreeSet<CellKey>,
 }
 
 /// An unconcluded cell that what follows on the same account waits for.
@@ -68,6 +70,7 @@ impl<'a, 'v> Pass<'a, 'v> {
             held: Vec::new(),
             stops: Vec::new(),
             seen: BTreeSet::new(),
+            overtaken: BTreeSet::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Cells that have not begun: resolved, judged by the doctrine, asked about or started.
 
 use super::cell::{Held, Pass, Ready};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::engine::clean::{self, Drift};
 use crate::engine::context::account_of;
 use crate::engine::restore;
 use crate::model::action::{Call, Effect, Reversal, Target, Unavailable};
-use crate::model::approval::Item;
+use crate::model::approval::{ApprovalState, Item};
 use crate::model::id::{ApprovalId, ConnectionId};
 use crate::model::incident::ApprovalSeen;
 use crate::model::plan::{Does, Form, Mode, PlanStep};
@@ -112,7 +112,9 @@ impl Pass<'_, '_> {
         let item_account = sketch.item.as_ref().and_then(account_of);
         // What people were asked about weaker evidence does not hold back what needs nobody's yes any more.
         let risen = cell.is_some_and(|c| ready.as_ref().is_ok_and(|r| self.is_past_asking(c, r)));
-        if let Some(cell) = cell.filter(|_| !risen)
+        if risen {
+            self.overtaken.insert(sketch.key.clone());
+        } else if let Some(cell) = cell
             && let Some(done) = self.go_on(step, &sketch, cell, ready.as_ref().ok())
         {
             return done;
@@ -156,6 +158,22 @@ impl Pass<'_, '_> {
             Gate::Go { ceiling: Some(name), .. } => self.room([name, gate::AUTO_BLOCKS]).is_some(),
             Gate::Observe | Gate::Refuse { .. } | Gate::Ask { .. } => false,
         }
+    }
+
+    /// Takes questions back of which nothing is left that needs a yes. They end at once, and not only when what was
+    /// asked begins: it may be held back for long, and nobody looks at their time any more.
+    pub(super) fn withdraw_overtaken(&mut self) {
+        let (run, approvals) = (self.view.run, &self.view.state.approvals);
+        let is_open =
+            |id: &ApprovalId| approvals.get(id).is_some_and(|q| q.state == ApprovalState::Pending);
+        let (mut over, mut left) = (BTreeSet::new(), BTreeSet::new());
+        for cell in run.cells() {
+            let CellState::Asked { approval } = cell.state else { continue };
+            let which = if self.overtaken.contains(&cell.key) { &mut over } else { &mut left };
+            which.insert(approval);
+        }
+        let over = over.difference(&left).filter(|id| is_open(id));
+        self.out.commands.extend(over.map(|approval| Command::Withdraw { approval: *approval }));
     }
 
     /// What was begun goes on with what was begun, whatever the settings say since. `None`: not begun.

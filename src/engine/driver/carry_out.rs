@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::questions::{cancel_questions, expire, open_question, question_about, withdraw};
+use super::questions::{cancel_questions, expire, open_question, withdraw};
 use super::{Effect, Inner, Tx};
 use crate::engine::decide::{
     Busy, CRASHES_MAX, Command, Decided, Intend, Lane, Skip, Took, View, decide, is_contained,
@@ -113,6 +113,7 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
         Command::Ask { items, rule, asks, tier } => {
             return open_question(inner, tx, run, (asks, tier), items, &rule);
         }
+        Command::Withdraw { approval } => withdraw(tx, incident, approval),
         Command::Expire { approval } => return expire(inner, tx, run, approval),
         Command::LookUp => {
             if tx.core.desk.lane(&look_up_lane()) != Lane::Free {
@@ -291,7 +292,6 @@ fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> boo
     }
     let limit = inner.ports.catalogue.concurrency(&call.connection);
     tx.core.desk.begin(run, &cell, &call.connection, lock, limit);
-    let asked = question_about(tx, run, &cell);
     tx.push(Entry::StepIntent(Box::new(StepIntent {
         run,
         incident,
@@ -304,9 +304,6 @@ fn begin_call(inner: &Inner, tx: &mut Tx<'_>, run: RunId, intend: Intend) -> boo
         ceiling,
         ratify,
     })));
-    if let Some(question) = asked {
-        withdraw(tx, run, incident, question);
-    }
     tx.effects.push(Effect::Call { run, cell, spec: Box::new(spec), call, attempt });
     true
 }

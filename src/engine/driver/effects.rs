@@ -12,9 +12,11 @@ use crate::model::run::{CellKey, Conclusion, Run};
 pub(super) async fn perform(engine: &Engine, effect: Effect) {
     match effect {
         Effect::Call { run, cell, spec, call, attempt } => {
-            let sent_at = engine.now();
+            // The clock on the wall may be set meanwhile.
+            let (sent_at, sent) = (engine.now(), tokio::time::Instant::now());
             let made = make(engine, run, &spec, &call).await;
-            outcome::of_call(engine, run, &cell, &spec, attempt, sent_at, made);
+            let sent = (sent_at, sent.elapsed());
+            outcome::of_call(engine, run, &cell, &spec, attempt, sent, made);
         }
         Effect::ReadBack { run, cell, in_doubt } => read_back(engine, run, cell, in_doubt).await,
         Effect::LookUp { run } => look_up(engine, run).await,

@@ -1,6 +1,7 @@
 //! What a result means: the cell's next state, holds, locks and breakers, in one commit with the next intents.
 
 use chrono::TimeDelta;
+use std::time::Duration;
 
 use super::carry_out::{backoff, serve, settle, wake};
 use super::effects::Made;
@@ -20,14 +21,14 @@ const DOUBT_READS: u32 = 3;
 /// Why a change in doubt is not Quell's own to take back: it was not seen what was so before.
 const UNSEEN: &str = "what was so before could not be read";
 
-/// A call has returned.
+/// A call has returned that was sent at that time, and took so long.
 pub(super) fn of_call(
     engine: &Engine,
     run: RunId,
     cell: &CellKey,
     spec: &ActionSpec,
     attempt: u32,
-    sent_at: Time,
+    (sent_at, took): (Time, Duration),
     made: Made,
 ) {
     let Made { result, looked, held_back } = made;
@@ -48,7 +49,7 @@ pub(super) fn of_call(
         }
         tx.core.desk.end(run, cell, &connection);
         let mut woken = Vec::new();
-        let next = next_state(spec, &result, attempt, sent_at, at, fraction);
+        let next = next_state(spec, &result, attempt, took, at, fraction);
         // In doubt, the old call may still land: the account stays locked.
         if !matches!(next, CellState::InDoubt { .. }) {
             woken.extend(tx.core.desk.unlock(run, cell));
@@ -103,7 +104,7 @@ fn next_state(
     spec: &ActionSpec,
     result: &CallResult,
     attempt: u32,
-    sent_at: Time,
+    took: Duration,
     now: Time,
     fraction: f64,
 ) -> CellState {
@@ -125,7 +126,10 @@ fn next_state(
         }
         // The call may still land until its own timeout has passed.
         Outcome::Unknown => CellState::InDoubt {
-            at: (sent_at + spec.timeout.delta()).max(now + TimeDelta::seconds(1)),
+            at: now
+                + TimeDelta::from_std(spec.timeout.duration().saturating_sub(took))
+                    .unwrap_or_default()
+                    .max(TimeDelta::seconds(1)),
             reads: 0,
         },
     }

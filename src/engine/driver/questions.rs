@@ -10,7 +10,7 @@ use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::model::notice::About;
 use crate::model::oncall::Longer;
 use crate::model::plan::{AskRule, OnTimeout};
-use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose};
+use crate::model::run::{CellKey, CellState, Conclusion, Purpose};
 use crate::model::time::Span;
 
 /// How often a question is prolonged because nobody could be told. After that it ends, and silence is no yes.
@@ -194,28 +194,11 @@ fn is_granted_by_silence(inner: &Inner, tx: &Tx<'_>, run: RunId, item: &Item) ->
     wanted && harmless && !opens
 }
 
-/// The question that a cell waits for.
-pub(super) fn question_about(tx: &Tx<'_>, run: RunId, cell: &CellKey) -> Option<ApprovalId> {
-    match tx.core.state.runs.get(&run)?.cells.get(cell)?.state {
-        CellState::Asked { approval } => Some(approval),
-        _ => None,
-    }
-}
-
-/// Takes a question back of which nothing is left to decide: evidence that rose has overtaken it.
-pub(super) fn withdraw(tx: &mut Tx<'_>, run: RunId, incident: IncidentId, approval: ApprovalId) {
-    let waits = |cell: &Cell| cell.state == CellState::Asked { approval };
-    let left = tx.core.state.runs.get(&run).is_some_and(|r| r.cells().any(waits));
+/// Takes a question back. Nobody has to answer it any more.
+pub(super) fn withdraw(tx: &mut Tx<'_>, incident: IncidentId, approval: ApprovalId) {
     let state = ApprovalState::Cancelled;
-    if !left {
-        tx.push(Entry::ApprovalExpired {
-            approval,
-            incident,
-            state,
-            granted: Vec::new(),
-            begin_until: None,
-        });
-    }
+    let (granted, begin_until) = (Vec::new(), None);
+    tx.push(Entry::ApprovalExpired { approval, incident, state, granted, begin_until });
 }
 
 pub(super) fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {
@@ -228,12 +211,6 @@ pub(super) fn cancel_questions(tx: &mut Tx<'_>, run: RunId) {
         .map(|a| (a.id, a.incident))
         .collect();
     for (approval, incident) in open {
-        tx.push(Entry::ApprovalExpired {
-            approval,
-            incident,
-            state: ApprovalState::Cancelled,
-            granted: Vec::new(),
-            begin_until: None,
-        });
+        withdraw(tx, incident, approval);
     }
 }

@@ -27,7 +27,7 @@ use crate::engine::state::State;
 use crate::model::approval::ApprovalState;
 use crate::model::entry::Commit;
 use crate::model::id::{IncidentId, RunId};
-use crate::model::run::CellState;
+use crate::model::run::{CellState, Run, RunStatus, WaitingOn};
 use crate::model::subject::AccountKey;
 use crate::model::time::Time;
 
@@ -120,6 +120,7 @@ impl<'s> Play<'s> {
             self.deliver(&delivery).await;
         }
         self.settle_down().await;
+        self.come_to_rest().await;
         check::the_fold_is_the_projection(self).await;
     }
 
@@ -133,6 +134,19 @@ impl<'s> Play<'s> {
                 Ending::Silence => continue,
             };
             self.perform(&Act::Decide { which: 0, who: 0, how }).await;
+        }
+    }
+
+    /// What a timer or a decision began in the last moment gets to its end, or to where it waits for people.
+    async fn come_to_rest(&mut self) {
+        let moves = |run: &Run| {
+            run.status == RunStatus::Running || run.waiting_on == Some(WaitingOn::Connection)
+        };
+        for _ in 0..60 {
+            if !self.engine.read(|core| core.state.runs.values().any(|run| moves(run))) {
+                return;
+            }
+            self.pass(Duration::from_secs(1)).await;
         }
     }
 

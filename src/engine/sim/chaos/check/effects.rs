@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::super::catalogue::spec;
-use super::super::story::Act;
 use super::super::tenant::{Did, SOMEBODY};
 use super::walk::Walk;
 use crate::model::action::{Effect, Repeat};
@@ -24,14 +23,6 @@ pub(super) fn every_effect_has_a_durable_intent(walk: &Walk<'_>) -> Vec<String> 
         .collect()
 }
 
-/// Whether the clock was set forward while a call of this key was waited for: the wait is then shorter than it should
-/// be, and what a provider does late may be taken for not done. README, "Limits", says so.
-fn was_cut_short(walk: &Walk<'_>, did: &[&Did]) -> bool {
-    let forward =
-        walk.play.story.acts.iter().any(|(_, act)| matches!(act, Act::Jump(ms) if *ms > 0));
-    forward && did.len() == 2
-}
-
 /// By its `repeat` class: `once` and `verify` one effect, `keyed` one that counts, and never more than attempts.
 pub(super) fn nothing_happens_twice(walk: &Walk<'_>) -> Vec<String> {
     let mut counts: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
@@ -46,11 +37,7 @@ pub(super) fn nothing_happens_twice(walk: &Walk<'_>) -> Vec<String> {
         let again = walk.resumed.get(key).copied().unwrap_or_default();
         let allowed = match spec(action).map(|s| s.repeat) {
             Some(Repeat::Once) => 1 + again,
-            Some(Repeat::Verify) => {
-                let own: Vec<&Did> =
-                    by_quell(walk).filter(|d| d.action == action && d.key == key).collect();
-                1 + usize::from(was_cut_short(walk, &own))
-            }
+            Some(Repeat::Verify) => 1,
             _ => attempts,
         };
         let keyed = spec(action).is_some_and(|s| s.repeat == Repeat::Keyed) && changed > 1;

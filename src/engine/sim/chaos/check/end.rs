@@ -51,12 +51,6 @@ pub(super) fn every_run_ends_or_waits(walk: &Walk<'_>) -> Vec<String> {
         let named = match (run.status, run.waiting_on) {
             (RunStatus::Waiting, Some(WaitingOn::Approval)) => asked,
             (RunStatus::Waiting, Some(WaitingOn::Operator)) => parked || run.crashes >= 3,
-            // A way back that has just begun reads the accounts before it asks.
-            (RunStatus::Waiting, Some(WaitingOn::Connection))
-                if run.purpose == Purpose::Restore =>
-            {
-                walk.play.now() - run.started_at < chrono::TimeDelta::seconds(30)
-            }
             _ => is_held_up_by_a_ceiling(run),
         };
         if !named {
@@ -84,9 +78,7 @@ pub(super) fn every_run_ends_or_waits(walk: &Walk<'_>) -> Vec<String> {
         }
     }
     for question in walk.state.approvals.values() {
-        // One that a story's end meets as it is being asked on counts a minute later.
-        let over = question.expires_at + chrono::TimeDelta::seconds(60) < walk.play.now();
-        if question.state == ApprovalState::Pending && over {
+        if question.state == ApprovalState::Pending && question.expires_at < walk.play.now() {
             wrong.push(format!("question {} is open after its time", question.id));
         }
     }
