@@ -9,12 +9,10 @@ use axum::response::Response;
 use super::ConsoleState;
 use super::frame::Frame;
 use super::problem::render;
-use super::show::{
-    ASKED_TO_WAIT, At, CLOSED_BREAKER, Coded, Mark, NOT_USED, OFFERED, OPEN_BREAKER, WANTING,
-};
+use super::show::{At, Coded, Mark, NOT_USED, OFFERED, WANTING};
 use super::signed_in::SignedIn;
 use super::words;
-use crate::engine::driver::{Core, Standing};
+use crate::engine::driver::Core;
 use crate::engine::ports::Catalogue;
 use crate::model::action::{Target, Unavailable};
 use crate::model::connected::Connected;
@@ -79,11 +77,7 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
 
 fn row(core: &Core, catalogue: &dyn Catalogue, one: &Connected, now: Time) -> Row {
     let lane = core.desk.connections().find(|(id, _)| **id == one.id).map(|(_, lane)| lane);
-    let state = lane.map_or(NOT_USED, |lane| match lane.standing(now) {
-        Standing::Answering => CLOSED_BREAKER,
-        Standing::NotAnswering => OPEN_BREAKER,
-        Standing::AskedToWait => ASKED_TO_WAIT,
-    });
+    let state = lane.map_or(NOT_USED, |lane| lane.standing(now).into());
     let mut facts =
         vec![("May act on", one.targets.to_owned()), ("Signs in with", one.credential.to_owned())];
     facts.extend(one.privileged.map(|auth| ("For privileged accounts with", auth.to_owned())));

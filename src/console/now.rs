@@ -10,13 +10,13 @@ use super::frame::Frame;
 use super::lists::{IncidentRow, QuestionRow, incident_row, question_row};
 use super::oncall::{DutyRow, duty};
 use super::problem::{Oops, render};
-use super::show::{ASKED_TO_WAIT, At, CLOSED_BREAKER, Mark, OPEN_BREAKER};
+use super::show::{At, Mark};
 use super::signed_in::SignedIn;
 use super::together::{Pile, piles};
 use crate::approval::gate::{APPROVED_BLOCKS, AUTO_BLOCKS, RESERVED_BLOCKS};
 use crate::approval::rota::Source;
 use crate::engine::approvers::Approvers;
-use crate::engine::driver::{Core, Standing};
+use crate::engine::driver::Core;
 use crate::engine::policy::{Ceilings, Policy};
 use crate::model::approval::{Approval, ApprovalState, Tier};
 use crate::model::deed::Deed;
@@ -106,37 +106,36 @@ pub(super) async fn page(
     let is_open = |i: &Incident| i.status == IncidentStatus::Open;
     // The newest come into memory if they are not there; something still happens in the others.
     state.engine.list::<Incident>(None, OPEN_MOST, is_open).await?;
-    let (mine, others) = state
-        .engine
-        .read(|core| waiting(core, &by, &policy, now))
-        .into_iter()
-        .partition(|r| r.mine);
-    let page = state.engine.read(|core| NowPage {
-        frame,
-        piles: piles(&Approvers::new(&core.state, &policy, now)),
-        mine,
-        others,
-        untold: untold(core, now),
-        dead: dead(core, &policy),
-        fallback: fallback(core, &policy, now),
-        duty: duty(core, &policy, now),
-        incidents: open(core),
-        ceilings: ceilings(core, &policy.ceilings, now),
-        connections: connections(core, now),
-        out_of_reach: out_of_reach(core, &policy, now),
-        guardrails_wait: core.wished.is_some(),
-        acts: Acts {
-            contain: by.may(Act::Contain),
-            pause: by.may(Act::Pause),
-            release: by.may(Act::Release),
-        },
-        releases: releases(&Approvers::new(&core.state, &policy, now), &by),
+    let page = state.engine.read(|core| {
+        let who = Approvers::new(&core.state, &policy, now);
+        let (mine, others) = waiting(&who, &by).into_iter().partition(|row| row.mine);
+        NowPage {
+            frame,
+            piles: piles(&who),
+            mine,
+            others,
+            untold: untold(core, now),
+            dead: dead(core, &policy),
+            fallback: fallback(core, &policy, now),
+            duty: duty(core, &policy, now),
+            incidents: open(core),
+            ceilings: ceilings(core, &policy.ceilings, now),
+            connections: connections(core, now),
+            out_of_reach: out_of_reach(&who),
+            guardrails_wait: core.wished.is_some(),
+            acts: Acts {
+                contain: by.may(Act::Contain),
+                pause: by.may(Act::Pause),
+                release: by.may(Act::Release),
+            },
+            releases: releases(&who, &by),
+        }
     });
     Ok(render(&page))
 }
 
 /// Kinds of questions that not enough people could answer, in words.
-fn out_of_reach(core: &Core, policy: &Policy, now: Time) -> Vec<&'static str> {
+fn out_of_reach(who: &Approvers<'_>) -> Vec<&'static str> {
     let words = |tier| match tier {
         Tier::Harmless | Tier::LocksOut => {
             "Nobody could decide anything: no approver is enrolled, or their own accounts are in incidents."
@@ -145,7 +144,7 @@ fn out_of_reach(core: &Core, policy: &Policy, now: Time) -> Vec<&'static str> {
             "Nothing about a privileged person could be decided: it takes two approvers, of different groups where there are groups."
         }
     };
-    Approvers::new(&core.state, policy, now).out_of_reach().into_iter().map(words).collect()
+    who.out_of_reach().into_iter().map(words).collect()
 }
 
 /// Questions that stand longer because nobody could be told, and those that ended so within a day.
@@ -189,12 +188,11 @@ pub(super) fn fallback(core: &Core, policy: &Policy, now: Time) -> Option<String
     }
 }
 
-fn waiting(core: &Core, by: &SignedIn, policy: &Policy, now: Time) -> Vec<QuestionRow> {
-    let who = Approvers::new(&core.state, policy, now);
-    let questions = core.state.approvals.values();
+fn waiting(who: &Approvers<'_>, by: &SignedIn) -> Vec<QuestionRow> {
+    let questions = who.state.approvals.values();
     let mut rows: Vec<_> = questions
-        .filter(|q| q.state == ApprovalState::Pending && q.expires_at > now)
-        .map(|q| question_row(&who, q, &by.person))
+        .filter(|q| q.state == ApprovalState::Pending && q.expires_at > who.now)
+        .map(|q| question_row(who, q, &by.person))
         .collect();
     rows.sort_by_key(|row| row.until.0);
     rows
@@ -246,11 +244,7 @@ fn connections(core: &Core, now: Time) -> Vec<Connection> {
         .connections()
         .map(|(name, lane)| Connection {
             name: tame_field(name.as_str()),
-            state: match lane.standing(now) {
-                Standing::Answering => CLOSED_BREAKER,
-                Standing::NotAnswering => OPEN_BREAKER,
-                Standing::AskedToWait => ASKED_TO_WAIT,
-            },
+            state: lane.standing(now).into(),
             in_use: lane.in_use,
             limit: lane.limit,
         })

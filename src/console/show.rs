@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use std::fmt;
 
 use crate::engine::clean::Verdict;
+use crate::engine::driver::Standing;
 use crate::model::approval::ApprovalState;
 use crate::model::incident::{ContainmentState, IncidentStatus, Severity, Stage};
 use crate::model::run::{CellState, Conclusion, RunStatus};
@@ -116,9 +117,9 @@ const fn mark(icon: &'static str, word: &'static str, tone: &'static str) -> Mar
     Mark { icon, word, tone }
 }
 
-pub(super) const OPEN_BREAKER: Mark = mark("⊘", "not answering", "bad");
-pub(super) const ASKED_TO_WAIT: Mark = mark("…", "asked to wait", "wait");
-pub(super) const CLOSED_BREAKER: Mark = mark("✓", "answering", "good");
+const OPEN_BREAKER: Mark = mark("⊘", "not answering", "bad");
+const ASKED_TO_WAIT: Mark = mark("…", "asked to wait", "wait");
+const CLOSED_BREAKER: Mark = mark("✓", "answering", "good");
 pub(super) const NOT_USED: Mark = mark("○", "not used yet", "quiet");
 pub(super) const OFFERED: Mark = mark("✓", "can be done", "good");
 pub(super) const WANTING: Mark = mark("–", "cannot be done", "quiet");
@@ -140,6 +141,16 @@ impl From<ContainmentState> for Mark {
             ContainmentState::Unsupported => mark("⊘", "unsupported", "bad"),
             ContainmentState::NotApplicable => mark("–", "not applicable", "quiet"),
             ContainmentState::Undone => mark("↩", "undone", "quiet"),
+        }
+    }
+}
+
+impl From<Standing> for Mark {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Answering => CLOSED_BREAKER,
+            Standing::NotAnswering => OPEN_BREAKER,
+            Standing::AskedToWait => ASKED_TO_WAIT,
         }
     }
 }

@@ -37,9 +37,7 @@ pub(super) struct Pile {
 
 /// Open questions about one incident's ordinary person, with that incident.
 fn joinable<'a>(who: &'a Approvers<'_>) -> impl Iterator<Item = (&'a Approval, &'a Incident)> {
-    let open = who.state.approvals.values().filter(|q| {
-        q.state == ApprovalState::Pending && q.expires_at > who.now && q.joins_others()
-    });
+    let open = who.state.open_together(who.now);
     open.filter_map(|q| Some((q, &**who.state.incidents.get(&q.incident)?)))
 }
 

@@ -110,10 +110,8 @@ impl<'a> Approvers<'a> {
 
     /// Whether enough of those who may still answer are enrolled.
     pub(crate) fn can_settle(&self, question: &Approval) -> bool {
-        let votes = question.votes.iter().map(|v: &Vote| v.groups.clone());
-        let free = self.people.iter().filter(|(id, _)| self.bar(question, **id).is_ok());
-        let free = free.map(|(_, known)| self.groups(&known.person.name));
-        self.are_enough(votes.chain(free).collect(), question.quorum)
+        let free = self.people.keys().copied().filter(|id| self.bar(question, *id).is_ok());
+        self.settle(question, &free.collect::<Vec<_>>())
     }
 
     /// Somebody who is enrolled, by the name that the settings have for them.

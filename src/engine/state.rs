@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::approval::Approval;
+use crate::model::approval::{Approval, ApprovalState};
 use crate::model::asked::OpenAsk;
 use crate::model::deed::Seconded;
 use crate::model::entry::{
@@ -214,6 +214,13 @@ impl State {
     /// How often a ceiling was used since `since`.
     pub(crate) fn used(&self, ceiling: &str, since: Time) -> usize {
         self.ceilings.get(ceiling).map_or(0, |at| at.iter().filter(|t| **t > since).count())
+    }
+
+    /// Open questions that may be answered, and told of, together with others.
+    pub(crate) fn open_together(&self, now: Time) -> impl Iterator<Item = &Approval> {
+        self.approvals.values().filter(move |q| {
+            q.state == ApprovalState::Pending && q.expires_at > now && q.joins_others()
+        })
     }
 
     /// Runs of an incident, oldest first.

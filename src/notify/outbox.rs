@@ -47,12 +47,21 @@ pub(super) struct Errand {
 pub(super) struct Kinds<'s> {
     pub(super) urgent: &'s dyn Fn(&Fact) -> bool,
     /// Names what is told together.
-    pub(super) fold: &'s dyn Fn(&Fact) -> Option<String>,
+    pub(super) fold: &'s dyn Fn(&Fact) -> Option<Fold>,
 }
 
-enum Fold {
-    Told(Vec<Key>),
-    Other(Vec<Key>),
+/// What is told together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fold {
+    Campaign(String),
+    Storm,
+}
+
+enum Due {
+    /// These, as one message.
+    Together(Vec<Key>),
+    /// None that are; these one by one.
+    Alone(Vec<Key>),
 }
 
 /// A question that stands open.
@@ -267,8 +276,8 @@ impl Outbox {
         }
         let since = now - self.options.per.delta();
         let due = match self.folded(channel, due, telling, (now, since), kinds) {
-            Fold::Told(keys) => return keys,
-            Fold::Other(due) => due,
+            Due::Together(keys) => return keys,
+            Due::Alone(due) => due,
         };
         let posts = telling.posts(channel, since);
         if posts.len() < self.options.budget {
@@ -297,8 +306,8 @@ impl Outbox {
         telling: &Telling,
         (now, since): (Time, Time),
         kinds: &Kinds<'_>,
-    ) -> Fold {
-        let mut folds: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+    ) -> Due {
+        let mut folds: BTreeMap<Fold, Vec<Key>> = BTreeMap::new();
         let mut others = Vec::new();
         for key in due {
             let fold = self.errands.get(&key).and_then(|errand| (kinds.fold)(&errand.fact));
@@ -322,7 +331,7 @@ impl Outbox {
             if keys.iter().any(waited) || !is_fresh() {
                 match keys.len() {
                     1 => others.extend(keys),
-                    _ => return Fold::Told(keys),
+                    _ => return Due::Together(keys),
                 }
                 continue;
             }
@@ -333,7 +342,7 @@ impl Outbox {
             }
         }
         others.sort_by_key(|key| self.errands.get(key).map(|errand| errand.fact.of));
-        Fold::Other(others)
+        Due::Alone(others)
     }
 
     /// It was told, or will not be: what came meanwhile about the same is next.

@@ -13,7 +13,7 @@ use url::Url;
 use super::facts::facts;
 use super::meter::Meters;
 use super::options::{Channel, Kind, Options};
-use super::outbox::{ATTEMPTS, Key, Kinds, Outbox, PATIENCE, Standing, backoff, is_post};
+use super::outbox::{ATTEMPTS, Fold, Key, Kinds, Outbox, PATIENCE, Standing, backoff, is_post};
 use super::words::{Notice, Together, gathered, notice};
 use crate::engine::driver::Engine;
 use crate::engine::ports::StoreError;
@@ -161,12 +161,12 @@ impl Room {
         let begun = engine.read(|core| {
             let state = &core.state;
             let open = open_questions(state);
-            let storm = open_ordinary(state, now) >= STORM;
+            let storm = state.open_together(now).count() >= STORM;
             *rung = outbox.climb(&open, &state.telling, (now, storm));
             outbox.divert(&open, &state.telling, now);
             let kinds = Kinds {
                 urgent: &|fact| is_urgent(state, fact),
-                fold: &|fact| fold(state, fact, now),
+                fold: &|fact| fold(state, fact, storm),
             };
             outbox.begin(&state.telling, now, &kinds)
         });
@@ -395,36 +395,31 @@ fn is_urgent(state: &State, fact: &Fact) -> bool {
 const STORM: usize = 10;
 
 /// What a question is told together with: those of its campaign, or of a storm. Restores and privileged people's never are.
-fn fold(state: &State, fact: &Fact, now: Time) -> Option<String> {
+fn fold(state: &State, fact: &Fact, storm: bool) -> Option<Fold> {
     let About::Question(id) = fact.about else { return None };
     let question = state.approvals.get(&id).filter(|question| question.joins_others())?;
-    if open_ordinary(state, now) >= STORM {
-        return Some("storm".to_owned());
+    if storm {
+        return Some(Fold::Storm);
     }
     let campaign = state.incidents.get(&question.incident)?.campaign.as_ref()?;
-    Some(format!("campaign {}", campaign.id))
-}
-
-fn open_ordinary(state: &State, now: Time) -> usize {
-    let open = state
-        .approvals
-        .values()
-        .filter(|q| q.state == ApprovalState::Pending && q.expires_at > now && q.joins_others());
-    open.count()
+    Some(Fold::Campaign(campaign.id.clone()))
 }
 
 /// On which page these are decided, if they all are questions that one page is for.
 fn together<'s>(state: &'s State, facts: &[Fact], now: Time) -> Option<Together<'s>> {
-    let folds: Vec<Option<String>> = facts.iter().map(|fact| fold(state, fact, now)).collect();
-    let first = folds.first()?.as_ref()?;
-    if folds.iter().any(|fold| fold.as_ref() != Some(first)) {
+    let open = state.open_together(now).count();
+    let mut folds = facts.iter().map(|fact| fold(state, fact, open >= STORM));
+    let first = folds.next()??;
+    if folds.any(|fold| fold.as_ref() != Some(&first)) {
         return None;
     }
-    if first == "storm" {
-        return Some(Together::Storm(open_ordinary(state, now)));
+    match first {
+        Fold::Storm => Some(Together::Storm(open)),
+        Fold::Campaign(_) => {
+            let incident = state.incidents.get(&facts.first()?.incident?)?;
+            incident.campaign.as_ref().map(Together::Campaign)
+        }
     }
-    let incident = state.incidents.get(&facts.first()?.incident?)?;
-    incident.campaign.as_ref().map(Together::Campaign)
 }
 
 /// The ticket that a run opened at the channel's connection for the case.

@@ -40,6 +40,13 @@ struct Question {
     granted: Vec<CellKey>,
 }
 
+/// The first thing that does not hold in a whole journal.
+#[cfg(test)]
+pub(crate) fn first_problem(entries: &[Entry]) -> Option<String> {
+    let mut decisions = Decisions::default();
+    entries.iter().find_map(|entry| decisions.check(entry).err())
+}
+
 impl Decisions {
     /// Looks at one more entry. An error says what does not hold.
     pub(crate) fn check(&mut self, entry: &Entry) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::decisions::Decisions;
+use super::decisions::first_problem;
 use super::soft::SoftPerson;
 use super::stand::Stand;
 use super::{Bar, Problem};
@@ -42,15 +42,6 @@ async fn sign(stand: &Stand, who: &mut SoftPerson, digest: &str) -> Result<Signi
     let answer = who.answer(begun.options).unwrap();
     let signed = stand.people.deed_finish(who.id, &begun.ceremony, &answer)?;
     Ok(stand.engine.adopt(signed).await?)
-}
-
-fn journal(stand: &Stand) -> Vec<Entry> {
-    stand.store.submitted().into_iter().flat_map(|c| c.entries).collect()
-}
-
-fn first_problem(entries: &[Entry]) -> Option<String> {
-    let mut decisions = Decisions::default();
-    entries.iter().find_map(|entry| decisions.check(entry).err())
 }
 
 fn blocks(stand: &Stand) -> usize {
@@ -129,7 +120,7 @@ async fn a_change_that_was_not_signed_is_found_offline() {
     for person in [&mut ann, &mut bob] {
         sign(&stand, person, &wanted.digest()).await.unwrap();
     }
-    let mut entries = journal(&stand);
+    let mut entries = stand.journal();
     // A lab takes its settings as they are.
     for entry in &mut entries {
         if let Entry::DeploymentCreated(made) = entry {
@@ -204,7 +195,7 @@ async fn a_pause_ends_by_two_where_the_policy_says_so() {
 
     assert!(!is_paused());
     assert!(stand.engine.read(|core| core.state.seconds.is_empty()));
-    assert_eq!(first_problem(&journal(&stand)), None);
+    assert_eq!(first_problem(&stand.journal()), None);
 }
 
 #[test]

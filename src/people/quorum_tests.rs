@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::decisions::Decisions;
+use super::decisions::first_problem;
 use super::soft::{SoftError, SoftPerson};
 use super::stand::Stand;
 use super::{Bar, Problem, Wish};
@@ -39,15 +39,6 @@ async fn answer(
     stand.people.decide_finish(who.id, question, &begun.ceremony, &signed).await
 }
 
-fn journal(stand: &Stand) -> Vec<Entry> {
-    stand.store.submitted().into_iter().flat_map(|c| c.entries).collect()
-}
-
-fn first_problem(entries: &[Entry]) -> Option<String> {
-    let mut decisions = Decisions::default();
-    entries.iter().find_map(|entry| decisions.check(entry).err())
-}
-
 #[tokio::test]
 async fn a_privileged_person_takes_two_people_and_what_both_of_them_ticked() {
     let stand = Stand::new().await;
@@ -64,7 +55,7 @@ async fn a_privileged_person_takes_two_people_and_what_both_of_them_ticked() {
     assert_eq!(second, ApprovalState::Approved);
     let granted = stand.question(question).granted;
     assert_eq!(granted, [stand.question(question).items[1].cell.clone()]);
-    assert_eq!(first_problem(&journal(&stand)), None);
+    assert_eq!(first_problem(&stand.journal()), None);
 }
 
 #[tokio::test]
@@ -80,7 +71,7 @@ async fn answers_with_nothing_in_common_grant_nothing_and_one_no_ends_it() {
     let no = bob.decide(&stand.people, question, Decision::Deny, "").await.unwrap();
 
     assert_eq!(no, ApprovalState::Denied);
-    assert_eq!(first_problem(&journal(&stand)), None);
+    assert_eq!(first_problem(&stand.journal()), None);
 }
 
 #[tokio::test]
@@ -199,7 +190,7 @@ async fn answers_that_come_together_are_counted_one_after_the_other() {
 
     assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1, "{one:?} {two:?}");
     let decided = |e: &&Entry| matches!(e, Entry::ApprovalDecided(_));
-    assert_eq!(journal(&stand).iter().filter(decided).count(), 1);
+    assert_eq!(stand.journal().iter().filter(decided).count(), 1);
 }
 
 type Change = (&'static str, Box<dyn Fn(&mut Vec<Value>)>);
@@ -258,7 +249,7 @@ async fn a_journal_that_was_touched_is_found_out_by_its_decisions_alone() {
     ann.decide(&stand.people, second, Decision::Deny, "").await.unwrap();
     stand.begin(question).await;
     let good: Vec<Value> =
-        journal(&stand).iter().map(|e| serde_json::to_value(e).unwrap()).collect();
+        stand.journal().iter().map(|e| serde_json::to_value(e).unwrap()).collect();
     let place = |kind: &str, n: usize| {
         let all = good.iter().enumerate().filter(|(_, e)| e["type"] == kind);
         all.map(|(at, _)| at).nth(n).unwrap()
@@ -286,7 +277,7 @@ async fn a_typed_name_and_a_reason_are_part_of_what_is_signed() {
 
     answer(&stand, &mut ann, question, &[0]).await.unwrap();
 
-    let signed = journal(&stand).into_iter().find_map(|e| match e {
+    let signed = stand.journal().into_iter().find_map(|e| match e {
         Entry::ApprovalVoted(voted) => Some(voted.signed),
         _ => None,
     });

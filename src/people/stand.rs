@@ -273,6 +273,12 @@ impl Stand {
         self.engine.commit(|tx| tx.push(placed)).await.unwrap();
     }
 
+    /// Everything that was journalled.
+    #[cfg(test)]
+    pub(crate) fn journal(&self) -> Vec<Entry> {
+        self.store.submitted().into_iter().flat_map(|c| c.entries).collect()
+    }
+
     pub(crate) fn question(&self, id: ApprovalId) -> Approval {
         self.engine.read(|core| core.state.approvals[&id].clone())
     }

@@ -1,6 +1,6 @@
 //! One signature under several people's cases: all of it counts, or nothing.
 
-use super::decisions::Decisions;
+use super::decisions::first_problem;
 use super::soft::SoftPerson;
 use super::stand::Stand;
 use super::{Part, Problem, TOGETHER_MAX, Together};
@@ -30,15 +30,6 @@ async fn answered(
     stand.people.together_finish(who.id, &begun.ceremony, &signed).await
 }
 
-fn journal(stand: &Stand) -> Vec<Entry> {
-    stand.store.submitted().into_iter().flat_map(|c| c.entries).collect()
-}
-
-fn first_problem(entries: &[Entry]) -> Option<String> {
-    let mut decisions = Decisions::default();
-    entries.iter().find_map(|entry| decisions.check(entry).err())
-}
-
 #[tokio::test]
 async fn one_signature_decides_what_is_ticked_of_each_and_each_can_be_checked_alone() {
     let stand = Stand::new().await;
@@ -51,7 +42,7 @@ async fn one_signature_decides_what_is_ticked_of_each_and_each_can_be_checked_al
     assert_eq!(done, [(mia, ApprovalState::Approved), (tom, ApprovalState::Approved)]);
     assert_eq!(stand.question(mia).granted.len(), 2);
     assert_eq!(stand.question(tom).granted, [stand.question(tom).items[1].cell.clone()]);
-    assert_eq!(first_problem(&journal(&stand)), None);
+    assert_eq!(first_problem(&stand.journal()), None);
 }
 
 #[tokio::test]
@@ -63,7 +54,7 @@ async fn an_answer_that_was_not_among_those_signed_is_found_offline() {
     answered(&stand, &mut ann, &wish(parts)).await.unwrap();
 
     let touch = |change: fn(&mut ApprovalDecided)| {
-        let mut entries = journal(&stand);
+        let mut entries = stand.journal();
         let decided = entries.iter_mut().find_map(|e| match e {
             Entry::ApprovalDecided(decided) => Some(decided),
             _ => None,

@@ -33,6 +33,16 @@ fn fact(about: About, topic: Topic, of: u64, closed: bool) -> Fact {
     Fact { topic, about, incident: None, of, at, closed, detail: String::new() }
 }
 
+/// The first question, open from the beginning.
+fn standing(level: Option<Level>) -> Standing {
+    Standing {
+        question: ApprovalId(uuid::Uuid::from_u128(1)),
+        incident: IncidentId(uuid::Uuid::from_u128(2)),
+        opened_at: at(0),
+        level,
+    }
+}
+
 fn key(about: &About, channel: &str) -> Key {
     (about.to_string(), channel.to_owned())
 }
@@ -144,12 +154,7 @@ fn a_crash_between_a_failure_and_the_next_rung_loses_nothing() {
 fn a_rung_is_due_when_its_time_comes_and_not_before() {
     let telling = Telling::default();
     let mut outbox = Outbox::new(two(), 9);
-    let open = [Standing {
-        question: ApprovalId(uuid::Uuid::from_u128(1)),
-        incident: IncidentId(uuid::Uuid::from_u128(2)),
-        opened_at: at(0),
-        level: None,
-    }];
+    let open = [standing(None)];
 
     assert_eq!(outbox.climb(&open, &telling, (at(1), false)), Some(at(5)));
     assert!(outbox.get(&key(&question(1), "b")).is_none());
@@ -174,26 +179,19 @@ fn the_channel_of_a_level_is_told_when_the_question_comes_to_it() {
         [channels.a]\nconnection='x'\non=[]\n[channels.b]\nconnection='y'\non=[]",
     );
     let telling = Telling::default();
-    let question_id = ApprovalId(uuid::Uuid::from_u128(1));
-    let put_to = |level| Standing {
-        question: question_id,
-        incident: IncidentId(uuid::Uuid::nil()),
-        opened_at: at(0),
-        level,
-    };
     let mut outbox = Outbox::new(options, 0);
     let told = |outbox: &Outbox, channel: &str| outbox.get(&key(&question(1), channel)).is_some();
 
-    outbox.climb(&[put_to(Some(Level::First))], &telling, (at(60), false));
+    outbox.climb(&[standing(Some(Level::First))], &telling, (at(60), false));
     assert!(
         told(&outbox, "a") && !told(&outbox, "b"),
         "an hour does not make it the second's turn"
     );
-    outbox.climb(&[put_to(Some(Level::Second))], &telling, (at(61), false));
+    outbox.climb(&[standing(Some(Level::Second))], &telling, (at(61), false));
     assert!(told(&outbox, "b"));
 
     let mut without_a_rota = Outbox::new(outbox.options().clone(), 0);
-    without_a_rota.climb(&[put_to(None)], &telling, (at(0), false));
+    without_a_rota.climb(&[standing(None)], &telling, (at(0), false));
     assert!(told(&without_a_rota, "a") && told(&without_a_rota, "b"), "everybody is asked");
 }
 
@@ -201,7 +199,7 @@ fn the_channel_of_a_level_is_told_when_the_question_comes_to_it() {
 fn questions_of_one_fold_become_one_message_but_for_the_first() {
     let mut state = State::default();
     let mut outbox = Outbox::new(two(), 0);
-    let kinds = Kinds { urgent: &|_| false, fold: &|_| Some("campaign 1".to_owned()) };
+    let kinds = Kinds { urgent: &|_| false, fold: &|_| Some(Fold::Campaign("1".to_owned())) };
     let asked = |n: u8| fact(question(n), Topic::Approval, u64::from(n), false);
     let second = |seconds: i64| at(0) + TimeDelta::seconds(seconds);
     outbox.take(&asked(1), &state.telling, at(0));
@@ -224,12 +222,7 @@ fn questions_of_one_fold_become_one_message_but_for_the_first() {
 fn a_storm_is_the_leads_at_once() {
     let telling = Telling::default();
     let mut outbox = Outbox::new(two(), 9);
-    let open = [Standing {
-        question: ApprovalId(uuid::Uuid::from_u128(1)),
-        incident: IncidentId(uuid::Uuid::from_u128(2)),
-        opened_at: at(0),
-        level: None,
-    }];
+    let open = [standing(None)];
 
     outbox.climb(&open, &telling, (at(0), true));
 
