@@ -200,7 +200,7 @@ pub(super) fn facts(incident: &Incident) -> Vec<(&'static str, String)> {
 
 /// From each beginning that counts until containment.
 fn times(incident: &Incident) -> Vec<(&'static str, String)> {
-    let Some(done) = incident.contained_at else { return Vec::new() };
+    let Some(done) = incident.first_contained_at else { return Vec::new() };
     let mut times = vec![
         ("First hostile prompt → contained", lasted(done - incident.first_event_at)),
         ("Alert → contained", lasted(done - incident.opened_at)),
@@ -208,6 +208,8 @@ fn times(incident: &Incident) -> Vec<(&'static str, String)> {
     if let Some(entry) = incident.hostile_entry_at.filter(|entry| *entry <= done) {
         times.insert(1, ("Hostile approval → contained", lasted(done - entry)));
     }
+    let again = incident.contained_at.zip(incident.reopened_at);
+    times.extend(again.map(|(done, at)| ("Opened again → contained again", lasted(done - at))));
     times
 }
 

@@ -43,6 +43,33 @@ struct Case {
     contained: Time,
     since_prompt: TimeDelta,
     since_approval: Option<TimeDelta>,
+    again: Again,
+}
+
+/// What came of an incident after it was contained for the first time.
+enum Again {
+    Never,
+    /// Evidence opened it again, and it is not contained now.
+    Open,
+    Contained(TimeDelta),
+}
+
+impl Again {
+    fn of(incident: &Incident) -> Self {
+        match (incident.reopened_at, incident.contained_at) {
+            (None, _) => Self::Never,
+            (Some(_), None) => Self::Open,
+            (Some(from), Some(at)) => Self::Contained(at - from),
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        match self {
+            Self::Never => None,
+            Self::Open => Some("not yet".to_owned()),
+            Self::Contained(took) => Some(lasted(*took)),
+        }
+    }
 }
 
 /// One incident's column.
@@ -61,6 +88,8 @@ pub(super) struct SpeedRow {
     pub(super) at: At,
     pub(super) since_prompt: String,
     pub(super) since_approval: Option<String>,
+    /// From what opened it again to its containment, if anything did.
+    pub(super) again: Option<String>,
 }
 
 /// What the template draws.
@@ -79,7 +108,7 @@ pub(super) struct Speed {
 
 /// The newest contained incidents; nothing where there is none.
 pub(super) async fn speed(state: &ConsoleState) -> Result<Option<Speed>, StoreError> {
-    let contained = |i: &Incident| i.contained_at.is_some();
+    let contained = |i: &Incident| i.first_contained_at.is_some();
     let listed = state.engine.list::<Incident>(None, MOST, contained).await?.ids;
     let cases = state.engine.read(|core| {
         let incidents = listed.iter().filter_map(|id| core.state.incidents.get(id));
@@ -89,7 +118,7 @@ pub(super) async fn speed(state: &ConsoleState) -> Result<Option<Speed>, StoreEr
 }
 
 fn case(state: &Facts, incident: &Incident) -> Option<Case> {
-    let contained = incident.contained_at?;
+    let contained = incident.first_contained_at?;
     let subject = state.subject(incident.subject);
     let asked = state.runs_of(incident.id).flat_map(|run| &run.asked);
     let questions = asked.filter_map(|id| state.approvals.get(id));
@@ -101,6 +130,7 @@ fn case(state: &Facts, incident: &Incident) -> Option<Case> {
         contained,
         since_prompt: contained - incident.first_event_at,
         since_approval: first.map(|at| contained - at),
+        again: Again::of(incident),
     })
 }
 
@@ -161,6 +191,7 @@ fn row(case: Case) -> SpeedRow {
         at: At(case.contained),
         since_prompt: lasted(case.since_prompt),
         since_approval: case.since_approval.map(lasted),
+        again: case.again.text(),
     }
 }
 
@@ -214,6 +245,7 @@ mod tests {
             contained: Time::UNIX_EPOCH + TimeDelta::minutes(minute),
             since_prompt: TimeDelta::seconds(prompt),
             since_approval: approval.map(TimeDelta::seconds),
+            again: Again::Never,
         }
     }
 

@@ -314,6 +314,12 @@ pub(crate) struct Incident {
     pub(crate) watch_until: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) contained_at: Option<Time>,
+    /// The first time that it was contained. What came back later has a time of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) first_contained_at: Option<Time>,
+    /// When evidence last opened it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reopened_at: Option<Time>,
     #[serde(default)]
     pub(crate) containment: Vec<Containment>,
     /// Newest last.

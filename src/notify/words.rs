@@ -251,8 +251,13 @@ fn case(incident: &Incident) -> String {
 }
 
 fn took(incident: &Incident) -> Option<String> {
-    let minutes = (incident.contained_at? - incident.first_event_at).num_minutes();
-    Some(format!("{minutes} min after the first hostile event. What remains is on the page."))
+    let (done, reopened) = (incident.contained_at?, incident.reopened_at);
+    let (from, what) = reopened
+        .map_or((incident.first_event_at, "the first hostile event"), |at| {
+            (at, "evidence had opened it again")
+        });
+    let minutes = (done - from).num_minutes();
+    Some(format!("{minutes} min after {what}. What remains is on the page."))
 }
 
 fn parked(state: &State, run: crate::model::id::RunId) -> Vec<String> {

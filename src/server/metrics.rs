@@ -117,7 +117,8 @@ impl Inner {
     fn register(&mut self) {
         let seconds = || Unit::Seconds;
         let to = &mut self.registry;
-        let help = "From an incident's opening to its verified containment";
+        let help =
+            "From an incident's opening, or its being opened again, to its verified containment";
         to.register_with_unit("time_to_contain", help, seconds(), self.time_to_contain.clone());
         to.register("deliveries", "Deliveries by source and result", self.deliveries.clone());
         to.register("runs", "Runs by status", self.runs.clone());

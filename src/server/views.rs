@@ -44,7 +44,12 @@ pub(super) struct IncidentView {
     last_evidence_at: String,
     watch_until: String,
     contained_at: Option<String>,
-    /// From the incident's opening to its containment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_contained_at: Option<String>,
+    /// When evidence last opened it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reopened_at: Option<String>,
+    /// From the incident's opening to its first containment.
     time_to_contain_ms: Option<i64>,
     containment: Vec<ContainmentView>,
     runs: Vec<String>,
@@ -73,6 +78,7 @@ impl IncidentView {
                 .map(|c| ("Campaign", format!("{}: {}, {} people", c.id, c.key, c.people))),
         );
         facts.extend(self.contained_at.clone().map(|at| ("Contained", at)));
+        facts.extend(self.reopened_at.clone().map(|at| ("Opened again", at)));
         facts
     }
 }
@@ -140,8 +146,10 @@ impl IncidentView {
             last_evidence_at: rfc3339(incident.last_evidence_at),
             watch_until: rfc3339(incident.watch_until),
             contained_at: incident.contained_at.map(rfc3339),
+            first_contained_at: incident.first_contained_at.map(rfc3339),
+            reopened_at: incident.reopened_at.map(rfc3339),
             time_to_contain_ms: incident
-                .contained_at
+                .first_contained_at
                 .map(|at| (at - incident.opened_at).num_milliseconds()),
             containment: containment(incident),
             runs: incident.runs.iter().map(ToString::to_string).collect(),

@@ -11,7 +11,7 @@ use super::{RoundView, View, flow};
 use crate::engine::context::{Scopes, item_name};
 use crate::engine::ports::Catalogue;
 use crate::engine::state::State;
-use crate::model::incident::Incident;
+use crate::model::incident::{Incident, Stage};
 use crate::model::plan::{Does, Plan, PlanStep};
 use crate::model::run::{Cell, CellKey, CellState, Conclusion, Purpose, Round, Run};
 use crate::model::time::Time;
@@ -170,7 +170,7 @@ impl<'s> Chain<'s> {
         }
         let unanswered_anew =
             cells.iter().any(|c| was_refused_by_people(c)) && !cells.iter().any(|c| holds(c));
-        new || (unanswered_anew && risen_since(&cells, incident) && when())
+        new || (unanswered_anew && is_breached(&cells, incident) && when())
     }
 
     /// What was taken back is due again once the attacker came in after that.
@@ -235,11 +235,10 @@ fn holds(cell: &Cell) -> bool {
     }
 }
 
-/// The stage or approval that a denial answered was weaker than what is known now.
-fn risen_since(cells: &[&Cell], incident: &Incident) -> bool {
-    incident.hostile_entry_at.is_some()
-        && cells.iter().all(|c| c.began_at.is_none())
-        && incident.approval == crate::model::incident::ApprovalSeen::Hostile
+/// The attacker has come in or changed something, and nothing of the step was ever begun: what people answered was said
+/// of weaker evidence. Only a rise since then leads here.
+fn is_breached(cells: &[&Cell], incident: &Incident) -> bool {
+    incident.stage == Stage::Breached && cells.iter().all(|c| c.began_at.is_none())
 }
 
 /// A step of `finally` that uses what others came to says something else after a rise.

@@ -174,7 +174,8 @@ pub(super) fn still_contained(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
 
 /// Remembers how long it took, for whoever asks for the metrics next.
 fn note_contained(tx: &mut Tx<'_>, incident: IncidentId) {
-    let opened = tx.core.state.incidents.get(&incident).map(|i| i.opened_at);
+    let known = tx.core.state.incidents.get(&incident);
+    let opened = known.map(|i| i.reopened_at.unwrap_or(i.opened_at));
     let (count, took) = &mut tx.core.contained;
     *count += 1;
     took.push_back(tx.at - opened.unwrap_or(tx.at));

@@ -258,3 +258,55 @@ fn evidence_that_rises_again_and_again_is_answered_once_each() {
         });
     }
 }
+
+/// The no was said of weaker evidence, whatever the hostile side did since.
+#[test]
+fn what_people_denied_is_asked_again_once_the_hostile_side_acts() {
+    for kind in KINDS.into_iter().filter(|kind| kind.stage() == Stage::Breached) {
+        in_virtual_time(async {
+            let mut sim = answering_reports(Mode::Approve, 11).await;
+            let facts = burst(&sim, 5);
+            post(&sim, "burst".to_owned(), facts, false).await;
+            comes_in(&mut sim, Kind::Report, 0, Death::Never).await;
+            sim.pass(Span::seconds(30)).await;
+            assert!(sim.pending().is_some(), "{kind:?}");
+            sim.answer(Decision::Deny).await;
+            sim.pass(Span::minutes(5)).await;
+            assert!(sim.pending().is_none(), "{kind:?}");
+            assert_eq!(sim.world.did("idp/block"), 0, "{kind:?}");
+
+            comes_in(&mut sim, kind, 1, Death::Never).await;
+            sim.pass(Span::seconds(30)).await;
+            let runs: String = sim.runs().iter().map(describe).collect();
+            assert!(sim.pending().is_some(), "{kind:?} asks again\n{runs}");
+            sim.answer(Decision::Approve).await;
+            sim.pass(Span::minutes(5)).await;
+            assert_eq!(sim.world.did("idp/block"), 1, "{kind:?}");
+            assert_eq!(sim.incident().status, IncidentStatus::Contained, "{kind:?}");
+        });
+    }
+}
+
+/// What came back after containment does not make the first containment later.
+#[test]
+fn the_first_containment_stays_when_an_incident_is_opened_again() {
+    in_virtual_time(async {
+        let mut sim = answering_reports(Mode::Auto, 12).await;
+        let facts = burst(&sim, 5);
+        post(&sim, "burst".to_owned(), facts, false).await;
+        sim.pass(Span::minutes(5)).await;
+        let first = sim.incident();
+        assert_eq!(first.first_contained_at, first.contained_at);
+        assert_eq!(first.reopened_at, None);
+
+        comes_in(&mut sim, Kind::Approval, 0, Death::Never).await;
+        let opened = sim.engine.now();
+        sim.pass(Span::hours(1)).await;
+        let again = sim.incident();
+        assert_eq!(again.status, IncidentStatus::Contained);
+        assert_eq!(again.first_contained_at, first.contained_at);
+        assert!(again.reopened_at > first.contained_at);
+        assert!(again.contained_at > again.reopened_at);
+        assert!(again.reopened_at <= Some(opened + TimeDelta::seconds(1)));
+    });
+}

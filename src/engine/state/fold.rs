@@ -47,12 +47,13 @@ impl State {
             }
             Entry::SubjectMerged { from, into } => self.subject_merged(at, *from, *into),
             Entry::IncidentOpened(e) => self.incident_opened(at, e),
-            Entry::IncidentJoined(e) => self.incident_risen(e, false),
-            Entry::IncidentStaged(e) => self.incident_risen(e, true),
+            Entry::IncidentJoined(e) => self.incident_risen(at, e, false),
+            Entry::IncidentStaged(e) => self.incident_risen(at, e, true),
             Entry::IncidentContained { incident, watch_until } => {
                 self.with_incident(*incident, |i| {
                     i.status = IncidentStatus::Contained;
                     i.contained_at = Some(at);
+                    i.first_contained_at = i.first_contained_at.or(Some(at));
                     i.watch_until = *watch_until;
                 });
             }
@@ -316,6 +317,8 @@ impl State {
             hostile_entry_at: rise.hostile_entry_at,
             watch_until: rise.watch_until,
             contained_at: None,
+            first_contained_at: None,
+            reopened_at: None,
             containment: Vec::new(),
             runs: Vec::new(),
             triggers: rise.trigger.into_iter().collect(),
@@ -341,7 +344,7 @@ impl State {
         self.touch(RowKey::Cases(subject));
     }
 
-    fn incident_risen(&mut self, e: &IncidentRisen, staged: bool) {
+    fn incident_risen(&mut self, at: Time, e: &IncidentRisen, staged: bool) {
         let rise = &e.evidence;
         self.with_incident(e.incident, |i| {
             i.stage = i.stage.max(rise.stage);
@@ -379,6 +382,7 @@ impl State {
                 if i.status == IncidentStatus::Contained {
                     i.status = IncidentStatus::Open;
                     i.contained_at = None;
+                    i.reopened_at = Some(at);
                 }
             }
         });
