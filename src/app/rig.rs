@@ -11,7 +11,7 @@ use crate::approval::statement::unsigned;
 use crate::connector::catalogue::Catalogue;
 use crate::connector::connections::{self, Connections};
 use crate::detect::Detector;
-use crate::engine::driver::{Engine, Ports};
+use crate::engine::driver::{Engine, Ports, Tx};
 use crate::engine::ingest::{Fact, Incoming};
 use crate::engine::policy::{Ceilings, Policy, SourceView};
 use crate::engine::ports::{Actions, Clock as _, Entropy as _, Store as _};
@@ -212,20 +212,7 @@ impl Rig {
     /// Founds the deployment, with one playbook.
     pub(super) async fn publish(&self, plan: Plan) {
         let published = self.engine.commit(|tx| {
-            tx.push(Entry::DeploymentCreated(DeploymentCreated {
-                deployment: DeploymentId::mint(tx.at, [1; 10]),
-                lab: true,
-                key: String::new(),
-            }));
-            tx.push(Entry::PlanPublished(Box::new(PlanPublished {
-                name: plan.name.clone(),
-                digest: PlanDigest::new("plan-1"),
-                plan,
-                source: String::new(),
-                by: "test".to_owned(),
-                diff: String::new(),
-                signed: None,
-            })));
+            found(tx, plan);
             tx.push(Entry::PersonEnrolled(Box::new(PersonEnrolled {
                 person: on_call(),
                 name: "on-call".to_owned(),
@@ -285,4 +272,22 @@ pub(super) fn in_one_runtime<T>(work: impl Future<Output = T>) -> T {
         .build()
         .unwrap();
     runtime.block_on(work)
+}
+
+/// The first entries of a journal: a deployment, and one published playbook.
+pub(super) fn found(tx: &mut Tx<'_>, plan: Plan) {
+    tx.push(Entry::DeploymentCreated(DeploymentCreated {
+        deployment: DeploymentId::mint(tx.at, [1; 10]),
+        lab: true,
+        key: String::new(),
+    }));
+    tx.push(Entry::PlanPublished(Box::new(PlanPublished {
+        name: plan.name.clone(),
+        digest: PlanDigest::new("plan-1"),
+        plan,
+        source: String::new(),
+        by: "test".to_owned(),
+        diff: String::new(),
+        signed: None,
+    })));
 }

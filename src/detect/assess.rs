@@ -6,7 +6,7 @@ use super::campaign::{Cover, Part};
 use super::episode::Episode;
 use super::rules::Rule;
 use super::signal::{About, Signal, is_stale};
-use super::traits::Trait;
+use super::traits::{Trait, is_own};
 use super::window::{AFTERMATH, Window, is_approval, is_success, shares};
 use crate::model::alert::AlertKind;
 use crate::model::event::{Event, EventKind, EventOutcome};
@@ -107,7 +107,7 @@ pub(super) fn assess(
     if stage.is_none() && !belongs(window, episode, about) {
         return None;
     }
-    let entries = entries(window, episode);
+    let entries = entries(window, episode, about);
     let approval = entries.iter().map(|(seen, _)| *seen).max().unwrap_or_default();
     let (stage, rule) = match approval {
         // Told in order, the prompts would have opened the incident that the approval is in.
@@ -229,7 +229,11 @@ fn points(rule: &Rule, holds: impl Fn(&Trait) -> bool) -> u32 {
 }
 
 /// Successes between the first failure and half an hour after the last, and whose they were.
-fn entries<'w>(window: &'w Window, episode: &Episode<'_>) -> Vec<(ApprovalSeen, &'w Event)> {
+fn entries<'w>(
+    window: &'w Window,
+    episode: &Episode<'_>,
+    about: &About<'_>,
+) -> Vec<(ApprovalSeen, &'w Event)> {
     window
         .events()
         .filter(|event| is_success(event))
@@ -240,7 +244,7 @@ fn entries<'w>(window: &'w Window, episode: &Episode<'_>) -> Vec<(ApprovalSeen, 
             };
             episode.failed.iter().any(follows)
         })
-        .map(|event| (whose(window, episode, event), event))
+        .map(|event| (whose(window, episode, event, about.privileged), event))
         // A sign-in of the person's own is everyday life; only an approval must be explained.
         .filter(|(seen, event)| is_approval(event) || *seen == ApprovalSeen::Hostile)
         .collect()
@@ -248,7 +252,7 @@ fn entries<'w>(window: &'w Window, episode: &Episode<'_>) -> Vec<(ApprovalSeen, 
 
 /// Whose an approval was. Flow and session settle it; an address, network or device does only
 /// where it is not the person's own as well.
-fn whose(window: &Window, episode: &Episode<'_>, event: &Event) -> ApprovalSeen {
+fn whose(window: &Window, episode: &Episode<'_>, event: &Event, privileged: bool) -> ApprovalSeen {
     let before = episode.first;
     let any = |same: &dyn Fn(&Event) -> bool| episode.failed.iter().any(|failed| same(failed));
     let flow = any(&|f| f.correlation.is_some() && f.correlation == event.correlation)
@@ -260,13 +264,15 @@ fn whose(window: &Window, episode: &Episode<'_>, event: &Event) -> ApprovalSeen 
     let own_device = window.knows_device(event.device.as_deref(), before);
     let own_asn = window.knows_asn(event.asn, before);
     // Nobody else has the person's own device: a burst that all came from it is their own mishap.
-    let is_own = |e: &Event| window.is_own_device(e.device.as_deref(), before);
-    let own_burst = is_own(event) && episode.failed.iter().all(|failed| is_own(failed));
+    let same_device = |e: &Event| window.is_own_device(e.device.as_deref(), before);
+    let own_burst = same_device(event) && episode.failed.iter().all(|failed| same_device(failed));
+    // Of who may change much it is asked, wherever they are for the first time.
+    let own_place = own_ip || !privileged && is_own(window, event, before);
     // Without a device that is vouched for, a known address is the person's or a neighbour's.
     let familiar = window.is_familiar(event, before)
         && episode.failed.iter().all(|failed| window.is_familiar(failed, before));
     if own_burst {
-        if own_ip { ApprovalSeen::Own } else { ApprovalSeen::Unknown }
+        if own_place { ApprovalSeen::Own } else { ApprovalSeen::Unknown }
     } else if familiar && (flow || ip || device) {
         ApprovalSeen::Unknown
     } else if flow || ip && !own_ip || device && !own_device || asn && !own_asn && !own_ip {

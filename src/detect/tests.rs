@@ -346,3 +346,55 @@ fn when_too_many_events_are_kept_the_longest_idle_subject_goes_and_one_under_att
     assert!(detector.subjects.contains_key("attacked"));
     assert!(detector.events < EVENTS_MAX);
 }
+
+const HOTEL: &str = "192.0.2.80";
+
+/// Three prompts that nobody answers and one that is approved, from a device that signed in at home so long before.
+fn away(device: &str, home_before: i64, prompts: i64) -> Vec<Event> {
+    let there = |mut event: Event, country: &str| {
+        event.device = Some(device.to_owned());
+        let place = crate::model::event::Place { country: Some(country.to_owned()), city: None };
+        event.place = Some(place);
+        event
+    };
+    let mut events = vec![there(signed_in(-home_before, HOME), "DE")];
+    let failed = |n| event(n * 60, EventKind::Prompt, EventOutcome::TimedOut, HOTEL);
+    events.extend((0..prompts).map(|n| there(failed(n), "PT")));
+    events.push(there(approved(prompts * 60, HOTEL), "PT"));
+    events
+}
+
+fn last_of(events: &[Event], privileged: bool) -> Option<(Stage, ApprovalSeen)> {
+    let last = run(&mut Detector::default(), events, privileged).pop();
+    last.map(|signal| (signal.stage, signal.approval))
+}
+
+/// Nobody else has a device that the provider vouches for.
+#[test]
+fn what_fails_on_ones_own_device_elsewhere_is_a_journey() {
+    assert_eq!(last_of(&away("laptop", 86_400, 3), false), None);
+    let many = last_of(&away("laptop", 86_400, 5), false);
+    assert_eq!(many, Some((Stage::Suspected, ApprovalSeen::Own)), "a burst is looked at anyhow");
+}
+
+#[test]
+fn nobodys_device_is_in_two_countries_at_once() {
+    let told = last_of(&away("laptop", 3_600, 3), false);
+
+    assert_eq!(told, Some((Stage::Confirmed, ApprovalSeen::Unknown)));
+}
+
+#[test]
+fn of_who_may_change_much_a_journey_is_asked_about() {
+    let told = last_of(&away("laptop", 86_400, 3), true);
+
+    assert_eq!(told, Some((Stage::Confirmed, ApprovalSeen::Unknown)));
+}
+
+/// Whoever has seen a client's own name for itself can say it too.
+#[test]
+fn a_device_that_only_a_client_names_proves_nothing() {
+    let told = last_of(&away("claimed:firefox", 86_400, 3), false);
+
+    assert_eq!(told, Some((Stage::Breached, ApprovalSeen::Hostile)));
+}

@@ -39,7 +39,8 @@ traits! {
     NewDevice "new_device" "A device that is new for this person, or that the provider calls new.",
     NewApp "new_app" "An application that is new for this person.",
     Unfamiliar "unfamiliar" "A new address, and no device or network that is known.",
-    OwnContext "own_context" "All prompts are from a known device that the provider vouches for, at known addresses.",
+    OwnContext "own_context" "All prompts are from a known device that the provider vouches for, where the person can be.",
+    Elsewhere "elsewhere" "Not from such a device, or from where the person cannot be.",
     UnusualHour "unusual_hour" "An hour at which this person does not sign in.",
     ImpossibleTravel "impossible_travel" "Another country than two hours before.",
     Campaign "campaign" "Its source, new for this person, tries many people.",
@@ -91,9 +92,8 @@ impl Trait {
                     && !window.knows_device(device, before)
                     && !window.knows_asn(event.asn, before)
             }
-            Self::OwnContext => {
-                window.is_own_device(device, before) && window.knows_ip(event.ip, before)
-            }
+            Self::OwnContext => is_own(window, event, before),
+            Self::Elsewhere => !is_own(window, event, before),
             Self::Campaign => window.cover_of(event, before).is_some(),
             Self::NoHistory => window.is_blank(before),
             Self::UnusualHour => window.habits().is_unusual_hour(event.time),
@@ -129,6 +129,14 @@ impl Trait {
 
 pub(super) fn country(event: &Event) -> Option<&str> {
     event.place.as_ref()?.country.as_deref()
+}
+
+/// Whether a request came from a device that nobody else has, at a place where the person can be: one that is known, or
+/// that they can have travelled to. A device whose keys were stolen would be somewhere else at the same time.
+pub(super) fn is_own(window: &Window, event: &Event, before: Time) -> bool {
+    let own = window.is_own_device(event.device.as_deref(), before);
+    own && event.new_device != Some(true)
+        && (window.knows_ip(event.ip, before) || !is_far(window, event))
 }
 
 /// A success in another country shortly before.

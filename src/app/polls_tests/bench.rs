@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::app::ports::{Reach, SystemEntropy, VirtualClock};
+use crate::app::rig::found;
 use crate::app::sources::origin;
 use crate::config::Source;
 use crate::connector::catalogue::Catalogue;
@@ -17,9 +18,9 @@ use crate::engine::ports::{Clock as _, Entropy as _, Store as _};
 use crate::engine::state::State;
 use crate::lab::Lab;
 use crate::lab::tenant::Tenant;
-use crate::model::entry::{Commit, DeploymentCreated, Entry, PlanPublished};
+use crate::model::entry::{Commit, Entry};
 use crate::model::event::Event;
-use crate::model::id::{DeploymentId, PlanDigest, SourceId};
+use crate::model::id::SourceId;
 use crate::model::incident::Stage;
 use crate::model::plan::{Mode, Plan};
 use crate::model::time::{Span, Time};
@@ -109,23 +110,8 @@ impl Bench {
     }
 
     pub(super) async fn publish(&self, plan: Plan) {
-        let published = self.engine().commit(|tx| {
-            tx.push(Entry::DeploymentCreated(DeploymentCreated {
-                deployment: DeploymentId::mint(tx.at, [1; 10]),
-                lab: true,
-                key: String::new(),
-            }));
-            tx.push(Entry::PlanPublished(Box::new(PlanPublished {
-                name: plan.name.clone(),
-                digest: PlanDigest::new("plan-1"),
-                plan,
-                source: String::new(),
-                by: "test".to_owned(),
-                diff: String::new(),
-                signed: None,
-            })));
-        });
-        published.await.unwrap();
+        let founded = self.engine().commit(|tx| found(tx, plan));
+        founded.await.unwrap();
     }
 
     pub(super) fn engine(&self) -> &Engine {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Month;
 use super::attacks::{CAMPAIGNS, SHAPES, Suffered};
 use super::noise::KINDS;
-use super::people::{DAY, HOUR, login};
+use super::people::{DAY, HOUR, Line, MINUTE, login};
 
 /// What locks somebody out, by the lab's word.
 const LOCKS: [&str; 3] = ["blocked", "password set", "factor removed"];
@@ -83,6 +83,10 @@ impl Figures {
             if LOCKS.contains(&what) && !deserved {
                 figures.wrongly.entry(login.to_owned()).or_default().insert(what.to_owned());
             }
+        }
+        for login in figures.wrongly.keys() {
+            let about = cases.iter().filter(|case| case.login == *login);
+            figures.told.extend(about.map(|case| format!("{login}: {}", story(month, case))));
         }
         figures
     }
@@ -176,6 +180,18 @@ impl Total {
         assert!(wrongly * 20_000 <= people.max(20_000), "{wrongly} of {people} locked out wrongly");
         assert!(cried * 1_000 <= people + slack * 1_000, "{cried} false incidents for {people}");
     }
+}
+
+/// What the log says of somebody around an incident, for whoever asks why it was one.
+fn story(month: &Month, case: &Case<'_>) -> String {
+    let near = case.first - 2 * HOUR..=case.last + 2 * HOUR;
+    let mine =
+        month.log.lines.iter().filter(|l| near.contains(&l.at) && login(l.who) == case.login);
+    let line = |l: &Line| {
+        let minute = (l.at - case.first) / MINUTE;
+        format!("{minute:+} min {} {} {} {:?}", l.kind, l.outcome, l.from.ip, l.from.device)
+    };
+    mine.map(line).collect::<Vec<_>>().join("; ")
 }
 
 fn case(value: &Value) -> Case<'_> {
