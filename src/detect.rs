@@ -285,7 +285,7 @@ shipped! {
     "campaign-password-spray" "campaign-prompts" "campaign-prompts-few" "campaign-rotating-addresses" "class-break-glass"
     "class-contractors" "class-guests" "class-service-desk" "class-shift-workers" "class-workloads"
     "contractor-at-odd-hours" "denials-and-report" "fraud-reported" "guest-burst" "push-burst"
-    "push-burst-at-privileged-person" "push-burst-from-new-context" "scored" "scored-service-desk" "scored-shift-workers"
+    "push-burst-at-privileged-person" "push-burst-from-new-context" "push-burst-of-own-device" "scored" "scored-service-desk" "scored-shift-workers"
     "service-desk-burst" "slow-drip" "workload-prompted"
 }
 

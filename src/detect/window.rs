@@ -8,6 +8,7 @@ use super::assess::{CONTEXT_MAX, Finding};
 use super::campaign::{Cover, Part};
 use super::habits::Habits;
 use super::signal::About;
+use super::traits::is_own;
 use crate::model::event::{CLAIMED_DEVICE, Event, EventKind, EventOutcome};
 use crate::model::id::{EventId, SourceId};
 use crate::model::incident::{ApprovalSeen, HostileContext, MayCause, Stage};
@@ -307,7 +308,13 @@ impl Window {
     /// attacker's own must not make their address a known one.
     fn is_tainted(&self, event: &Event, about: &About<'_>) -> bool {
         let open = about.open.is_some_and(|open| shares(&open.hostile, event));
+        // Nobody else has the person's own device: what failed there is theirs, and so is the place.
+        let own = |e: &Event| is_own(self, e, e.time);
+        let theirs = own(event);
         open || self.events().filter(|e| e.is_failed_prompt()).any(|failed| {
+            if theirs && own(failed) {
+                return false;
+            }
             let after = event.time.signed_duration_since(failed.time);
             after >= Span::seconds(0).delta()
                 && after <= AFTERMATH.delta()

@@ -157,7 +157,8 @@ fn conference(log: &mut Log, people: &[Person], dice: &mut Dice) {
     for person in people[begin..].iter().step_by(3).take(guests) {
         let ip = "198.51.100.80".to_owned();
         let hall = Rc::new(From { ip, asn: 64_650, country: "AT", ..(*person.home).clone() });
-        let at = START + day * DAY + (8 * 60 + dice.roll(120)) * MINUTE;
+        // Nobody is in the office and in the hall on the same morning.
+        let at = START + day * DAY + (16 * 60 + dice.roll(120)) * MINUTE;
         let failures = if dice.permille(150) { 1 + dice.roll(2) } else { 0 };
         let last = fails(log, (person.number, at), failures, &hall, dice);
         log.went_wrong("conference wi-fi", person.number, at, last);
