@@ -350,6 +350,8 @@ mod rig;
 #[cfg(test)]
 mod sources_tests;
 #[cfg(test)]
+mod story_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod told;

@@ -10,6 +10,7 @@
 mod asserted;
 mod auth;
 mod body;
+mod client;
 mod duo;
 mod entra;
 mod generic;

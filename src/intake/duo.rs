@@ -6,6 +6,7 @@
 use serde_json::Value;
 use std::net::IpAddr;
 
+use super::client;
 use super::json::{content_id, event_id, get, text, text_at, time};
 use super::parsed::Verdict;
 use super::problem::Problem;
@@ -64,6 +65,7 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
         place: place(row),
         // An endpoint that Duo Desktop vouches for.
         device: field(row, &["access_device", "epkey"]),
+        client: client(row),
         app: field(row, &["application", "name"]),
         session: None,
         correlation: None,
@@ -131,6 +133,12 @@ fn account(row: &Value) -> Result<AccountName, Problem> {
         return Err(Problem::MissingField("user"));
     }
     Ok(AccountName { provider_id, login })
+}
+
+fn client(row: &Value) -> Option<String> {
+    let said = |name: &str| field(row, &["access_device", name]);
+    let browser = client::versioned(said("browser"), said("browser_version"));
+    client::said(browser, client::versioned(said("os"), said("os_version")), None)
 }
 
 fn place(row: &Value) -> Option<Place> {

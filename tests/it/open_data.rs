@@ -193,3 +193,66 @@ fn an_unknown_kind_is_named() {
 
     assert!(refused.contains("`nonsuch` is no kind of source"), "{refused}");
 }
+
+/// File, events, and those of them whose record says which client software asked. The rest of each file's records have
+/// no browser, system or user agent, or have it blank; files that are not here have none in any record that is an event.
+const CLIENTS: [(&str, usize, usize); 24] = [
+    ("okta/msaad00-okta_system_log_raw_sample.json", 6, 6),
+    ("okta/okta_cl_2021.json.gz", 77, 77),
+    ("okta/panther-rule-tests.jsonl", 20, 19),
+    ("okta/panther-scenario-admin_privs_assigned.jsonl", 1, 1),
+    ("okta/panther-scenario-brute_force_logins.jsonl", 10, 10),
+    ("okta/panther-scenario-legit_login.jsonl", 5, 5),
+    ("okta/stix-shifter-okta.jsonl", 4, 4),
+    ("entra/cribl-graph-signins.jsonl", 2, 2),
+    ("entra/msticnb-aad_signin_random.jsonl.gz", 301, 249),
+    ("entra/msticnb-aad_signin_user.jsonl.gz", 31, 31),
+    ("entra/otrf-AADAuditEvents.json", 1, 1),
+    ("entra/panther-rule-tests.jsonl", 22, 15),
+    ("entra/sentinel-training-sign-in_adelete.csv", 53, 53),
+    ("entra/splunk-data_sources-examples.jsonl", 7, 2),
+    ("duo/content-hub-authlogs.jsonl", 5, 2),
+    ("duo/cribl-duo-auth.jsonl", 2, 2),
+    ("duo/duo_log_sync-auth.jsonl", 2, 1),
+    ("duo/CiscoDuo_CL.json", 2, 2),
+    ("duo/DuoSecurityAuthentication_CL.json", 30, 30),
+    ("auth0/datadog-auth0_tests.yaml", 1, 1),
+    ("auth0/panther-rule-tests.jsonl", 4, 2),
+    ("o365_ual/splunk-data_sources-examples.jsonl", 3, 1),
+    ("onelogin/OneLogin_CL.json", 3, 1),
+    ("webhooks/okta-event-hook.json", 1, 1),
+];
+
+/// Of some files the first, as it is told.
+const FIRST: [(&str, &str); 5] = [
+    (
+        "okta/okta_cl_2021.json.gz",
+        "FIREFOX on Windows 10 (Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:76.0) Gecko/20100101 Firefox/76.0)",
+    ),
+    ("entra/cribl-graph-signins.jsonl", "Chrome 139.0.0 on MacOs"),
+    ("entra/splunk-data_sources-examples.jsonl", "EvoSTS"),
+    ("duo/DuoSecurityAuthentication_CL.json", "Edge Chromium 88.0.705.63 on Windows 10"),
+    (
+        "o365_ual/splunk-data_sources-examples.jsonl",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:120.0) Gecko/20100101 Firefox/120.0",
+    ),
+];
+
+#[test]
+fn client_software_is_read_where_the_record_names_it() {
+    let (mut table, mut firsts) = (Vec::new(), Vec::new());
+    for (file, kind, _, _) in FILES {
+        let events = quell::open_data_events(kind, &read(file)).unwrap_or_default();
+        let events = events.as_array().map(Vec::as_slice).unwrap_or_default();
+        let named: Vec<_> = events.iter().filter_map(|event| event["client"].as_str()).collect();
+        if let Some(first) = named.first() {
+            table.push((file, events.len(), named.len()));
+            firsts.push((file, (*first).to_owned()));
+        }
+    }
+    assert_eq!(table, CLIENTS);
+    for (file, client) in FIRST {
+        let found = firsts.iter().find(|(of, _)| *of == file).map(|(_, first)| first.as_str());
+        assert_eq!(found, Some(client), "{file}");
+    }
+}
