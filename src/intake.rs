@@ -11,6 +11,7 @@ mod asserted;
 mod auth;
 mod body;
 mod client;
+mod cloud;
 mod duo;
 mod entra;
 mod generic;
@@ -156,7 +157,10 @@ pub(crate) fn count(kind: Kind, bytes: &[u8]) -> Result<usize, Problem> {
 
 fn split(format: &Format, bytes: &[u8], received_at: Time) -> Result<body::Rows, Problem> {
     if let Some(mapping) = format.mapping()? {
-        return mapping.rows(bytes, received_at);
+        let rows = mapping.rows(bytes, received_at)?;
+        let is_cloud = format.kind.is_cloudevents();
+        let checked = |row: Result<Value, Problem>| row.and_then(cloud::checked);
+        return Ok(if is_cloud { rows.into_iter().map(checked).collect() } else { rows });
     }
     if format.kind == Kind::Entra && body::looks_like_csv(bytes) {
         return body::csv_rows(bytes);

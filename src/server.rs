@@ -53,7 +53,10 @@ const MISTYPED: &str = "/v1/{*rest}";
 /// Every route. `console` brings its own.
 pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
     let routes = Router::new()
-        .route("/v1/hooks/{source}", post(deliveries::hook).get(deliveries::challenge))
+        .route(
+            "/v1/hooks/{source}",
+            post(deliveries::hook).get(deliveries::challenge).options(deliveries::handshake),
+        )
         .route("/v1/events", post(deliveries::events))
         .route("/v1/alerts", post(deliveries::alerts))
         .route("/v1/reports", post(deliveries::reports))

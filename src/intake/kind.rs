@@ -116,6 +116,11 @@ impl Kind {
         }
     }
 
+    /// Whether its deliveries are `CloudEvents`, which come in three forms.
+    pub(crate) fn is_cloudevents(self) -> bool {
+        self.name() == "cloudevents"
+    }
+
     /// How far the word of such a source carries when its section does not say.
     #[expect(clippy::unused_self, reason = "part of what is fixed about each kind")]
     pub(crate) fn default_may_cause(self) -> MayCause {

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::auth::{Auth, Encoding};
 use super::body;
+use super::cloud;
 use super::json::{sha256_hex, text_at};
 use super::kind::Kind;
 use super::problem::Problem;
@@ -145,6 +146,11 @@ impl Verifier {
             Some(coding) if coding.eq_ignore_ascii_case("identity") => raw,
             Some(coding) if coding.eq_ignore_ascii_case("gzip") => body::gunzip(&raw, cap)?.into(),
             Some(coding) => return Err(Problem::WrongEncoding(tame_field(coding))),
+        };
+        let body = if kind.is_cloudevents() {
+            cloud::from_binary(headers, &body, self.auth.signs_body())?.unwrap_or(body)
+        } else {
+            body
         };
         let delivery_id = named
             .or_else(|| id_in_body(kind, &body))
@@ -311,11 +317,12 @@ fn fresh(stamp: &str, tolerance: Span, now: Time) -> Result<(), Problem> {
 
 /// The id that some kinds carry inside the body.
 fn id_in_body(kind: Kind, body: &[u8]) -> Option<String> {
-    if kind != Kind::Okta {
+    if kind != Kind::Okta && !kind.is_cloudevents() {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;
-    text_at(&body::document(text.trim()).ok()?, &["eventId"])
+    let whole = body::document(text.trim()).ok()?;
+    if kind.is_cloudevents() { cloud::name(&whole) } else { text_at(&whole, &["eventId"]) }
 }
 
 fn bounded(id: &str) -> String {

@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::BytesMut;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -106,6 +106,34 @@ pub(super) async fn challenge(
     let answer = intake::okta_challenge(&headers).filter(|_| is_okta);
     let nothing = || Problem::new(Kind::NotFound).detail("deliveries are sent here with POST");
     answer.map(Json).ok_or_else(nothing)
+}
+
+/// What a sender of `CloudEvents` asks once, before it sends: whether it may.
+///
+/// Anybody is told so who names a source of that kind, for asking proves nothing; a delivery is proved by itself.
+#[utoipa::path(options, path = "/v1/hooks/{source}", tag = "deliver",
+    params(("source" = String, Path)),
+    responses((status = 200), (status = 404, body = Problem)))]
+pub(super) async fn handshake(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let takes =
+        |source: &&Source| source.verifier.is_some() && source.origin.format.kind.is_cloudevents();
+    let origin = headers
+        .get("webhook-request-origin")
+        .filter(|_| api.source(&name).is_some_and(|s| takes(&s)));
+    let origin = origin
+        .cloned()
+        .ok_or_else(|| Problem::new(Kind::NotFound).detail("deliveries are sent here with POST"))?;
+    let heads = [
+        ("webhook-allowed-origin", origin),
+        ("webhook-allowed-rate", HeaderValue::from_static("*")),
+        ("allow", HeaderValue::from_static("POST")),
+    ];
+    Ok((StatusCode::OK, heads.map(|(name, value)| (HeaderName::from_static(name), value)))
+        .into_response())
 }
 
 /// How a tool's delivery is to be taken.

@@ -11,7 +11,7 @@ use super::{
 #[openapi(
     info(title = "Quell", description = "Automated response to MFA fatigue: alerts in, verified containment out. No token decides; people do, with passkeys, on the console."),
     paths(
-        deliveries::hook, deliveries::challenge, deliveries::events, deliveries::alerts, deliveries::reports,
+        deliveries::hook, deliveries::challenge, deliveries::handshake, deliveries::events, deliveries::alerts, deliveries::reports,
         incidents::list, incidents::show, incidents::timeline, story::story, incidents::note, incidents::request_restore, incidents::containments,
         subjects::show, subjects::contain,
         playbooks::list, playbooks::show, playbooks::submit, playbooks::run,
