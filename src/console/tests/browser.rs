@@ -16,6 +16,7 @@ use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::people::People;
 use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
+use crate::poll::Meters;
 
 #[derive(Clone)]
 pub(super) struct Browser {
@@ -116,16 +117,21 @@ fn as_sent(answer: &PublicKeyCredential) -> Value {
 
 impl Browser {
     pub(super) fn at(stand: &Stand) -> Self {
-        Self::of(stand, stand.people.clone(), HERE)
+        Self::of(stand, stand.people.clone(), HERE, Meters::default())
+    }
+
+    /// Of a deployment whose logs stand so.
+    pub(super) fn polling(stand: &Stand, polls: &Meters) -> Self {
+        Self::of(stand, stand.people.clone(), HERE, polls.clone())
     }
 
     pub(super) fn over_https(stand: &Stand) -> Self {
         let here = "https://quell.example";
         let people = People::new(stand.engine.clone(), &Url::parse(here).unwrap()).unwrap();
-        Self::of(stand, people, here)
+        Self::of(stand, people, here, Meters::default())
     }
 
-    fn of(stand: &Stand, people: People, here: &str) -> Self {
+    fn of(stand: &Stand, people: People, here: &str, polls: Meters) -> Self {
         let router = router(ConsoleState {
             engine: stand.engine.clone(),
             people: people.clone(),
@@ -134,6 +140,7 @@ impl Browser {
             candidates: crate::server::Candidates::default(),
             refusals: crate::console::Refusals::default(),
             received: crate::server::Received::default(),
+            polls,
             oidc: None,
             strangers: crate::console::Strangers::default(),
         });
