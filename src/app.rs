@@ -356,7 +356,7 @@ mod sources_tests;
 #[cfg(test)]
 mod story_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod told;
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub(crate) use mapping::{Mapping, read as read_mapping};
 pub(crate) use okta::challenge as okta_challenge;
 pub(crate) use parsed::{Parsed, Record};
 pub(crate) use problem::{Problem, SetError};
+pub(crate) use set::{OfStream, of_stream};
 pub(crate) use shipped::mappings as shipped_mappings;
 pub(crate) use verify::{Verified, Verifier};
 

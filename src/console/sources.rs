@@ -14,7 +14,7 @@ use crate::model::id::SourceId;
 use crate::model::text::{tame, tame_field};
 use crate::model::time::Time;
 use crate::poll::Meter;
-use crate::server::Seen;
+use crate::server::{Seen, Stream};
 
 /// Longest text that is shown of what went wrong.
 const PROBLEM_MAX: usize = 500;
@@ -33,6 +33,9 @@ struct Row {
     posted: bool,
     last: Option<At>,
     log: Option<Log>,
+    /// Of a transmitter's stream: when it was last proved, and what it is said to be.
+    verified: Option<(At, String)>,
+    stream: Option<(At, bool, String)>,
     counts: Vec<(&'static str, u64)>,
     refusals: Vec<Refused>,
 }
@@ -81,6 +84,8 @@ impl Row {
             posted: false,
             last: None,
             log: None,
+            verified: None,
+            stream: None,
             counts: vec![
                 ("New facts", meter.taken),
                 ("Known already", meter.known),
@@ -109,6 +114,17 @@ fn log(meter: &Meter, through: Option<Time>) -> Log {
     }
 }
 
+fn verified(stream: &Stream) -> Option<(At, String)> {
+    stream.verified.as_ref().map(|(at, state)| (At(*at), tame_field(state)))
+}
+
+/// What the transmitter says of its stream, and whether that is good.
+fn said(stream: &Stream) -> Option<(At, bool, String)> {
+    let said = stream.status.as_ref()?;
+    let words = format!("{} ({})", tame_field(&said.status), tame_field(&said.reason));
+    Some((At(said.at), said.status == "enabled", words))
+}
+
 fn row(name: &str, seen: &Seen) -> Row {
     Row {
         name: tame_field(name),
@@ -116,6 +132,8 @@ fn row(name: &str, seen: &Seen) -> Row {
         posted: true,
         last: seen.last_accepted.map(At),
         log: None,
+        verified: verified(&seen.stream),
+        stream: said(&seen.stream),
         counts: vec![
             ("Deliveries taken", seen.accepted),
             ("Sent again", seen.repeated),

@@ -90,7 +90,14 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     };
     let proved = verifier.verify(kind, &parts.headers, raw, api.engine().now())?;
     let delivery = proved.delivery_id().to_owned();
-    accept(api, &source.origin, kind, &proved, delivery, Sent::default()).await
+    let answer = accept(api, &source.origin, kind, &proved, delivery, Sent::default()).await?;
+    if verifier.is_set()
+        && let Some(said) = intake::of_stream(proved.body())
+    {
+        tracing::info!(source.id = name, "The transmitter of `{name}` said of its stream: {said}");
+        api.received().of_stream(name, api.engine().now(), said);
+    }
+    Ok(answer)
 }
 
 /// Okta's one-time check of a hook's address.

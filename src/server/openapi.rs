@@ -4,7 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
 use super::{
-    control, deliveries, files, incidents, oncall, ops, playbooks, runs, story, stream, subjects,
+    control, deliveries, files, incidents, oncall, ops, playbooks, runs, sources, story, stream,
+    subjects,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -16,7 +17,7 @@ use super::{
         subjects::show, subjects::contain,
         playbooks::list, playbooks::show, playbooks::submit, playbooks::run,
         runs::list, runs::show, runs::journal, runs::approvals, runs::approval,
-        oncall::show,
+        oncall::show, sources::list,
         control::pause_shown, control::pause, control::tokens, control::create_token, control::revoke_token,
         files::backup, files::export,
         stream::stream, stream::journal,

@@ -17,6 +17,7 @@ use crate::people::People;
 use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
 use crate::poll::Meters;
+use crate::server::Received;
 
 #[derive(Clone)]
 pub(super) struct Browser {
@@ -117,21 +118,21 @@ fn as_sent(answer: &PublicKeyCredential) -> Value {
 
 impl Browser {
     pub(super) fn at(stand: &Stand) -> Self {
-        Self::of(stand, stand.people.clone(), HERE, Meters::default())
+        Self::of(stand, stand.people.clone(), HERE, Default::default())
     }
 
-    /// Of a deployment whose logs stand so.
-    pub(super) fn polling(stand: &Stand, polls: &Meters) -> Self {
-        Self::of(stand, stand.people.clone(), HERE, polls.clone())
+    /// Of a deployment whose sources stand so.
+    pub(super) fn with_sources(stand: &Stand, polls: &Meters, received: &Received) -> Self {
+        Self::of(stand, stand.people.clone(), HERE, (polls.clone(), received.clone()))
     }
 
     pub(super) fn over_https(stand: &Stand) -> Self {
         let here = "https://quell.example";
         let people = People::new(stand.engine.clone(), &Url::parse(here).unwrap()).unwrap();
-        Self::of(stand, people, here, Meters::default())
+        Self::of(stand, people, here, Default::default())
     }
 
-    fn of(stand: &Stand, people: People, here: &str, polls: Meters) -> Self {
+    fn of(stand: &Stand, people: People, here: &str, sources: (Meters, Received)) -> Self {
         let router = router(ConsoleState {
             engine: stand.engine.clone(),
             people: people.clone(),
@@ -139,8 +140,8 @@ impl Browser {
             lab: true,
             candidates: crate::server::Candidates::default(),
             refusals: crate::console::Refusals::default(),
-            received: crate::server::Received::default(),
-            polls,
+            polls: sources.0,
+            received: sources.1,
             oidc: None,
             strangers: crate::console::Strangers::default(),
         });

@@ -4,14 +4,16 @@ use chrono::TimeDelta;
 
 use super::HOSTILE;
 use super::browser::{Browser, inert};
+use crate::intake::OfStream;
 use crate::model::id::SourceId;
 use crate::people::soft::SoftPerson;
 use crate::people::stand::Stand;
 use crate::poll::{Failed, Meter, Meters};
+use crate::server::Received;
 
 async fn browser(stand: &Stand, polls: &Meters) -> Browser {
     let mut ann = SoftPerson::enrol(&stand.people, "ann", &["approver"]).await.unwrap();
-    let mut browser = Browser::polling(stand, polls);
+    let mut browser = Browser::with_sources(stand, polls, &Received::default());
     browser.sign_in(&mut ann).await;
     browser
 }
@@ -85,4 +87,26 @@ async fn a_log_whose_connection_is_left_alone_for_long_is_an_alarm_too() {
     let first = browser.get("/").await.body;
 
     assert!(first.contains("is not read") && first.contains("asked to wait"), "{first}");
+}
+
+#[tokio::test]
+async fn a_stream_that_was_proved_and_then_paused_says_both() {
+    let (stand, received) = (Stand::new().await, Received::default());
+    let mut ann = SoftPerson::enrol(&stand.people, "ann", &["approver"]).await.unwrap();
+    let mut browser = Browser::with_sources(&stand, &Meters::default(), &received);
+    browser.sign_in(&mut ann).await;
+    let at = stand.engine.now();
+    let updated =
+        |status: &str| OfStream::Updated { status: status.into(), reason: HOSTILE.into() };
+    received.of_stream("idp", at, OfStream::Verification { state: format!("s-1{HOSTILE}") });
+    received.of_stream("idp", at, updated("paused"));
+
+    let page = browser.get("/sources").await.body;
+
+    assert!(page.contains("stream proved") && page.contains("<code>s-1"), "{page}");
+    assert!(page.contains("mark bad") && page.contains("the stream is paused"), "{page}");
+    inert(&page, "/sources");
+    received.of_stream("idp", at, updated("enabled"));
+    let page = browser.get("/sources").await.body;
+    assert!(!page.contains("mark bad") && page.contains("the stream is enabled"), "{page}");
 }

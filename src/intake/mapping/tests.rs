@@ -249,3 +249,18 @@ fn products_say_which_client_software_asked() {
         assert_eq!(event.client.as_deref(), Some(client), "{name}");
     }
 }
+
+/// Okta's transmitter: the subject in the event, the time in milliseconds.
+#[test]
+fn a_token_of_the_older_draft_names_whom_it_concerns() {
+    let change = "https://schemas.openid.net/secevent/caep/event-type/credential-change";
+    let set = json!({"iss": "https://example.okta.com", "jti": "1", "iat": 1_777_976_130, "events": {change: {
+        "subject": {"user": {"format": "email", "email": "Ana@example.com"}},
+        "event_timestamp": 1_777_975_573_000_i64, "credential_type": "app", "change_type": "create",
+        "initiating_entity": "admin"}}});
+
+    assert_eq!(
+        told(kind("shared-signals"), &set.to_string()),
+        ["factor_change succeeded ana@example.com 2026-05-05T10:06:13.000Z"]
+    );
+}
