@@ -28,6 +28,7 @@ mod set;
 mod shipped;
 mod siem;
 mod slack;
+mod teams;
 mod verify;
 
 use serde_json::Value;
@@ -113,6 +114,7 @@ fn native(kind: Kind) -> Reader {
         Kind::Wazuh => siem::wazuh,
         Kind::Mail => mail::report,
         Kind::Slack => slack::report,
+        Kind::Teams => teams::report,
         // These are read by their mapping.
         Kind::Mapping | Kind::Shipped(_) => |_, _| Err(Problem::NoMapping),
     }

@@ -23,6 +23,7 @@ use super::json::{sha256_hex, text_at};
 use super::kind::Kind;
 use super::problem::Problem;
 use super::set;
+use super::teams;
 use crate::model::text::tame_field;
 use crate::model::time::{Span, Time};
 
@@ -38,6 +39,10 @@ pub(crate) enum BadSecret {
     NotWhsec,
     #[error("the secret is no JSON Web Key Set with a key that signs")]
     NotJwks,
+    #[error(
+        "the secret is no security token of a Teams outgoing webhook: base64 of at least 16 bytes"
+    )]
+    NotOfTeams,
     #[error("the secret is shorter than {0} bytes")]
     TooShort(usize),
     #[error("`signed` must end with {{body}}, and name {{timestamp}} if `timestamp_header` is set")]
@@ -95,6 +100,7 @@ impl Verifier {
             Auth::StandardWebhooks { .. } => {
                 secrets.iter().map(|s| whsec(s)).collect::<Result<_, _>>()?
             }
+            Auth::Teams { .. } => secrets.iter().map(|s| shown(s)).collect::<Result<_, _>>()?,
             _ if secrets.iter().any(|s| s.len() < Self::SHORTEST) => {
                 return Err(BadSecret::TooShort(Self::SHORTEST));
             }
@@ -176,6 +182,11 @@ impl Verifier {
             }
             Auth::Header { name, .. } => {
                 self.shared(required(headers, name)?.as_bytes()).map(|()| None)
+            }
+            Auth::Teams { .. } => {
+                let tag = credential(headers, "HMAC", |tag| STANDARD.decode(tag).ok())?;
+                self.signature(&[raw], &[tag])?;
+                teams::fresh(raw, now).map(Some)
             }
             // Proved as a whole, before this.
             Auth::Set { .. } => Err(Problem::WrongSignature),
@@ -261,13 +272,7 @@ impl Verifier {
         scheme: &str,
         read: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> Result<Option<String>, Problem> {
-        let header = required(headers, "authorization")?;
-        let (named, value) = header.split_once(' ').ok_or(Problem::WrongSignature)?;
-        if !named.eq_ignore_ascii_case(scheme) {
-            return Err(Problem::WrongSignature);
-        }
-        let value = read(value.trim()).ok_or(Problem::WrongSignature)?;
-        self.shared(&value).map(|()| None)
+        self.shared(&credential(headers, scheme, read)?).map(|()| None)
     }
 
     /// Compares digests, so that not even a length can be learned.
@@ -278,6 +283,27 @@ impl Verifier {
         });
         if bool::from(good) { Ok(()) } else { Err(Problem::WrongSignature) }
     }
+}
+
+/// What an `Authorization` header of this scheme holds.
+fn credential(
+    headers: &HeaderMap,
+    scheme: &str,
+    read: impl Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Vec<u8>, Problem> {
+    let header = required(headers, "authorization")?;
+    let (named, value) = header.split_once(' ').ok_or(Problem::WrongSignature)?;
+    if !named.eq_ignore_ascii_case(scheme) {
+        return Err(Problem::WrongSignature);
+    }
+    read(value.trim()).ok_or(Problem::WrongSignature)
+}
+
+/// The key in the token that Teams shows.
+fn shown(secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadSecret> {
+    let text = std::str::from_utf8(secret).map_err(|_| BadSecret::NotOfTeams)?.trim();
+    let key = STANDARD.decode(text).map(Zeroizing::new).map_err(|_| BadSecret::NotOfTeams)?;
+    if key.len() >= 16 { Ok(key) } else { Err(BadSecret::NotOfTeams) }
 }
 
 fn whsec(secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadSecret> {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::BytesMut;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admission::Room;
 use super::extract::Asked;
@@ -49,20 +49,27 @@ pub(super) async fn hook(
     let answered = tell(&api, &label, answered);
     match source.map(|source| source.origin.format.kind) {
         _ if pushes_tokens => to_transmitter(answered),
-        Some(intake::Kind::Slack) => to_chat(answered),
+        Some(intake::Kind::Slack) => to_chat(answered, |text| {
+            // Shown to whoever gave the command, and to nobody else.
+            json!({"response_type": "ephemeral", "text": text})
+        }),
+        // Shown to all who read the channel.
+        Some(intake::Kind::Teams) => {
+            to_chat(answered, |text| json!({"type": "message", "text": text}))
+        }
         _ => answered.into_response(),
     }
 }
 
-/// What Slack shows to whoever gave the command, and to nobody else.
-fn to_chat(answered: Answered) -> Response {
+/// What a chat shows as the answer.
+fn to_chat(answered: Answered, message: fn(String) -> Value) -> Response {
     let answer = match answered {
         Ok((_, Json(answer))) => answer,
         Err(problem) => return problem.into_response(),
     };
     let unread = "Nothing could be taken from this. Call the help desk if you get prompts that you did not ask for.";
     let text = answer.reply.unwrap_or_else(|| unread.to_owned());
-    Json(serde_json::json!({"response_type": "ephemeral", "text": text})).into_response()
+    Json(message(text)).into_response()
 }
 
 /// RFC 8935, sections 2.2 and 2.4. What is not the token's fault (too much, too early) stays a problem
@@ -72,7 +79,7 @@ fn to_transmitter(answered: Answered) -> Response {
     let Some(error) = intake::SetError::of_slug(problem.slug()) else {
         return problem.into_response();
     };
-    let body = serde_json::json!({"err": error.code(), "description": problem.said()});
+    let body = json!({"err": error.code(), "description": problem.said()});
     (StatusCode::BAD_REQUEST, [(header::CONTENT_LANGUAGE, "en")], Json(body)).into_response()
 }
 
