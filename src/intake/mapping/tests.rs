@@ -264,3 +264,25 @@ fn a_token_of_the_older_draft_names_whom_it_concerns() {
         ["factor_change succeeded ana@example.com 2026-05-05T10:06:13.000Z"]
     );
 }
+
+#[test]
+fn windows_tells_of_passwords_as_xml_and_as_json() {
+    let xml = |number: u32, who: &str| {
+        format!(
+            "<Event><System><EventID>{number}</EventID><TimeCreated SystemTime='2026-05-05T10:06:13.5Z'/></System>\
+             <EventData><Data Name='TargetUserName'>{who}</Data></EventData></Event>"
+        )
+    };
+    let lines =
+        [xml(4724, "Ana"), xml(4724, "PC-1$"), xml(4723, "bo"), xml(4625, "ana")].join("\n");
+    let json = json!([{"@timestamp": "2026-05-05T10:06:13.5Z", "winlog": {"event_id": 4724, "record_id": 7,
+        "computer_name": "dc1", "event_data": {"TargetUserName": "Ana"}}},
+        {"TimeGenerated": "2026-05-05T10:06:13.5Z", "EventID": 4724, "TargetUserName": "Ana", "Computer": "dc1"}]);
+    let ana = "recovery_change succeeded ana 2026-05-05T10:06:13.500Z";
+
+    assert_eq!(
+        told(kind("windows-security"), &lines),
+        [ana, "recovery_change succeeded bo 2026-05-05T10:06:13.500Z"]
+    );
+    assert_eq!(told(kind("windows-security"), &json.to_string()), [ana, ana]);
+}
