@@ -313,6 +313,15 @@ fn an_open_breaker_holds_polls_back_too() {
         bench.pass(Span::seconds((until - bench.clock.now()).num_seconds() - 1)).await;
 
         assert_eq!(bench.polls_of("poll-log").len(), polls);
+        let meter = |bench: &Bench| {
+            bench.up.as_ref().unwrap().meters.all()[&SourceId::from("okta")].clone()
+        };
+        let held = meter(&bench);
+        assert_eq!((held.in_a_row, held.next_at), (0, Some(until)), "it was not asked");
+        assert!(held.held_since.is_some(), "{held:?}");
+        bench.lab.clear_faults();
+        bench.pass(Span::minutes(10)).await;
+        assert_eq!(meter(&bench).held_since, None);
     });
 }
 
