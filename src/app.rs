@@ -51,31 +51,35 @@ pub use rehearsal::Rehearsal;
 pub(crate) use sources::mapping;
 
 /// Builds the console's routes once there is an engine to look at.
-pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates, &Received) -> axum::Router + Send>;
+pub(crate) type Console =
+    Box<dyn FnOnce(&Engine, &Candidates, &Received, &crate::poll::Meters) -> axum::Router + Send>;
 
 /// The console at the configured address.
 pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
     let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
-    Box::new(move |engine, candidates, received| match People::new(engine.clone(), &public_url) {
-        Ok(people) => {
-            let (engine, candidates) = (engine.clone(), candidates.clone());
-            let received = received.clone();
-            let refusals = console::Refusals::default();
-            console::router(ConsoleState {
-                engine,
-                people,
-                public_url,
-                lab,
-                candidates,
-                refusals,
-                received,
-                oidc,
-                strangers: console::Strangers::default(),
-            })
-        }
-        Err(problem) => {
-            tracing::error!("There is no console: {problem}");
-            axum::Router::new()
+    Box::new(move |engine, candidates, received, polls| {
+        match People::new(engine.clone(), &public_url) {
+            Ok(people) => {
+                let (engine, candidates) = (engine.clone(), candidates.clone());
+                let received = received.clone();
+                let refusals = console::Refusals::default();
+                console::router(ConsoleState {
+                    engine,
+                    people,
+                    public_url,
+                    lab,
+                    candidates,
+                    refusals,
+                    received,
+                    polls: polls.clone(),
+                    oidc,
+                    strangers: console::Strangers::default(),
+                })
+            }
+            Err(problem) => {
+                tracing::error!("There is no console: {problem}");
+                axum::Router::new()
+            }
         }
     })
 }
@@ -146,7 +150,7 @@ impl Quell {
         let recall::Recalled { detector, tail, known } =
             recall::windows(&config, &store, rules, (clock.now(), &state), &answers).await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
-        let received = sources::received(&sources);
+        let received = sources::received(&sources, &config);
         let metrics = Metrics::new();
         let ports = Ports {
             store: Arc::new(timed::Timed::new(store.clone(), metrics.clone())),
@@ -174,7 +178,7 @@ impl Quell {
             sources,
             signatures: plugs.signatures,
             metrics,
-            polls,
+            polls: polls.clone(),
             notices,
             candidates: candidates.clone(),
             lab: config.server.lab,
@@ -183,7 +187,7 @@ impl Quell {
             received: received.clone(),
             files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
-        let console = console.map(|build| build(&engine, &candidates, &received));
+        let console = console.map(|build| build(&engine, &candidates, &received, &polls));
         let router = server::router(api, console);
         let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
         tracing::info!("Began to serve on {addr}");
@@ -350,7 +354,9 @@ mod rig;
 #[cfg(test)]
 mod sources_tests;
 #[cfg(test)]
-mod tests;
+mod story_tests;
+#[cfg(test)]
+pub(crate) mod tests;
 #[cfg(test)]
 mod told;
 #[cfg(test)]

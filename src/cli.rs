@@ -27,6 +27,7 @@ mod playbook_run;
 mod replay;
 mod serve;
 mod store;
+mod stream;
 mod sweep;
 mod table;
 mod token;
@@ -100,6 +101,9 @@ enum Command {
     /// Try the configured connections.
     #[command(subcommand)]
     Connection(connection::Command),
+    /// Set up a stream of security event tokens at its transmitter.
+    #[command(subcommand)]
+    Stream(stream::Command),
     /// Run the simulated tenant.
     Lab(lab::Args),
     /// Explain an error code, such as P014.
@@ -159,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Mapping(command) => mapping::run(&command, &mut output),
         Command::Detect(command) => detect::run(&command, &mut output),
         Command::Connection(command) => connection::run(&command, &mut output),
+        Command::Stream(command) => stream::run(&command, &mut output),
         Command::Lab(args) => lab::run(&args, &mut output),
         Command::Explain(args) => explain::run(&args, &mut output),
         Command::Completions(args) => completions::run(&args, Cli::command(), &mut output),

@@ -59,6 +59,7 @@ use webauthn_rs::prelude::Url;
 use crate::engine::driver::Engine;
 use crate::people::People;
 use crate::people::oidc::Oidc;
+use crate::poll::Meters;
 use crate::server::{Candidates, Received};
 
 /// More than any form or passkey's answer here.
@@ -81,6 +82,8 @@ pub(crate) struct ConsoleState {
     pub(crate) candidates: Candidates,
     pub(crate) refusals: Refusals,
     pub(crate) received: Received,
+    /// How the polled logs stand.
+    pub(crate) polls: Meters,
     /// The organisation's identity provider, where one is configured.
     pub(crate) oidc: Option<Arc<Oidc>>,
     pub(crate) strangers: Strangers,

@@ -11,6 +11,7 @@ use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
 use crate::intake::{Format, Kind, Parsed, Record};
 use crate::model::alert::Proof;
+use crate::model::event::AccountName;
 use crate::model::incident::{MayCause, Stage};
 
 /// How a source's records are read, and how far its word carries.
@@ -75,15 +76,28 @@ impl Origin {
             Record::Report(mut report) => {
                 // The order of `Proof` goes from the strongest to the weakest.
                 report.proof = report.proof.max(self.proof);
-                let known = |login: &String| self.view.aliases.contains_key(login);
-                if self.format.kind == Kind::Slack
-                    && !report.account.login.as_ref().is_some_and(known)
-                {
-                    // The workspace knows who it is, but nobody has said whose account that is.
+                if !self.knows_writer(&mut report.account) {
+                    // The chat knows who it is, but nobody has said whose account that is.
                     report.proof = Proof::Relayed;
                 }
                 Fact::Report(report)
             }
+        }
+    }
+
+    /// Whether it is said whose account a chat's name for the writer stands for.
+    fn knows_writer(&self, writer: &mut AccountName) -> bool {
+        match self.format.kind {
+            Kind::Slack => {
+                writer.login.as_ref().is_some_and(|login| self.view.aliases.contains_key(login))
+            }
+            // Teams names people as Entra does, and Entra is asked whose that is.
+            Kind::Teams => {
+                let alias = writer.provider_id.as_ref().and_then(|id| self.view.aliases.get(id));
+                writer.login = alias.map(|login| login.to_lowercase());
+                writer.login.is_some() || !self.view.connections.is_empty()
+            }
+            _ => true,
         }
     }
 }

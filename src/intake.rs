@@ -10,6 +10,8 @@
 mod asserted;
 mod auth;
 mod body;
+mod client;
+mod cloud;
 mod duo;
 mod entra;
 mod generic;
@@ -26,6 +28,7 @@ mod set;
 mod shipped;
 mod siem;
 mod slack;
+mod teams;
 mod verify;
 
 use serde_json::Value;
@@ -41,6 +44,7 @@ pub(crate) use mapping::{Mapping, read as read_mapping};
 pub(crate) use okta::challenge as okta_challenge;
 pub(crate) use parsed::{Parsed, Record};
 pub(crate) use problem::{Problem, SetError};
+pub(crate) use set::{OfStream, of_stream};
 pub(crate) use shipped::mappings as shipped_mappings;
 pub(crate) use verify::{Verified, Verifier};
 
@@ -110,6 +114,7 @@ fn native(kind: Kind) -> Reader {
         Kind::Wazuh => siem::wazuh,
         Kind::Mail => mail::report,
         Kind::Slack => slack::report,
+        Kind::Teams => teams::report,
         // These are read by their mapping.
         Kind::Mapping | Kind::Shipped(_) => |_, _| Err(Problem::NoMapping),
     }
@@ -155,7 +160,10 @@ pub(crate) fn count(kind: Kind, bytes: &[u8]) -> Result<usize, Problem> {
 
 fn split(format: &Format, bytes: &[u8], received_at: Time) -> Result<body::Rows, Problem> {
     if let Some(mapping) = format.mapping()? {
-        return mapping.rows(bytes, received_at);
+        let rows = mapping.rows(bytes, received_at)?;
+        let is_cloud = format.kind.is_cloudevents();
+        let checked = |row: Result<Value, Problem>| row.and_then(cloud::checked);
+        return Ok(if is_cloud { rows.into_iter().map(checked).collect() } else { rows });
     }
     if format.kind == Kind::Entra && body::looks_like_csv(bytes) {
         return body::csv_rows(bytes);

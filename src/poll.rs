@@ -21,6 +21,8 @@ use crate::connector::pull::{NotPulled, Pulled, Reading};
 use crate::model::id::ConnectionId;
 
 pub(crate) use known::Known;
+#[cfg(test)]
+pub(crate) use meter::Failed;
 pub(crate) use meter::{Meter, Meters};
 pub(crate) use options::{Options, Typed};
 pub(crate) use poller::{Parts, Poller};

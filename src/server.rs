@@ -23,6 +23,7 @@ mod playbooks;
 mod problem;
 mod received;
 mod runs;
+mod sources;
 mod state;
 mod story;
 mod stream;
@@ -40,7 +41,7 @@ use tower_http::timeout::RequestBodyDeadlineLayer;
 pub(crate) use files::{Download, Files, Standing};
 pub(crate) use metrics::Metrics;
 pub(crate) use playbooks::diff;
-pub(crate) use received::{Received, Seen};
+pub(crate) use received::{Received, Seen, Stream};
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};
 pub(crate) use token::{LONGEST, Scope, mint};
 
@@ -53,7 +54,10 @@ const MISTYPED: &str = "/v1/{*rest}";
 /// Every route. `console` brings its own.
 pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
     let routes = Router::new()
-        .route("/v1/hooks/{source}", post(deliveries::hook).get(deliveries::challenge))
+        .route(
+            "/v1/hooks/{source}",
+            post(deliveries::hook).get(deliveries::challenge).options(deliveries::handshake),
+        )
         .route("/v1/events", post(deliveries::events))
         .route("/v1/alerts", post(deliveries::alerts))
         .route("/v1/reports", post(deliveries::reports))
@@ -74,6 +78,7 @@ pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
         .route("/v1/runs/{id}/journal", get(runs::journal))
         .route("/v1/approvals", get(runs::approvals))
         .route("/v1/approvals/{id}", get(runs::approval))
+        .route("/v1/sources", get(sources::list))
         .route("/v1/oncall", get(oncall::show))
         .route("/v1/pause", get(control::pause_shown).post(control::pause))
         .route("/v1/tokens", get(control::tokens).post(control::create_token))

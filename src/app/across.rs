@@ -29,6 +29,7 @@ fn burst(rig: &Rig, person: &str, source: &str, may_cause: MayCause) -> Incoming
         asn: None,
         place: None,
         device: None,
+        client: None,
         app: None,
         session: None,
         correlation: None,

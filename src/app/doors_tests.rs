@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -33,6 +34,9 @@ proof = "authenticated_other"
 kind = "alerts"
 may_cause = "contain"
 "#;
+
+/// As Teams shows it when a webhook is made.
+const TEAMS: &str = "vqF0En+Z0ucuRTM/01o2GuhMH3hKKk/N2bOmlM31zaA=";
 
 async fn send(quell: &Running, request: Request<Body>) -> (StatusCode, Value) {
     let response = quell.router.clone().oneshot(request).await.unwrap();
@@ -145,6 +149,49 @@ async fn a_token_causes_revocation_at_most_outside_of_a_lab() {
 
         assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
         assert_eq!(cases(&quell)[0].1.may_cause, most, "lab: {is_lab}");
+        quell.stop().await.unwrap();
+    }
+}
+
+async fn teams(quell: &Running, from: &Value, id: &str) -> (StatusCode, Value) {
+    let key = base64::engine::general_purpose::STANDARD;
+    let body = json!({"type": "message", "id": id, "timestamp": quell.engine.now(), "from": from,
+        "conversation": {"id": "19:x@thread.tacv2"}, "text": "<at>Quell</at> ten prompts"})
+    .to_string();
+    let secret = key.decode(TEAMS).unwrap();
+    let mac = Hmac::<Sha256>::new_from_slice(&secret).unwrap().chain_update(&body).finalize();
+    let request = Request::post("/v1/hooks/teams")
+        .header("authorization", format!("HMAC {}", key.encode(mac.into_bytes())))
+        .body(Body::from(body))
+        .unwrap();
+    send(quell, request).await
+}
+
+#[tokio::test]
+async fn a_teams_user_is_known_by_their_object_id_where_entra_can_be_asked() {
+    let (ana, bo) =
+        ("7d0f7b3e-0f4c-4f58-9c2e-3a3f6f1f0001", "7d0f7b3e-0f4c-4f58-9c2e-3a3f6f1f0002");
+    for (connections, strangers) in
+        [("[]", Proof::Relayed), ("['entra']", Proof::AuthenticatedOther)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = format!(
+            "[sources.teams]\nkind = 'teams'\nauth = 'teams'\nsecrets = ['text:{TEAMS}']\nconnections = {connections}\n\
+             aliases = {{ '{ana}' = 'ana@example.com' }}\n"
+        );
+        let quell = Quell::start(lab(folder.path(), &sources)).await.unwrap();
+
+        let (status, answer) = teams(&quell, &json!({"aadObjectId": ana}), "1").await;
+        teams(&quell, &json!({"aadObjectId": bo}), "2").await;
+        let (nobody, unread) = teams(&quell, &json!({"id": "28:bot"}), "3").await;
+
+        assert_eq!((status, nobody), (StatusCode::OK, StatusCode::OK));
+        let known = report(&quell, "ana@example.com");
+        assert_eq!((known.proof, known.text.as_str()), (Proof::AuthenticatedOther, "ten prompts"));
+        assert_eq!(answer["type"], "message");
+        assert!(answer["text"].as_str().unwrap().contains(&known.reference()), "{answer}");
+        assert_eq!(report(&quell, bo).proof, strangers, "{connections}");
+        assert!(unread["text"].as_str().unwrap().starts_with("Nothing"), "{unread}");
         quell.stop().await.unwrap();
     }
 }

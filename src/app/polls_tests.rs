@@ -313,5 +313,50 @@ fn an_open_breaker_holds_polls_back_too() {
         bench.pass(Span::seconds((until - bench.clock.now()).num_seconds() - 1)).await;
 
         assert_eq!(bench.polls_of("poll-log").len(), polls);
+        let meter = |bench: &Bench| {
+            bench.up.as_ref().unwrap().meters.all()[&SourceId::from("okta")].clone()
+        };
+        let held = meter(&bench);
+        assert_eq!((held.in_a_row, held.next_at), (0, Some(until)), "it was not asked");
+        assert!(held.held_since.is_some(), "{held:?}");
+        bench.lab.clear_faults();
+        bench.pass(Span::minutes(10)).await;
+        assert_eq!(meter(&bench).held_since, None);
+    });
+}
+
+#[test]
+fn a_log_that_stays_refused_is_told_from_one_that_stumbled() {
+    in_one_runtime(async {
+        let mut bench = Bench::new(&[OKTA]);
+        bench.pass(Span::minutes(1)).await;
+        let began = bench.clock.now();
+        let meter = |bench: &Bench| {
+            bench.up.as_ref().unwrap().meters.all()[&SourceId::from("okta")].clone()
+        };
+        let refuse = |times| Switch {
+            system: System::Okta,
+            operation: Some("poll-log".to_owned()),
+            fault: Fault::Forbidden,
+            times,
+        };
+        bench.lab.fault(refuse(Some(1)));
+        bench.pass(Span::minutes(4)).await;
+        let stumbled = meter(&bench);
+        assert_eq!((stumbled.in_a_row, stumbled.stuck_since(bench.clock.now())), (0, None));
+        assert!(stumbled.failed.unwrap().problem.contains("okta.logs.read"));
+
+        bench.lab.fault(refuse(Some(8)));
+        let refused = bench.clock.now();
+        bench.pass(Span::minutes(10)).await;
+        let stuck = meter(&bench);
+        let since = stuck.stuck_since(bench.clock.now()).unwrap();
+        assert!(since >= refused && since - refused <= TimeDelta::minutes(1), "{stuck:?}");
+        assert!(stuck.next_at.unwrap() > bench.clock.now(), "{stuck:?}");
+        assert!(stuck.succeeded_at.unwrap() > began);
+        assert_eq!(stuck.failed.unwrap().kind, "refused");
+
+        bench.pass(Span::minutes(80)).await;
+        assert_eq!(meter(&bench).stuck_since(bench.clock.now()), None);
     });
 }

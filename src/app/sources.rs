@@ -83,8 +83,10 @@ fn verifier(
     Verifier::new(auth.clone(), values).map(Some).map_err(|e| e.to_string())
 }
 
-/// A place for what comes in, by source.
-pub(super) fn received(sources: &BTreeMap<SourceId, server::Source>) -> Received {
-    let kinds = sources.iter().map(|(id, s)| (id.to_string(), s.origin.format.kind.to_string()));
+/// A place for what comes in, by source. Of a polled one nothing is awaited; its meter tells.
+pub(super) fn received(sources: &BTreeMap<SourceId, server::Source>, config: &Config) -> Received {
+    let is_polled = |id| config.sources.get(id).is_some_and(|source| source.poll.is_some());
+    let posted = sources.iter().filter(|(id, _)| !is_polled(*id));
+    let kinds = posted.map(|(id, s)| (id.to_string(), s.origin.format.kind.to_string()));
     Received::of(kinds)
 }

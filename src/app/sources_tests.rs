@@ -1,7 +1,10 @@
 //! Sources that a mapping reads, and transmitters of event tokens, over a whole Quell.
 
-use axum::http::StatusCode;
-use serde_json::json;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::api_tests::World;
 
@@ -46,5 +49,94 @@ async fn a_transmitter_of_event_tokens_is_answered_in_its_own_terms() {
         answer,
         json!({"err": "invalid_request", "description": "the body is no signed token"})
     );
+    world.quell.stop().await.unwrap();
+}
+
+/// One `CloudEvent`, in any mode, to the source `name`.
+async fn event(
+    world: &World,
+    name: &str,
+    heads: &[(&str, &str)],
+    body: &str,
+) -> (StatusCode, Value) {
+    let mut request = Request::post(format!("/v1/hooks/{name}"));
+    for (header, value) in heads {
+        request = request.header(*header, *value);
+    }
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let response = world.quell.router.clone().oneshot(request).await.unwrap();
+    let (status, body) = (response.status(), response.into_body().collect().await.unwrap());
+    (status, serde_json::from_slice(&body.to_bytes()).unwrap_or(Value::Null))
+}
+
+#[tokio::test]
+async fn cloudevents_are_taken_in_every_mode_and_once_by_source_and_id() {
+    let sources = "[sources.bus]\nkind = \"cloudevents\"\nauth = \"bearer\"\nsecrets = [\"text:bus-secret-1\"]\n";
+    let world = World::with(tempfile::tempdir().unwrap(), sources).await;
+    let now = crate::model::time::rfc3339(world.quell.engine.now());
+    let (token, json_body) =
+        (("authorization", "Bearer bus-secret-1"), ("content-type", "application/json"));
+    let binary = |id: &'static str| {
+        [
+            token,
+            json_body,
+            ("ce-specversion", "1.0"),
+            ("ce-type", "com.example.mfa.fatigue"),
+            ("ce-source", "/idp"),
+            ("ce-id", id),
+        ]
+    };
+    let data = json!({"account": "ana@example.com", "time": now}).to_string();
+
+    let (status, first) = event(&world, "bus", &binary("1"), &data).await;
+    assert_eq!((status, &first["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{first}");
+    assert_eq!(first["incidents"].as_array().unwrap().len(), 1, "{first}");
+    let (_, again) = event(&world, "bus", &binary("1"), &data).await;
+    assert_eq!((&again["receipt"], &again["duplicate"]), (&first["receipt"], &json!(true)));
+    // The same data is another event under another id.
+    let (_, second) = event(&world, "bus", &binary("2"), &data).await;
+    assert_eq!(second["duplicate"], json!(false), "{second}");
+
+    // The same event, told in another mode.
+    let whole = json!({"specversion": "1.0", "type": "com.example.mfa.fatigue", "source": "/idp", "id": "1",
+        "data": {"account": "ana@example.com", "time": now}});
+    let structured = [token, ("content-type", "application/cloudevents+json")];
+    let (_, told) = event(&world, "bus", &structured, &whole.to_string()).await;
+    assert_eq!((&told["receipt"], &told["duplicate"]), (&first["receipt"], &json!(true)), "{told}");
+    let batch = json!([whole, {"specversion": "1.0", "type": "x", "source": "/idp"}]).to_string();
+    let heads = [token, ("content-type", "application/cloudevents-batch+json")];
+    let (status, told) = event(&world, "bus", &heads, &batch).await;
+    assert_eq!((status, &told["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{told}");
+    assert_eq!(told["rejected"], json!([{"index": 1, "problem": "missing-field"}]));
+
+    let (status, refused) = event(&world, "bus", &binary("3")[..5], &data).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(refused["detail"], "`id` is missing");
+    // Whoever proves nothing learns nothing.
+    let (status, _) = event(&world, "bus", &binary("4")[1..5], &data).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    world.quell.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sender_of_cloudevents_may_ask_first_and_others_are_not_told_of() {
+    let sources = "[sources.bus]\nkind = \"cloudevents\"\nauth = \"bearer\"\nsecrets = [\"text:bus-secret-1\"]\n\
+                   [sources.siem]\nkind = \"alerts\"\nauth = \"bearer\"\nsecrets = [\"text:siem-secret-1\"]\n";
+    let world = World::with(tempfile::tempdir().unwrap(), sources).await;
+    let ask = async |name: &str| {
+        let request = Request::options(format!("/v1/hooks/{name}"))
+            .header("webhook-request-origin", "eventgrid.example.net")
+            .body(Body::empty())
+            .unwrap();
+        world.quell.router.clone().oneshot(request).await.unwrap()
+    };
+
+    let told = ask("bus").await;
+
+    assert_eq!(told.status(), StatusCode::OK);
+    assert_eq!(told.headers()["webhook-allowed-origin"], "eventgrid.example.net");
+    for other in ["siem", "nonsuch"] {
+        assert_eq!(ask(other).await.status(), StatusCode::NOT_FOUND, "{other}");
+    }
     world.quell.stop().await.unwrap();
 }

@@ -21,6 +21,13 @@ pub(super) struct ServerArgs {
     token: Option<String>,
 }
 
+#[cfg(test)]
+impl ServerArgs {
+    pub(super) fn at(url: url::Url, token: Option<String>) -> Self {
+        Self { url, token }
+    }
+}
+
 /// A caller of the API.
 pub(super) struct Client {
     base: url::Url,

@@ -20,10 +20,12 @@ use crate::engine::driver::Core;
 use crate::engine::policy::{Ceilings, Policy};
 use crate::model::approval::{Approval, ApprovalState, Tier};
 use crate::model::deed::Deed;
+use crate::model::id::SourceId;
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::text::tame_field;
 use crate::model::time::Time;
 use crate::people::Act;
+use crate::poll::{Meter, Meters};
 
 /// So many failures in a row make a channel one that cannot be told.
 const DEAD: usize = 3;
@@ -42,6 +44,8 @@ struct NowPage {
     /// Questions of which nobody could be told.
     untold: Vec<Untold>,
     dead: Vec<DeadChannel>,
+    /// Logs that are not read.
+    stuck: Vec<StuckLog>,
     /// Why the pager is not believed.
     fallback: Option<String>,
     duty: Vec<DutyRow>,
@@ -83,6 +87,12 @@ struct DeadChannel {
     why: String,
 }
 
+struct StuckLog {
+    source: String,
+    since: At,
+    why: String,
+}
+
 struct Ceiling {
     name: &'static str,
     used: usize,
@@ -116,6 +126,7 @@ pub(super) async fn page(
             others,
             untold: untold(core, now),
             dead: dead(core, &policy),
+            stuck: stuck(&state.polls, now),
             fallback: fallback(core, &policy, now),
             duty: duty(core, &policy, now),
             incidents: open(core),
@@ -177,6 +188,22 @@ fn dead(core: &Core, policy: &Policy) -> Vec<DeadChannel> {
         })
     };
     channels.filter_map(row).collect()
+}
+
+/// Logs that have not been read for so long that what happens in them goes unseen.
+fn stuck(polls: &Meters, now: Time) -> Vec<StuckLog> {
+    let row = |(source, meter): (SourceId, Meter)| {
+        let since = meter.stuck_since(now)?;
+        let held = "Its connection does not answer, or asked to wait.";
+        let why = match meter.failed.filter(|_| meter.held_since.is_none()) {
+            Some(failed) => {
+                format!("{} failures in a row. {}", meter.in_a_row, tame_field(&failed.problem))
+            }
+            None => held.to_owned(),
+        };
+        Some(StuckLog { source: tame_field(source.as_str()), since: At(since), why })
+    };
+    polls.all().into_iter().filter_map(row).collect()
 }
 
 /// Why our own rota counts although there is a pager.

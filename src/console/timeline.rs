@@ -349,6 +349,7 @@ fn event_said(event: &Event) -> Said {
         place.and_then(|p| p.country.clone()),
         event.device.clone(),
         event.app.clone(),
+        event.client.as_ref().map(|client| format!("claims to be {client}")),
     ];
     let from: Vec<String> = from.into_iter().flatten().map(|part| tame_field(&part)).collect();
     (event.time, kind, what.to_owned(), from.join(" · "))

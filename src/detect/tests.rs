@@ -25,6 +25,7 @@ pub(super) fn event(seconds: i64, kind: EventKind, outcome: EventOutcome, ip: &s
         asn: None,
         place: None,
         device: None,
+        client: None,
         app: None,
         session: None,
         correlation: None,

@@ -42,6 +42,8 @@ pub(crate) enum Auth {
     Basic { secrets: Vec<String> },
     /// A fixed value in a header, as Okta's event hooks send it.
     Header { name: String, secrets: Vec<String> },
+    /// `Authorization: HMAC …` by a Microsoft Teams outgoing webhook; each secret is the token that Teams shows.
+    Teams { secrets: Vec<String> },
     /// The body is a security event token of this issuer for this audience; each secret is the issuer's JSON
     /// Web Key Set.
     Set { issuer: String, audience: String, secrets: Vec<String> },
@@ -67,6 +69,7 @@ impl Auth {
             | Self::Bearer { secrets }
             | Self::Basic { secrets }
             | Self::Header { secrets, .. }
+            | Self::Teams { secrets }
             | Self::Set { secrets, .. } => secrets,
             Self::None => &[],
         }
@@ -74,7 +77,13 @@ impl Auth {
 
     /// Whether the bytes of the body are proved, not only who sent them.
     pub(crate) fn signs_body(&self) -> bool {
-        matches!(self, Self::StandardWebhooks { .. } | Self::Hmac { .. } | Self::Set { .. })
+        matches!(
+            self,
+            Self::StandardWebhooks { .. }
+                | Self::Hmac { .. }
+                | Self::Teams { .. }
+                | Self::Set { .. }
+        )
     }
 
     /// Whether anybody may send.

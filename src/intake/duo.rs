@@ -4,9 +4,11 @@
 //! and no approval. The phone that answers is not the device that asked.
 
 use serde_json::Value;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::json::{content_id, event_id, get, text, text_at, time};
+use super::client;
+use super::json::{content_id, embedded, event_id, get, ip_at, text, text_at, time};
 use super::parsed::Verdict;
 use super::problem::Problem;
 use crate::model::event::{
@@ -28,8 +30,8 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
     if says(&["credits"]) {
         return Ok(Verdict::irrelevant("a text message or call that was paid for"));
     }
-    if says(&["action"]) {
-        return Ok(Verdict::irrelevant("what an administrator did"));
+    if let Some(action) = field(row, &["action"]) {
+        return admin(row, &action);
     }
     let result = field(row, &["result"]).unwrap_or_default().to_lowercase();
     let reason = field(row, &["reason"]).unwrap_or_default().to_lowercase();
@@ -64,6 +66,7 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
         place: place(row),
         // An endpoint that Duo Desktop vouches for.
         device: field(row, &["access_device", "epkey"]),
+        client: client(row),
         app: field(row, &["application", "name"]),
         session: None,
         correlation: None,
@@ -75,6 +78,52 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
         },
         new_device: None,
         message: if reason.is_empty() { result } else { format!("{result}: {reason}") },
+        synthetic: false,
+    }))
+}
+
+/// An administrator of Duo itself is asked by Duo too; the administrators' log says in words what came of it.
+fn admin(row: &Value, action: &str) -> Result<Verdict, Problem> {
+    if action != "admin_2fa_error" {
+        return Ok(Verdict::irrelevant("what an administrator did"));
+    }
+    let told = ["description", "description_s"].iter().find_map(|name| get(row, name));
+    let told = told.map_or(Cow::Owned(Value::Null), embedded);
+    let said = text_at(&told, &["error"]).unwrap_or_default();
+    let asked = factor(&told);
+    let says = |words: &[&str]| words.iter().any(|word| said.to_lowercase().contains(word));
+    let outcome = if says(&["fraud"]) {
+        EventOutcome::Reported
+    } else if asked != Factor::Push && asked != Factor::Call {
+        EventOutcome::Failed
+    } else if says(&["timed out", "timeout", "no response", "expired"]) {
+        EventOutcome::TimedOut
+    } else if says(&["denied", "cancel", "reject", "declined"]) {
+        EventOutcome::Denied
+    } else {
+        EventOutcome::Failed
+    };
+    let login = text_at(&told, &["email"]).ok_or(Problem::MissingField("description.email"))?;
+    Ok(Verdict::event(Event {
+        id: content_id("duo", row),
+        kind: EventKind::Prompt,
+        account: AccountName { provider_id: None, login: Some(login.to_lowercase()) },
+        time: stamp(row).ok_or(Problem::MissingField("isotimestamp"))?,
+        outcome,
+        factor: Some(asked),
+        origin: Origin::Password,
+        ip: ip_at(&told, &["ip_address"]),
+        asn: None,
+        place: None,
+        device: None,
+        client: None,
+        app: Some("Duo Admin Panel".to_owned()),
+        session: None,
+        correlation: None,
+        factor_id: None,
+        changed_by: ChangedBy::Unknown,
+        new_device: None,
+        message: said,
         synthetic: false,
     }))
 }
@@ -131,6 +180,12 @@ fn account(row: &Value) -> Result<AccountName, Problem> {
         return Err(Problem::MissingField("user"));
     }
     Ok(AccountName { provider_id, login })
+}
+
+fn client(row: &Value) -> Option<String> {
+    let said = |name: &str| field(row, &["access_device", name]);
+    let browser = client::versioned(said("browser"), said("browser_version"));
+    client::said(browser, client::versioned(said("os"), said("os_version")), None)
 }
 
 fn place(row: &Value) -> Option<Place> {

@@ -13,6 +13,7 @@ mod steps;
 use serde_json::Value;
 use std::borrow::Cow;
 
+use super::client;
 use super::json::{at, content_id, embedded, event_id, get, text, time};
 use super::parsed::Verdict;
 use super::problem::Problem;
@@ -99,6 +100,15 @@ impl<'v> Fields<'v> {
             return Err(Problem::MissingField("userPrincipalName"));
         }
         Ok(name)
+    }
+
+    /// The client software, wherever sign-ins, audit entries and risk detections keep it.
+    fn client(&self) -> Option<String> {
+        let pairs = |name| client::listed(self.get(name)?.as_ref(), &["User-Agent", "userAgent"]);
+        let raw = self.text(&["userAgent"]);
+        let raw = raw.or_else(|| pairs("additionalDetails")).or_else(|| pairs("additionalInfo"));
+        let said = |name| self.text(&["deviceDetail", name]);
+        client::said(said("browser"), said("operatingSystem"), raw)
     }
 
     /// The record's id with what tells several facts of it apart.

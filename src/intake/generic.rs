@@ -39,6 +39,8 @@ struct WireEvent {
     asn: Option<u32>,
     place: Option<Place>,
     device: Option<String>,
+    #[serde(alias = "user_agent")]
+    client: Option<String>,
     app: Option<String>,
     session: Option<String>,
     correlation: Option<String>,
@@ -138,6 +140,7 @@ pub(super) fn event(row: &Value, _received_at: Time) -> Result<Verdict, Problem>
             city: place.city.as_deref().and_then(kept),
         }),
         device: wire.device.as_deref().and_then(kept),
+        client: wire.client.as_deref().and_then(kept),
         app: wire.app.as_deref().and_then(kept),
         session: wire.session.as_deref().and_then(kept),
         correlation: wire.correlation.as_deref().and_then(kept),

@@ -41,6 +41,8 @@ pub(crate) enum Kind {
     Mail,
     /// Slack's slash command and message shortcut.
     Slack,
+    /// Microsoft Teams' outgoing webhook.
+    Teams,
     /// Whatever the deployment's own mapping describes.
     Mapping,
     /// A product whose mapping comes with Quell.
@@ -48,7 +50,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const NATIVE: [Self; 15] = [
+    const NATIVE: [Self; 16] = [
         Self::Events,
         Self::Alerts,
         Self::Reports,
@@ -63,6 +65,7 @@ impl Kind {
         Self::Wazuh,
         Self::Mail,
         Self::Slack,
+        Self::Teams,
         Self::Mapping,
     ];
 
@@ -88,6 +91,7 @@ impl Kind {
             Self::Wazuh => "wazuh",
             Self::Mail => "mail",
             Self::Slack => "slack",
+            Self::Teams => "teams",
             Self::Mapping => "mapping",
             Self::Shipped(shipped) => shipped.name(),
         }
@@ -104,7 +108,8 @@ impl Kind {
             | Self::Splunk
             | Self::Elastic
             | Self::Wazuh
-            | Self::Slack => 256 * KIB,
+            | Self::Slack
+            | Self::Teams => 256 * KIB,
             // What is attached to a mail comes with it.
             Self::Mail
             | Self::Events
@@ -114,6 +119,11 @@ impl Kind {
             | Self::Mapping
             | Self::Shipped(_) => 4 * MIB,
         }
+    }
+
+    /// Whether its deliveries are `CloudEvents`, which come in three forms.
+    pub(crate) fn is_cloudevents(self) -> bool {
+        self.name() == "cloudevents"
     }
 
     /// How far the word of such a source carries when its section does not say.
@@ -138,6 +148,7 @@ impl Kind {
             | Self::Wazuh
             | Self::Mail
             | Self::Slack
+            | Self::Teams
             | Self::Mapping
             | Self::Shipped(_) => &[],
         }

@@ -74,6 +74,7 @@ enum Field {
     Country,
     City,
     Device,
+    Client,
     App,
     Session,
     Correlation,
@@ -83,7 +84,7 @@ enum Field {
 }
 
 impl Field {
-    const ALL: [(Self, &'static str); 15] = [
+    const ALL: [(Self, &'static str); 16] = [
         (Self::Id, "id"),
         (Self::Time, "time"),
         (Self::Login, "login"),
@@ -93,6 +94,7 @@ impl Field {
         (Self::Country, "country"),
         (Self::City, "city"),
         (Self::Device, "device"),
+        (Self::Client, "client"),
         (Self::App, "app"),
         (Self::Session, "session"),
         (Self::Correlation, "correlation"),
@@ -224,6 +226,7 @@ impl Mapping {
                     asn: asn.and_then(|asn| json::asn_at(&Value::String(asn), &[])),
                     place: (place != Place::default()).then_some(place),
                     device: read.text(Field::Device),
+                    client: read.text(Field::Client),
                     app: read.text(Field::App),
                     session: read.text(Field::Session),
                     correlation: read.text(Field::Correlation),

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
+use super::client;
 use super::json::{
     alert_id, asn_at, at, content_id, embedded, event_id, get, ip_at, text, text_at, time,
 };
@@ -145,6 +146,7 @@ impl Log<'_> {
             asn: asn_at(self.row, &["securityContext", "asNumber"]),
             place: self.place(),
             device: self.text(&["device", "id"]).or_else(|| self.claimed_device()),
+            client: self.client(),
             app: self.target_name("AppInstance", "displayName"),
             session: self.text(&["authenticationContext", "externalSessionId"]),
             correlation: self.text(&["transaction", "id"]),
@@ -218,13 +220,18 @@ impl Log<'_> {
             .or_else(|| self.debug("factorId"))
     }
 
-    /// Okta's behaviour detection, as an object or as `{New Device=POSITIVE, …}`.
+    fn client(&self) -> Option<String> {
+        let said = |name| self.text(&["client", "userAgent", name]);
+        client::said(said("browser"), said("os"), said("rawUserAgent"))
+    }
+
     /// What the client says of itself: it tells requests apart, and proves nothing.
     fn claimed_device(&self) -> Option<String> {
         let print = self.debug("deviceFingerprint")?;
         Some(format!("{}{print}", crate::model::event::CLAIMED_DEVICE))
     }
 
+    /// Okta's behaviour detection, as an object or as `{New Device=POSITIVE, …}`.
     fn new_device(&self) -> Option<bool> {
         let said = match get(&self.debug, "behaviors")? {
             Value::Object(map) => map.get("New Device").and_then(text)?,

@@ -45,6 +45,8 @@ pub(super) fn record(row: &Value, _received_at: Time) -> Result<Verdict, Problem
         asn: None,
         place: None,
         device: None,
+        // Only records of policies name it, and they say nothing of what came of a prompt.
+        client: None,
         app: resources.iter().find_map(|r| text_at(r, &["applicationname"])),
         session: resources.iter().find_map(|r| text_at(r, &["websession"])),
         correlation: None,

@@ -7,8 +7,10 @@
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
+use std::fmt;
 use subtle::ConstantTimeEq as _;
 
+use super::json::text_at;
 use super::problem::{Problem, SetError};
 
 /// Asymmetric ones only: with `none` or a shared secret anybody who knows the public keys could sign.
@@ -23,6 +25,8 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::ES384,
     Algorithm::EdDSA,
 ];
+/// What events about streams begin with.
+const STREAM: &str = "https://schemas.openid.net/secevent/ssf/event-type/";
 /// Keys that are tried where a token names none.
 const KEYS_MAX: usize = 16;
 
@@ -103,6 +107,36 @@ pub(super) fn prove(
         return Err(unreadable("the token has no `jti`"));
     }
     Ok(Token { id: format!("{issuer} {jti}"), claims: claims.to_string().into_bytes() })
+}
+
+/// What a transmitter says of the stream itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OfStream {
+    /// A proof that tokens arrive, with the state that whoever asked for it gave.
+    Verification { state: String },
+    /// It was enabled, paused or disabled at the other side.
+    Updated { status: String, reason: String },
+}
+
+impl fmt::Display for OfStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verification { state } => write!(f, "it arrives (state `{state}`)"),
+            Self::Updated { status, reason } => write!(f, "it is {status} ({reason})"),
+        }
+    }
+}
+
+/// Whether a proved token's claims are about its stream.
+pub(crate) fn of_stream(claims: &[u8]) -> Option<OfStream> {
+    let claims: Value = serde_json::from_slice(claims).ok()?;
+    let said = |event: &Value, name: &str| text_at(event, &[name]).unwrap_or_default();
+    let event = |name: &str| claims["events"].get(format!("{STREAM}{name}"));
+    if let Some(event) = event("verification") {
+        return Some(OfStream::Verification { state: said(event, "state") });
+    }
+    let event = event("stream-updated")?;
+    Some(OfStream::Updated { status: said(event, "status"), reason: said(event, "reason") })
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ macro_rules! shipped {
 
 shipped! {
     "auth0" "aws" "cloudevents" "etcsec" "google-workspace" "hexnode" "keycloak" "ocsf" "office365"
-    "onelogin" "pingfederate" "pingone" "shared-signals" "symantec-vip"
+    "onelogin" "pingfederate" "pingone" "shared-signals" "symantec-vip" "windows-security"
 }
 
 static READ: LazyLock<Vec<Mapping>> = LazyLock::new(|| {

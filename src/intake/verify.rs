@@ -18,10 +18,12 @@ use zeroize::Zeroizing;
 
 use super::auth::{Auth, Encoding};
 use super::body;
+use super::cloud;
 use super::json::{sha256_hex, text_at};
 use super::kind::Kind;
 use super::problem::Problem;
 use super::set;
+use super::teams;
 use crate::model::text::tame_field;
 use crate::model::time::{Span, Time};
 
@@ -37,6 +39,10 @@ pub(crate) enum BadSecret {
     NotWhsec,
     #[error("the secret is no JSON Web Key Set with a key that signs")]
     NotJwks,
+    #[error(
+        "the secret is no security token of a Teams outgoing webhook: base64 of at least 16 bytes"
+    )]
+    NotOfTeams,
     #[error("the secret is shorter than {0} bytes")]
     TooShort(usize),
     #[error("`signed` must end with {{body}}, and name {{timestamp}} if `timestamp_header` is set")]
@@ -94,6 +100,7 @@ impl Verifier {
             Auth::StandardWebhooks { .. } => {
                 secrets.iter().map(|s| whsec(s)).collect::<Result<_, _>>()?
             }
+            Auth::Teams { .. } => secrets.iter().map(|s| shown(s)).collect::<Result<_, _>>()?,
             _ if secrets.iter().any(|s| s.len() < Self::SHORTEST) => {
                 return Err(BadSecret::TooShort(Self::SHORTEST));
             }
@@ -146,6 +153,11 @@ impl Verifier {
             Some(coding) if coding.eq_ignore_ascii_case("gzip") => body::gunzip(&raw, cap)?.into(),
             Some(coding) => return Err(Problem::WrongEncoding(tame_field(coding))),
         };
+        let body = if kind.is_cloudevents() {
+            cloud::from_binary(headers, &body, self.auth.signs_body())?.unwrap_or(body)
+        } else {
+            body
+        };
         let delivery_id = named
             .or_else(|| id_in_body(kind, &body))
             .map_or_else(|| format!("sha256:{fallback}"), |id| bounded(&id));
@@ -170,6 +182,11 @@ impl Verifier {
             }
             Auth::Header { name, .. } => {
                 self.shared(required(headers, name)?.as_bytes()).map(|()| None)
+            }
+            Auth::Teams { .. } => {
+                let tag = credential(headers, "HMAC", |tag| STANDARD.decode(tag).ok())?;
+                self.signature(&[raw], &[tag])?;
+                teams::fresh(raw, now).map(Some)
             }
             // Proved as a whole, before this.
             Auth::Set { .. } => Err(Problem::WrongSignature),
@@ -255,13 +272,7 @@ impl Verifier {
         scheme: &str,
         read: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> Result<Option<String>, Problem> {
-        let header = required(headers, "authorization")?;
-        let (named, value) = header.split_once(' ').ok_or(Problem::WrongSignature)?;
-        if !named.eq_ignore_ascii_case(scheme) {
-            return Err(Problem::WrongSignature);
-        }
-        let value = read(value.trim()).ok_or(Problem::WrongSignature)?;
-        self.shared(&value).map(|()| None)
+        self.shared(&credential(headers, scheme, read)?).map(|()| None)
     }
 
     /// Compares digests, so that not even a length can be learned.
@@ -272,6 +283,27 @@ impl Verifier {
         });
         if bool::from(good) { Ok(()) } else { Err(Problem::WrongSignature) }
     }
+}
+
+/// What an `Authorization` header of this scheme holds.
+fn credential(
+    headers: &HeaderMap,
+    scheme: &str,
+    read: impl Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Vec<u8>, Problem> {
+    let header = required(headers, "authorization")?;
+    let (named, value) = header.split_once(' ').ok_or(Problem::WrongSignature)?;
+    if !named.eq_ignore_ascii_case(scheme) {
+        return Err(Problem::WrongSignature);
+    }
+    read(value.trim()).ok_or(Problem::WrongSignature)
+}
+
+/// The key in the token that Teams shows.
+fn shown(secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadSecret> {
+    let text = std::str::from_utf8(secret).map_err(|_| BadSecret::NotOfTeams)?.trim();
+    let key = STANDARD.decode(text).map(Zeroizing::new).map_err(|_| BadSecret::NotOfTeams)?;
+    if key.len() >= 16 { Ok(key) } else { Err(BadSecret::NotOfTeams) }
 }
 
 fn whsec(secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadSecret> {
@@ -311,11 +343,12 @@ fn fresh(stamp: &str, tolerance: Span, now: Time) -> Result<(), Problem> {
 
 /// The id that some kinds carry inside the body.
 fn id_in_body(kind: Kind, body: &[u8]) -> Option<String> {
-    if kind != Kind::Okta {
+    if kind != Kind::Okta && !kind.is_cloudevents() {
         return None;
     }
     let text = std::str::from_utf8(body).ok()?;
-    text_at(&body::document(text.trim()).ok()?, &["eventId"])
+    let whole = body::document(text.trim()).ok()?;
+    if kind.is_cloudevents() { cloud::name(&whole) } else { text_at(&whole, &["eventId"]) }
 }
 
 fn bounded(id: &str) -> String {

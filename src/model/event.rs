@@ -169,6 +169,10 @@ pub(crate) struct Event {
     /// The requesting device where the record names it; the user agent is not a device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) device: Option<String>,
+    /// The software that asked, as the record says: browser, system, user agent. It is the client's own word, which an
+    /// attacker copies: it is told, and proves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) app: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -412,6 +412,7 @@ fn event(who: &str, at: Time) -> Event {
             city: Some(who.to_owned()),
         }),
         device: Some(who.to_owned()),
+        client: Some(who.to_owned()),
         app: Some(who.to_owned()),
         session: None,
         correlation: None,

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::Pull;
 use super::known::Known;
 use super::logs::Page;
-use super::meter::Meters;
+use super::meter::{Failed, Meters};
 use super::options::Options;
 use super::walk::{Stands, Walk};
 use crate::connector::pull::{NotPulled, Pulled};
@@ -86,7 +86,12 @@ impl Poller {
                 parts.known.alert(alert, cursor.through);
             }
         }
-        parts.meters.note(&source, |meter| meter.began_at = Some(now));
+        parts.meters.note(&source, |meter| {
+            meter.began_at = Some(now);
+            meter.connection = Some(parts.options.connection.clone());
+            meter.log = parts.options.log.name;
+            meter.kind = parts.options.log.kind.to_string();
+        });
         Self { parts, walk: None, follow: None, began: now, failures: 0 }
     }
 
@@ -111,10 +116,19 @@ impl Poller {
 
     /// Asks for the page that is due, and takes it in. When to do that again.
     pub(crate) async fn step(&mut self) -> Time {
+        let due = self.asked().await;
+        self.parts.meters.note(&self.parts.origin.view.id, |meter| meter.next_at = Some(due));
+        due
+    }
+
+    async fn asked(&mut self) -> Time {
         let now = self.parts.engine.now();
         let connection = &self.parts.options.connection;
         // Whoever contains has found that the provider does not answer, or asks to wait: nothing is learned here.
         if let Some(until) = self.parts.engine.read(|core| core.desk.shut_until(connection, now)) {
+            self.parts.meters.note(&self.parts.origin.view.id, |meter| {
+                meter.held_since.get_or_insert(now);
+            });
             return until;
         }
         match self.page().await {
@@ -191,8 +205,7 @@ impl Poller {
                 self.parts.known.prune(through - self.parts.options.overlap.delta());
                 self.parts.meters.note(&self.parts.origin.view.id, |meter| {
                     meter.succeeded_at = Some(now);
-                    meter.in_a_row = 0;
-                    meter.problem = None;
+                    meter.came_through();
                 });
                 self.next(now)
             }
@@ -247,7 +260,8 @@ impl Poller {
         #[expect(clippy::cast_possible_truncation, reason = "half a pause to a whole one")]
         #[expect(clippy::cast_precision_loss, reason = "minutes in milliseconds")]
         let pause = TimeDelta::milliseconds((pause.num_milliseconds() as f64 * spread) as i64);
-        let due = engine.now() + wait.map_or(pause, Span::delta);
+        let now = engine.now();
+        let due = now + wait.map_or(pause, Span::delta);
         self.failures = self.failures.saturating_add(1);
         tracing::warn!(
             source.id = %self.id(),
@@ -257,9 +271,7 @@ impl Poller {
             crate::model::time::rfc3339(due),
         );
         self.parts.meters.note(&self.parts.origin.view.id, |meter| {
-            *meter.failures.entry(kind).or_default() += 1;
-            meter.in_a_row = meter.in_a_row.saturating_add(1);
-            meter.problem = Some(problem);
+            meter.failed(Failed { at: now, kind, problem });
         });
         due
     }
@@ -365,6 +377,7 @@ impl Poller {
     fn note(&self, page: &Page, fresh: usize, now: Time) {
         self.parts.meters.note(&self.parts.origin.view.id, |meter| {
             meter.pages += 1;
+            meter.came_through();
             if let Some(newest) = page.newest.filter(|_| fresh > 0) {
                 meter.lag = Some(Span::seconds((now - newest).num_seconds().max(0)));
             }

@@ -5,12 +5,12 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::BytesMut;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admission::Room;
 use super::extract::Asked;
@@ -49,20 +49,27 @@ pub(super) async fn hook(
     let answered = tell(&api, &label, answered);
     match source.map(|source| source.origin.format.kind) {
         _ if pushes_tokens => to_transmitter(answered),
-        Some(intake::Kind::Slack) => to_chat(answered),
+        Some(intake::Kind::Slack) => to_chat(answered, |text| {
+            // Shown to whoever gave the command, and to nobody else.
+            json!({"response_type": "ephemeral", "text": text})
+        }),
+        // Shown to all who read the channel.
+        Some(intake::Kind::Teams) => {
+            to_chat(answered, |text| json!({"type": "message", "text": text}))
+        }
         _ => answered.into_response(),
     }
 }
 
-/// What Slack shows to whoever gave the command, and to nobody else.
-fn to_chat(answered: Answered) -> Response {
+/// What a chat shows as the answer.
+fn to_chat(answered: Answered, message: fn(String) -> Value) -> Response {
     let answer = match answered {
         Ok((_, Json(answer))) => answer,
         Err(problem) => return problem.into_response(),
     };
     let unread = "Nothing could be taken from this. Call the help desk if you get prompts that you did not ask for.";
     let text = answer.reply.unwrap_or_else(|| unread.to_owned());
-    Json(serde_json::json!({"response_type": "ephemeral", "text": text})).into_response()
+    Json(message(text)).into_response()
 }
 
 /// RFC 8935, sections 2.2 and 2.4. What is not the token's fault (too much, too early) stays a problem
@@ -72,7 +79,7 @@ fn to_transmitter(answered: Answered) -> Response {
     let Some(error) = intake::SetError::of_slug(problem.slug()) else {
         return problem.into_response();
     };
-    let body = serde_json::json!({"err": error.code(), "description": problem.said()});
+    let body = json!({"err": error.code(), "description": problem.said()});
     (StatusCode::BAD_REQUEST, [(header::CONTENT_LANGUAGE, "en")], Json(body)).into_response()
 }
 
@@ -90,7 +97,14 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     };
     let proved = verifier.verify(kind, &parts.headers, raw, api.engine().now())?;
     let delivery = proved.delivery_id().to_owned();
-    accept(api, &source.origin, kind, &proved, delivery, Sent::default()).await
+    let answer = accept(api, &source.origin, kind, &proved, delivery, Sent::default()).await?;
+    if verifier.is_set()
+        && let Some(said) = intake::of_stream(proved.body())
+    {
+        tracing::info!(source.id = name, "The transmitter of `{name}` said of its stream: {said}");
+        api.received().of_stream(name, api.engine().now(), said);
+    }
+    Ok(answer)
 }
 
 /// Okta's one-time check of a hook's address.
@@ -106,6 +120,34 @@ pub(super) async fn challenge(
     let answer = intake::okta_challenge(&headers).filter(|_| is_okta);
     let nothing = || Problem::new(Kind::NotFound).detail("deliveries are sent here with POST");
     answer.map(Json).ok_or_else(nothing)
+}
+
+/// What a sender of `CloudEvents` asks once, before it sends: whether it may.
+///
+/// Anybody is told so who names a source of that kind, for asking proves nothing; a delivery is proved by itself.
+#[utoipa::path(options, path = "/v1/hooks/{source}", tag = "deliver",
+    params(("source" = String, Path)),
+    responses((status = 200), (status = 404, body = Problem)))]
+pub(super) async fn handshake(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let takes =
+        |source: &&Source| source.verifier.is_some() && source.origin.format.kind.is_cloudevents();
+    let origin = headers
+        .get("webhook-request-origin")
+        .filter(|_| api.source(&name).is_some_and(|s| takes(&s)));
+    let origin = origin
+        .cloned()
+        .ok_or_else(|| Problem::new(Kind::NotFound).detail("deliveries are sent here with POST"))?;
+    let heads = [
+        ("webhook-allowed-origin", origin),
+        ("webhook-allowed-rate", HeaderValue::from_static("*")),
+        ("allow", HeaderValue::from_static("POST")),
+    ];
+    Ok((StatusCode::OK, heads.map(|(name, value)| (HeaderName::from_static(name), value)))
+        .into_response())
 }
 
 /// How a tool's delivery is to be taken.

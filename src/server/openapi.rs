@@ -4,19 +4,20 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
 use super::{
-    control, deliveries, files, incidents, oncall, ops, playbooks, runs, story, stream, subjects,
+    control, deliveries, files, incidents, oncall, ops, playbooks, runs, sources, story, stream,
+    subjects,
 };
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Quell", description = "Automated response to MFA fatigue: alerts in, verified containment out. No token decides; people do, with passkeys, on the console."),
     paths(
-        deliveries::hook, deliveries::challenge, deliveries::events, deliveries::alerts, deliveries::reports,
+        deliveries::hook, deliveries::challenge, deliveries::handshake, deliveries::events, deliveries::alerts, deliveries::reports,
         incidents::list, incidents::show, incidents::timeline, story::story, incidents::note, incidents::request_restore, incidents::containments,
         subjects::show, subjects::contain,
         playbooks::list, playbooks::show, playbooks::submit, playbooks::run,
         runs::list, runs::show, runs::journal, runs::approvals, runs::approval,
-        oncall::show,
+        oncall::show, sources::list,
         control::pause_shown, control::pause, control::tokens, control::create_token, control::revoke_token,
         files::backup, files::export,
         stream::stream, stream::journal,

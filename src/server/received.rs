@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::problem::Problem;
 use crate::engine::ingest::Answer;
+use crate::intake::OfStream;
 use crate::model::text::tame;
 use crate::model::time::Time;
 
@@ -26,6 +27,23 @@ pub(crate) struct Seen {
     pub(crate) records_rejected: u64,
     /// The newest first.
     pub(crate) refusals: VecDeque<Refusal>,
+    pub(crate) stream: Stream,
+}
+
+/// What a transmitter of event tokens has said of its stream.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Stream {
+    /// When a verification came last, and the state that it brought.
+    pub(crate) verified: Option<(Time, String)>,
+    pub(crate) status: Option<StreamStatus>,
+}
+
+/// That a stream was enabled, paused or disabled.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StreamStatus {
+    pub(crate) at: Time,
+    pub(crate) status: String,
+    pub(crate) reason: String,
 }
 
 /// A delivery that was not taken, or a record of one.
@@ -73,6 +91,18 @@ impl Received {
                 seen.refused += 1;
                 let detail = tame(problem.said(), 300);
                 seen.refuse(Refusal { at, problem: problem.slug().to_owned(), detail });
+            }
+        }
+    }
+
+    /// A proved token of a source was about its stream.
+    pub(crate) fn of_stream(&self, source: &str, at: Time, said: OfStream) {
+        let mut all = self.lock();
+        let stream = &mut all.entry(source.to_owned()).or_default().stream;
+        match said {
+            OfStream::Verification { state } => stream.verified = Some((at, state)),
+            OfStream::Updated { status, reason } => {
+                stream.status = Some(StreamStatus { at, status, reason });
             }
         }
     }

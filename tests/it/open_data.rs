@@ -9,9 +9,10 @@ use std::path::Path;
 /// File, source kind, then records: all, understood, irrelevant, with problems; then incidents.
 pub(crate) type Line = (&'static str, &'static str, [u64; 4], usize);
 
-pub(crate) const FILES: [Line; 42] = [
+pub(crate) const FILES: [Line; 43] = [
     ("pingid/pingid-bursts-AB.log", "pingid", [38, 20, 18, 0], 1),
     ("pingid/splunk-data_sources-examples.jsonl", "pingid", [1, 1, 0, 0], 0),
+    ("pingid/windows_pw_reset.log", "windows-security", [2, 2, 0, 0], 0),
     ("okta/msaad00-okta_system_log_raw_sample.json", "okta", [9, 6, 3, 0], 0),
     ("okta/okta_cl_2021.json.gz", "okta", [593, 77, 516, 0], 0),
     ("okta/panther-rule-tests.jsonl", "okta", [100, 20, 46, 34], 1),
@@ -29,7 +30,7 @@ pub(crate) const FILES: [Line; 42] = [
     ("duo/content-hub-authlogs.jsonl", "duo", [5, 5, 0, 0], 0),
     ("duo/cribl-duo-auth.jsonl", "duo", [2, 2, 0, 0], 0),
     ("duo/duo_log_sync-auth.jsonl", "duo", [2, 2, 0, 0], 0),
-    ("duo/panther-rule-tests.jsonl", "duo", [42, 0, 28, 14], 0),
+    ("duo/panther-rule-tests.jsonl", "duo", [42, 1, 27, 14], 1),
     ("duo/CiscoDuo_CL.json", "duo", [12, 2, 10, 0], 0),
     ("duo/DuoSecurityAuthentication_CL.json", "duo", [30, 30, 0, 0], 0),
     ("duo/DuoSecurityTelephony_CL.json", "duo", [5, 0, 5, 0], 0),
@@ -117,6 +118,24 @@ fn every_record_is_accounted_for_and_only_the_real_bursts_and_reports_open_incid
     assert_eq!(table, FILES);
 }
 
+/// A file that nobody reads proves nothing.
+#[test]
+fn every_published_file_is_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/open");
+    let mut found = Vec::new();
+    for folder in std::fs::read_dir(&root).expect("a folder") {
+        for file in std::fs::read_dir(folder.expect("an entry").path()).expect("a folder") {
+            let path = file.expect("an entry").path();
+            let name = path.strip_prefix(&root).expect("below it").to_string_lossy().into_owned();
+            found.push(name);
+        }
+    }
+    let mut read: Vec<String> = FILES.iter().map(|(file, ..)| (*file).to_owned()).collect();
+    found.sort();
+    read.sort();
+    assert_eq!(found, read);
+}
+
 /// Past the test harness, which keeps what a passing test prints to itself.
 fn print(table: &[Line]) {
     let mut text = format!(
@@ -180,7 +199,11 @@ fn reingested_events_count_once() {
 }
 
 #[test]
-fn the_one_incident_of_the_rule_tests_is_a_persons_report() {
+fn the_incidents_of_the_rule_tests_are_peoples_reports() {
+    let admin = summary("duo/panther-rule-tests.jsonl", "duo");
+    assert_eq!(admin["incidents"][0]["subject"], "example@example.io");
+    assert_eq!(admin["incidents"][0]["stage"], "suspected");
+
     let told = summary("okta/panther-rule-tests.jsonl", "okta");
 
     assert_eq!(told["incidents"][0]["subject"], "homer.simpson@duff.com");
@@ -192,4 +215,67 @@ fn an_unknown_kind_is_named() {
     let refused = quell::open_data_summary("nonsuch", b"[]").unwrap_err();
 
     assert!(refused.contains("`nonsuch` is no kind of source"), "{refused}");
+}
+
+/// File, events, and those of them whose record says which client software asked. The rest of each file's records have
+/// no browser, system or user agent, or have it blank; files that are not here have none in any record that is an event.
+const CLIENTS: [(&str, usize, usize); 24] = [
+    ("okta/msaad00-okta_system_log_raw_sample.json", 6, 6),
+    ("okta/okta_cl_2021.json.gz", 77, 77),
+    ("okta/panther-rule-tests.jsonl", 20, 19),
+    ("okta/panther-scenario-admin_privs_assigned.jsonl", 1, 1),
+    ("okta/panther-scenario-brute_force_logins.jsonl", 10, 10),
+    ("okta/panther-scenario-legit_login.jsonl", 5, 5),
+    ("okta/stix-shifter-okta.jsonl", 4, 4),
+    ("entra/cribl-graph-signins.jsonl", 2, 2),
+    ("entra/msticnb-aad_signin_random.jsonl.gz", 301, 249),
+    ("entra/msticnb-aad_signin_user.jsonl.gz", 31, 31),
+    ("entra/otrf-AADAuditEvents.json", 1, 1),
+    ("entra/panther-rule-tests.jsonl", 22, 15),
+    ("entra/sentinel-training-sign-in_adelete.csv", 53, 53),
+    ("entra/splunk-data_sources-examples.jsonl", 7, 2),
+    ("duo/content-hub-authlogs.jsonl", 5, 2),
+    ("duo/cribl-duo-auth.jsonl", 2, 2),
+    ("duo/duo_log_sync-auth.jsonl", 2, 1),
+    ("duo/CiscoDuo_CL.json", 2, 2),
+    ("duo/DuoSecurityAuthentication_CL.json", 30, 30),
+    ("auth0/datadog-auth0_tests.yaml", 1, 1),
+    ("auth0/panther-rule-tests.jsonl", 4, 2),
+    ("o365_ual/splunk-data_sources-examples.jsonl", 3, 1),
+    ("onelogin/OneLogin_CL.json", 3, 1),
+    ("webhooks/okta-event-hook.json", 1, 1),
+];
+
+/// Of some files the first, as it is told.
+const FIRST: [(&str, &str); 5] = [
+    (
+        "okta/okta_cl_2021.json.gz",
+        "FIREFOX on Windows 10 (Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:76.0) Gecko/20100101 Firefox/76.0)",
+    ),
+    ("entra/cribl-graph-signins.jsonl", "Chrome 139.0.0 on MacOs"),
+    ("entra/splunk-data_sources-examples.jsonl", "EvoSTS"),
+    ("duo/DuoSecurityAuthentication_CL.json", "Edge Chromium 88.0.705.63 on Windows 10"),
+    (
+        "o365_ual/splunk-data_sources-examples.jsonl",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:120.0) Gecko/20100101 Firefox/120.0",
+    ),
+];
+
+#[test]
+fn client_software_is_read_where_the_record_names_it() {
+    let (mut table, mut firsts) = (Vec::new(), Vec::new());
+    for (file, kind, _, _) in FILES {
+        let events = quell::open_data_events(kind, &read(file)).unwrap_or_default();
+        let events = events.as_array().map(Vec::as_slice).unwrap_or_default();
+        let named: Vec<_> = events.iter().filter_map(|event| event["client"].as_str()).collect();
+        if let Some(first) = named.first() {
+            table.push((file, events.len(), named.len()));
+            firsts.push((file, (*first).to_owned()));
+        }
+    }
+    assert_eq!(table, CLIENTS);
+    for (file, client) in FIRST {
+        let found = firsts.iter().find(|(of, _)| *of == file).map(|(_, first)| first.as_str());
+        assert_eq!(found, Some(client), "{file}");
+    }
 }

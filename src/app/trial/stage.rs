@@ -199,6 +199,7 @@ impl<'t> Stage<'t> {
             asn: None,
             place: None,
             device: None,
+            client: None,
             app: None,
             session: Some("hostile-session".to_owned()),
             correlation: None,

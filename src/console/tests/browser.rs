@@ -16,6 +16,8 @@ use crate::model::id::{ApprovalId, IncidentId, RunId};
 use crate::people::People;
 use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
+use crate::poll::Meters;
+use crate::server::Received;
 
 #[derive(Clone)]
 pub(super) struct Browser {
@@ -116,16 +118,21 @@ fn as_sent(answer: &PublicKeyCredential) -> Value {
 
 impl Browser {
     pub(super) fn at(stand: &Stand) -> Self {
-        Self::of(stand, stand.people.clone(), HERE)
+        Self::of(stand, stand.people.clone(), HERE, Default::default())
+    }
+
+    /// Of a deployment whose sources stand so.
+    pub(super) fn with_sources(stand: &Stand, polls: &Meters, received: &Received) -> Self {
+        Self::of(stand, stand.people.clone(), HERE, (polls.clone(), received.clone()))
     }
 
     pub(super) fn over_https(stand: &Stand) -> Self {
         let here = "https://quell.example";
         let people = People::new(stand.engine.clone(), &Url::parse(here).unwrap()).unwrap();
-        Self::of(stand, people, here)
+        Self::of(stand, people, here, Default::default())
     }
 
-    fn of(stand: &Stand, people: People, here: &str) -> Self {
+    fn of(stand: &Stand, people: People, here: &str, sources: (Meters, Received)) -> Self {
         let router = router(ConsoleState {
             engine: stand.engine.clone(),
             people: people.clone(),
@@ -133,7 +140,8 @@ impl Browser {
             lab: true,
             candidates: crate::server::Candidates::default(),
             refusals: crate::console::Refusals::default(),
-            received: crate::server::Received::default(),
+            polls: sources.0,
+            received: sources.1,
             oidc: None,
             strangers: crate::console::Strangers::default(),
         });

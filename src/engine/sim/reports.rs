@@ -81,6 +81,7 @@ fn event(draw: &Draw, n: u64, at: Time) -> Fact {
         asn: None,
         place: None,
         device: None,
+        client: None,
         app: None,
         session: Some("s".to_owned()),
         correlation: None,

@@ -57,6 +57,7 @@ pub(super) fn event(
         asn: None,
         place: None,
         device: None,
+        client: None,
         app: None,
         session: None,
         correlation: None,

@@ -135,6 +135,7 @@ fn changed(
         asn: None,
         place: None,
         device: None,
+        client: fields.client(),
         app: fields.text(&["loggedByService"]),
         session: None,
         correlation: fields.text(&["correlationId"]).filter(|id| id != ZERO),

@@ -100,6 +100,7 @@ fn event(fields: &Fields<'_>, kind: EventKind, name: String) -> Result<Event, Pr
         asn: None,
         place: (place != Place::default()).then_some(place),
         device: None,
+        client: fields.client(),
         app: None,
         session: None,
         correlation: fields.text(&["correlationId"]).filter(|id| id != ZERO),

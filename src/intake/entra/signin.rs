@@ -148,6 +148,7 @@ fn event(
         asn: fields.get("autonomousSystemNumber").and_then(|asn| asn_at(&asn, &[])),
         place: place(fields),
         device: fields.text(&["deviceDetail", "deviceId"]),
+        client: fields.client(),
         app: fields.text(&["appDisplayName"]),
         session: fields.text(&["sessionId"]),
         correlation: fields.text(&["correlationId"]).filter(|id| id != ZERO),

@@ -219,3 +219,70 @@ fn office_365_and_google_say_what_an_attacker_does_once_inside() {
     );
     assert_eq!(google("drive", "view", "USER_EMAIL"), "");
 }
+
+/// Those of which no published record names it; the rest are read from real files.
+#[test]
+fn products_say_which_client_software_asked() {
+    let caep = "https://schemas.openid.net/secevent/caep/event-type/session-established";
+    let time = 1_777_976_130_000_i64;
+    let ocsf = json!({"class_uid": 3002, "activity_id": 1, "status_id": 1, "time": time,
+        "user": {"name": "ana"}, "http_request": {"user_agent": "curl/8\u{202e}"}});
+    let aws = json!({"eventName": "ConsoleLogin", "eventTime": "2026-05-05T10:06:13Z", "userAgent": "curl/8",
+        "responseElements": {"ConsoleLogin": "Success"}, "userIdentity": {"userName": "ana"}});
+    let set = json!({"iss": "https://idp", "jti": "1", "iat": 1_777_976_130, "sub_id": {"email": "ana"},
+        "events": {caep: {"fp_ua": "abb0b6e7da81a42233f8f2b1a8ddb1b9a4c81611"}}});
+    let cloud = json!({"specversion": "1.0", "id": "1", "source": "/idp", "type": "sign-in.failed",
+        "time": "2026-05-05T10:06:13Z", "subject": "ana", "data": {"user_agent": "curl/8"}});
+    let cef = "CEF:0|Ping Identity|PingFederate|10|AUTHN_SESSION_CREATED|SSO|0|externalId=1 rt=1777975573000 duser=ana \
+               outcome=success requestClientApplication=curl/8";
+    for (name, record, client) in [
+        ("ocsf", ocsf.to_string(), "curl/8⟪U+202E⟫"),
+        ("aws", aws.to_string(), "curl/8"),
+        ("shared-signals", set.to_string(), "abb0b6e7da81a42233f8f2b1a8ddb1b9a4c81611"),
+        ("cloudevents", cloud.to_string(), "curl/8"),
+        ("pingfederate", cef.to_owned(), "curl/8"),
+    ] {
+        let parsed = parse(kind(name), record.as_bytes(), now()).unwrap();
+        let [Record::Event(event)] = parsed.records.as_slice() else {
+            panic!("{name}: {parsed:?}")
+        };
+        assert_eq!(event.client.as_deref(), Some(client), "{name}");
+    }
+}
+
+/// Okta's transmitter: the subject in the event, the time in milliseconds.
+#[test]
+fn a_token_of_the_older_draft_names_whom_it_concerns() {
+    let change = "https://schemas.openid.net/secevent/caep/event-type/credential-change";
+    let set = json!({"iss": "https://example.okta.com", "jti": "1", "iat": 1_777_976_130, "events": {change: {
+        "subject": {"user": {"format": "email", "email": "Ana@example.com"}},
+        "event_timestamp": 1_777_975_573_000_i64, "credential_type": "app", "change_type": "create",
+        "initiating_entity": "admin"}}});
+
+    assert_eq!(
+        told(kind("shared-signals"), &set.to_string()),
+        ["factor_change succeeded ana@example.com 2026-05-05T10:06:13.000Z"]
+    );
+}
+
+#[test]
+fn windows_tells_of_passwords_as_xml_and_as_json() {
+    let xml = |number: u32, who: &str| {
+        format!(
+            "<Event><System><EventID>{number}</EventID><TimeCreated SystemTime='2026-05-05T10:06:13.5Z'/></System>\
+             <EventData><Data Name='TargetUserName'>{who}</Data></EventData></Event>"
+        )
+    };
+    let lines =
+        [xml(4724, "Ana"), xml(4724, "PC-1$"), xml(4723, "bo"), xml(4625, "ana")].join("\n");
+    let json = json!([{"@timestamp": "2026-05-05T10:06:13.5Z", "winlog": {"event_id": 4724, "record_id": 7,
+        "computer_name": "dc1", "event_data": {"TargetUserName": "Ana"}}},
+        {"TimeGenerated": "2026-05-05T10:06:13.5Z", "EventID": 4724, "TargetUserName": "Ana", "Computer": "dc1"}]);
+    let ana = "recovery_change succeeded ana 2026-05-05T10:06:13.500Z";
+
+    assert_eq!(
+        told(kind("windows-security"), &lines),
+        [ana, "recovery_change succeeded bo 2026-05-05T10:06:13.500Z"]
+    );
+    assert_eq!(told(kind("windows-security"), &json.to_string()), [ana, ana]);
+}

@@ -137,6 +137,7 @@ fn event(
         asn: None,
         place: None,
         device: None,
+        client: None,
         app: None,
         session: None,
         correlation: None,
