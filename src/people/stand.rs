@@ -369,6 +369,7 @@ fn started(run: RunId, incident: IncidentId) -> RunStarted {
             triggers: Vec::new(),
             also: false,
             mode: None,
+            watch: None,
             inputs: BTreeMap::new(),
             blocks: Vec::new(),
             steps: Vec::new(),
