@@ -39,9 +39,10 @@ use crate::notify;
 use crate::people::People;
 use crate::people::oidc::Oidc;
 use crate::secret::{Scrubber, Sources as Secrets};
-use crate::server::{self, Answers, Api, Candidates, Metrics, Received};
+use crate::server::{self, Again, Answers, Api, Candidates, Metrics, Received, Used};
 use crate::store::disk::DiskStore;
 use crate::store::folder::{Folder, IndexState, Options};
+use crate::store::refused::Refused;
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
@@ -51,24 +52,34 @@ pub use rehearsal::Rehearsal;
 pub(crate) use sources::mapping;
 
 /// Builds the console's routes once there is an engine to look at.
-pub(crate) type Console = Box<dyn FnOnce(&Engine, &Candidates, &Received) -> axum::Router + Send>;
+pub(crate) type Console = Box<dyn FnOnce(&Engine, Shown) -> axum::Router + Send>;
+
+/// What the console shows of the server, and has done by it.
+pub(crate) struct Shown {
+    candidates: Candidates,
+    received: Received,
+    again: Again,
+    used: Used,
+    probe: Arc<dyn console::Probe>,
+}
 
 /// The console at the configured address.
 pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
     let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
-    Box::new(move |engine, candidates, received| match People::new(engine.clone(), &public_url) {
+    Box::new(move |engine, shown| match People::new(engine.clone(), &public_url) {
         Ok(people) => {
-            let (engine, candidates) = (engine.clone(), candidates.clone());
-            let received = received.clone();
-            let refusals = console::Refusals::default();
+            let Shown { candidates, received, again, used, probe } = shown;
             console::router(ConsoleState {
-                engine,
+                engine: engine.clone(),
                 people,
                 public_url,
                 lab,
                 candidates,
-                refusals,
+                refusals: console::Refusals::default(),
                 received,
+                again,
+                used,
+                tries: console::Tries::new(probe),
                 oidc,
                 strangers: console::Strangers::default(),
             })
@@ -145,7 +156,7 @@ impl Quell {
         let rules = detections::load(&config.store.playbooks)?;
         let recall::Recalled { detector, tail, known } =
             recall::windows(&config, &store, rules, (clock.now(), &state), &answers).await?;
-        let sources = sources::ready(&config, &secrets, &scrubber)?;
+        let sources = Arc::new(sources::ready(&config, &secrets, &scrubber)?);
         let received = sources::received(&sources);
         let metrics = Metrics::new();
         let ports = Ports {
@@ -169,6 +180,10 @@ impl Quell {
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let notices = tell(&engine, &config, &closed);
+        let shelf = Arc::new(Refused::open(&store.path().join("refused"), engine.now()));
+        let heard = (answers.clone(), received.clone());
+        let again = Again::new(engine.clone(), (sources.clone(), config.server.lab), heard, shelf);
+        let used = Used::default();
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
@@ -181,9 +196,12 @@ impl Quell {
             closing: closed.clone(),
             answers,
             received: received.clone(),
+            again: again.clone(),
+            used: used.clone(),
             files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
-        let console = console.map(|build| build(&engine, &candidates, &received));
+        let shown = Shown { candidates, received, again, used, probe: plugs.probe };
+        let console = console.map(|build| build(&engine, shown));
         let router = server::router(api, console);
         let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
         tracing::info!("Began to serve on {addr}");

@@ -7,6 +7,7 @@
 //! May use `engine`, `people`, `approval` and `model`. Knows no store and no HTTP client.
 
 mod acts;
+mod again;
 mod approval;
 mod asked;
 mod assets;
@@ -46,6 +47,7 @@ mod stream;
 mod tests;
 mod timeline;
 mod together;
+mod tries;
 mod words;
 
 use axum::Router;
@@ -59,7 +61,7 @@ use webauthn_rs::prelude::Url;
 use crate::engine::driver::Engine;
 use crate::people::People;
 use crate::people::oidc::Oidc;
-use crate::server::{Candidates, Received};
+use crate::server::{Again, Candidates, Received, Used};
 
 /// More than any form or passkey's answer here.
 const BODY_MAX: usize = 64 * 1024;
@@ -67,6 +69,7 @@ const BODY_MAX: usize = 64 * 1024;
 pub(crate) use refusals::Refusals;
 pub(crate) use report::Strangers;
 pub(crate) use timeline::{told, told_of};
+pub(crate) use tries::{Probe, Tried, Tries};
 
 /// What the pages are made from.
 #[derive(Clone)]
@@ -81,6 +84,11 @@ pub(crate) struct ConsoleState {
     pub(crate) candidates: Candidates,
     pub(crate) refusals: Refusals,
     pub(crate) received: Received,
+    /// Refused deliveries that can be judged again.
+    pub(crate) again: Again,
+    /// When tokens were used.
+    pub(crate) used: Used,
+    pub(crate) tries: Tries,
     /// The organisation's identity provider, where one is configured.
     pub(crate) oidc: Option<Arc<Oidc>>,
     pub(crate) strangers: Strangers,
@@ -133,8 +141,10 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/in-force", get(in_force::page))
         .route("/guardrails", get(guardrails::page))
         .route("/connections", get(connections::page))
+        .route("/connections/{id}/test", post(tries::test))
         .route("/audit", get(audit::page))
         .route("/sources", get(sources::page))
+        .route("/sources/refused/{id}/judge", post(again::judge))
         .route("/contain", post(acts::contain))
         .route("/report", get(report::page).post(report::told))
         .route("/desk", get(desk::page))
@@ -145,6 +155,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/me", get(me::page))
         .route("/me/look", post(look::keep))
         .route("/me/sessions/{id}/end", post(me::end))
+        .route("/me/tokens/{id}/revoke", post(me::revoke))
         .route("/stream", get(stream::stream))
         .route("/console.css", get(assets::css))
         .route("/console.js", get(assets::js))

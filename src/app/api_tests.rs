@@ -50,6 +50,13 @@ impl World {
         Self { quell, router, _folder: folder }
     }
 
+    /// The same folder under other settings.
+    pub(super) async fn restart(self, sources: &str) -> Self {
+        self.quell.stop().await.unwrap();
+        drop(self.router);
+        Self::with(self._folder, sources).await
+    }
+
     pub(super) async fn token(&self, scopes: &[Scope], source: Option<&str>) -> String {
         let now = self.quell.engine.now();
         let source = source.map(SourceId::from);
@@ -58,7 +65,10 @@ impl World {
         minted.text
     }
 
-    async fn send(&self, request: Request<Body>) -> (StatusCode, header::HeaderMap, Value) {
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> (StatusCode, header::HeaderMap, Value) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();

@@ -5,11 +5,13 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::ConsoleState;
+use super::again::KeptRow;
 use super::frame::Frame;
 use super::problem::render;
 use super::show::At;
 use super::signed_in::SignedIn;
 use crate::model::text::tame_field;
+use crate::people::Act;
 use crate::server::Seen;
 
 #[derive(Template)]
@@ -17,6 +19,8 @@ use crate::server::Seen;
 struct SourcesPage {
     frame: Frame,
     sources: Vec<Row>,
+    /// The reader may have refused deliveries judged again.
+    tends: bool,
 }
 
 struct Row {
@@ -25,6 +29,7 @@ struct Row {
     last: Option<At>,
     counts: Vec<(&'static str, u64)>,
     refusals: Vec<Refused>,
+    kept: Vec<KeptRow>,
 }
 
 struct Refused {
@@ -34,8 +39,14 @@ struct Refused {
 }
 
 pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Response {
-    let sources = state.received.all().iter().map(|(name, seen)| row(name, seen)).collect();
-    render(&SourcesPage { frame: Frame::new(&state, &by, "Sources"), sources })
+    let all = state.again.kept();
+    let received = state.received.all();
+    let sources = received.iter().map(|(name, seen)| Row {
+        kept: all.iter().filter(|kept| kept.source.as_str() == name).map(KeptRow::from).collect(),
+        ..row(name, seen)
+    });
+    let (sources, tends) = (sources.collect(), by.may(Act::Tend));
+    render(&SourcesPage { frame: Frame::new(&state, &by, "Sources"), sources, tends })
 }
 
 fn row(name: &str, seen: &Seen) -> Row {
@@ -43,6 +54,7 @@ fn row(name: &str, seen: &Seen) -> Row {
         name: tame_field(name),
         kind: tame_field(&seen.kind),
         last: seen.last_accepted.map(At),
+        kept: Vec::new(),
         counts: vec![
             ("Deliveries taken", seen.accepted),
             ("Sent again", seen.repeated),

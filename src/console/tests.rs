@@ -10,6 +10,7 @@ mod look;
 mod oncall;
 mod reports;
 mod runs;
+mod tending;
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;
