@@ -239,7 +239,7 @@ fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> not
         tracing::warn!("`{name}` has a turn on call to come, and {why}");
     }
     let tickets = engine.ports().catalogue.connections_for("ticket.comment");
-    let options = config.notify.clone().with_tickets(tickets);
+    let options = config.notified().with_tickets(tickets);
     if !options.channels.is_empty() {
         let (own, until) = (engine.clone(), closed.clone());
         let how = (config.server.public_url.clone(), meters.clone());
