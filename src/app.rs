@@ -21,6 +21,7 @@ mod sources;
 mod timed;
 pub(crate) mod trial;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::engine::driver::{Engine, Ports};
 use crate::engine::oncall::unready;
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
+use crate::model::id::SourceId;
 use crate::notify;
 use crate::people::People;
 use crate::people::oidc::Oidc;
@@ -159,15 +161,7 @@ impl Quell {
         let sources = Arc::new(sources::ready(&config, &secrets, &scrubber)?);
         let received = sources::received(&sources);
         let metrics = Metrics::new();
-        let ports = Ports {
-            store: Arc::new(timed::Timed::new(store.clone(), metrics.clone())),
-            evidence: store.evidence(),
-            clock,
-            entropy,
-            catalogue: plugs.catalogue,
-            actions: plugs.actions,
-            directory: plugs.directory,
-        };
+        let ports = ports(&store, &metrics, (clock, entropy), &plugs);
         let engine = Engine::new(ports, config.policy_with_rota(), state, detector);
         engine.settle_guardrails(config.guardrails(), config.server.lab).await?;
         engine.learn_sources(config.sources.iter().map(|(id, source)| source.view(id)));
@@ -180,9 +174,8 @@ impl Quell {
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let notices = tell(&engine, &config, &closed);
-        let shelf = Arc::new(Refused::open(&store.path().join("refused"), engine.now()));
         let heard = (answers.clone(), received.clone());
-        let again = Again::new(engine.clone(), (sources.clone(), config.server.lab), heard, shelf);
+        let again = again(&engine, &store, (&sources, config.server.lab), heard);
         let used = Used::default();
         let api = Api::new(server::Parts {
             engine: engine.clone(),
@@ -253,6 +246,35 @@ fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> not
             .spawn(async move { notify::follow_pager(own, pager, every, known, until).await });
     }
     meters
+}
+
+/// What the engine calls through.
+fn ports(
+    store: &Arc<DiskStore>,
+    metrics: &Metrics,
+    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    plugs: &Plugs,
+) -> Ports {
+    Ports {
+        store: Arc::new(timed::Timed::new(store.clone(), metrics.clone())),
+        evidence: store.evidence(),
+        clock,
+        entropy,
+        catalogue: plugs.catalogue.clone(),
+        actions: plugs.actions.clone(),
+        directory: plugs.directory.clone(),
+    }
+}
+
+/// What judges refused deliveries again, with those that earlier processes kept.
+fn again(
+    engine: &Engine,
+    store: &DiskStore,
+    (sources, lab): (&Arc<BTreeMap<SourceId, server::Source>>, bool),
+    heard: (Answers, Received),
+) -> Again {
+    let shelf = Refused::open(&store.path().join("refused"), engine.now());
+    Again::new(engine.clone(), (sources.clone(), lab), heard, Arc::new(shelf))
 }
 
 /// Opens the data folder and reads the state. Damage in the index shows as late as when a row is read: the
@@ -371,5 +393,7 @@ mod sources_tests;
 mod tests;
 #[cfg(test)]
 mod told;
+#[cfg(test)]
+mod told_themselves;
 #[cfg(test)]
 mod vendors;

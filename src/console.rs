@@ -101,6 +101,17 @@ impl ConsoleState {
     }
 }
 
+/// What people look after: what is theirs, and how the deployment is.
+fn own() -> Router<ConsoleState> {
+    Router::new()
+        .route("/me", get(me::page))
+        .route("/me/look", post(look::keep))
+        .route("/me/sessions/{id}/end", post(me::end))
+        .route("/me/tokens/{id}/revoke", post(me::revoke))
+        .route("/connections/{id}/test", post(tries::test))
+        .route("/sources/refused/{id}/judge", post(again::judge))
+}
+
 /// Every page and every form.
 pub(crate) fn router(state: ConsoleState) -> Router {
     let origin = state.public_url.origin().ascii_serialization();
@@ -141,10 +152,8 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/in-force", get(in_force::page))
         .route("/guardrails", get(guardrails::page))
         .route("/connections", get(connections::page))
-        .route("/connections/{id}/test", post(tries::test))
         .route("/audit", get(audit::page))
         .route("/sources", get(sources::page))
-        .route("/sources/refused/{id}/judge", post(again::judge))
         .route("/contain", post(acts::contain))
         .route("/report", get(report::page).post(report::told))
         .route("/desk", get(desk::page))
@@ -152,10 +161,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/oncall", get(oncall::page))
         .route("/playbooks", get(playbooks::page))
         .route("/people", get(persons::page))
-        .route("/me", get(me::page))
-        .route("/me/look", post(look::keep))
-        .route("/me/sessions/{id}/end", post(me::end))
-        .route("/me/tokens/{id}/revoke", post(me::revoke))
+        .merge(own())
         .route("/stream", get(stream::stream))
         .route("/console.css", get(assets::css))
         .route("/console.js", get(assets::js))

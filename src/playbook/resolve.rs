@@ -24,9 +24,9 @@ pub(super) fn plan(draft: &Draft, called: &Called) -> Option<Plan> {
             into.push(step(one, place)?);
             continue;
         }
-        let callee = called.found(one)?;
-        watch = watch.max(callee.plan.watch);
-        let inlined = inline(one, place, callee)?;
+        let other = called.found(one)?;
+        watch = watch.max(other.plan.watch);
+        let inlined = inline(one, place, other)?;
         into.extend(inlined.steps);
         blocks.extend(inlined.blocks);
         last.extend(inlined.last);

@@ -108,12 +108,11 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     let delivery = proved.delivery_id().to_owned();
     let answered =
         accept(api, &source.origin, kind, &proved, delivery.clone(), Sent::default()).await;
-    let came = match signed {
-        Some(headers) => came(Proved::Signed { headers, held: true }, raw),
-        None => {
-            let proof = Proved::Passed { delivery, by_token: false, replayed: false };
-            came(proof, proved.body().clone())
-        }
+    let came = if let Some(headers) = signed {
+        came(Proved::Signed { headers, held: true }, raw)
+    } else {
+        let proof = Proved::Passed { delivery, by_token: false, replayed: false };
+        came(proof, proved.body().clone())
     };
     api.again().look(came, &answered).await;
     answered

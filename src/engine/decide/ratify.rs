@@ -47,8 +47,8 @@ impl Pass<'_, '_> {
         let doctrines = self.view.policy.ratify_timeout;
         let wishes: Vec<Option<&RatifyRule>> = cells.iter().map(|c| self.wish(c)).collect();
         let is_doctrines = self.is_privileged() || wishes.iter().any(Option::is_none);
-        let own = |wish: &Option<&RatifyRule>| wish.and_then(|w| w.timeout).unwrap_or(doctrines);
-        let longest = wishes.iter().map(own).max();
+        let own = |wish: Option<&RatifyRule>| wish.and_then(|w| w.timeout).unwrap_or(doctrines);
+        let longest = wishes.iter().copied().map(own).max();
         let timeout = longest.max(is_doctrines.then_some(doctrines)).unwrap_or(doctrines);
         let quorum = wishes.iter().flatten().map(|wish| wish.quorum).max().unwrap_or(0);
         let tier = if is_doctrines { Tier::Privileged } else { Tier::LocksOut };
