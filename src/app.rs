@@ -21,6 +21,7 @@ mod sources;
 mod timed;
 pub(crate) mod trial;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,13 +36,15 @@ use crate::engine::driver::{Engine, Ports};
 use crate::engine::oncall::unready;
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
+use crate::model::id::SourceId;
 use crate::notify;
 use crate::people::People;
 use crate::people::oidc::Oidc;
 use crate::secret::{Scrubber, Sources as Secrets};
-use crate::server::{self, Answers, Api, Candidates, Metrics, Received};
+use crate::server::{self, Again, Answers, Api, Candidates, Metrics, Received, Used};
 use crate::store::disk::DiskStore;
 use crate::store::folder::{Folder, IndexState, Options};
+use crate::store::refused::Refused;
 
 pub(crate) use found::{Founded, found};
 pub(crate) use playbooks::gather as playbook_files;
@@ -51,35 +54,43 @@ pub use rehearsal::Rehearsal;
 pub(crate) use sources::mapping;
 
 /// Builds the console's routes once there is an engine to look at.
-pub(crate) type Console =
-    Box<dyn FnOnce(&Engine, &Candidates, &Received, &crate::poll::Meters) -> axum::Router + Send>;
+pub(crate) type Console = Box<dyn FnOnce(&Engine, Shown) -> axum::Router + Send>;
+
+/// What the console shows of the server, and has done by it.
+pub(crate) struct Shown {
+    candidates: Candidates,
+    received: Received,
+    polls: crate::poll::Meters,
+    again: Again,
+    used: Used,
+    probe: Arc<dyn console::Probe>,
+}
 
 /// The console at the configured address.
 pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
     let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
-    Box::new(move |engine, candidates, received, polls| {
-        match People::new(engine.clone(), &public_url) {
-            Ok(people) => {
-                let (engine, candidates) = (engine.clone(), candidates.clone());
-                let received = received.clone();
-                let refusals = console::Refusals::default();
-                console::router(ConsoleState {
-                    engine,
-                    people,
-                    public_url,
-                    lab,
-                    candidates,
-                    refusals,
-                    received,
-                    polls: polls.clone(),
-                    oidc,
-                    strangers: console::Strangers::default(),
-                })
-            }
-            Err(problem) => {
-                tracing::error!("There is no console: {problem}");
-                axum::Router::new()
-            }
+    Box::new(move |engine, shown| match People::new(engine.clone(), &public_url) {
+        Ok(people) => {
+            let Shown { candidates, received, polls, again, used, probe } = shown;
+            console::router(ConsoleState {
+                engine: engine.clone(),
+                people,
+                public_url,
+                lab,
+                candidates,
+                refusals: console::Refusals::default(),
+                received,
+                polls,
+                again,
+                used,
+                tries: console::Tries::new(probe),
+                oidc,
+                strangers: console::Strangers::default(),
+            })
+        }
+        Err(problem) => {
+            tracing::error!("There is no console: {problem}");
+            axum::Router::new()
         }
     })
 }
@@ -149,18 +160,10 @@ impl Quell {
         let rules = detections::load(&config.store.playbooks)?;
         let recall::Recalled { detector, tail, known } =
             recall::windows(&config, &store, rules, (clock.now(), &state), &answers).await?;
-        let sources = sources::ready(&config, &secrets, &scrubber)?;
+        let sources = Arc::new(sources::ready(&config, &secrets, &scrubber)?);
         let received = sources::received(&sources, &config);
         let metrics = Metrics::new();
-        let ports = Ports {
-            store: Arc::new(timed::Timed::new(store.clone(), metrics.clone())),
-            evidence: store.evidence(),
-            clock,
-            entropy,
-            catalogue: plugs.catalogue,
-            actions: plugs.actions,
-            directory: plugs.directory,
-        };
+        let ports = ports(&store, &metrics, (clock, entropy), &plugs);
         let engine = Engine::new(ports, config.policy_with_rota(), state, detector);
         engine.settle_guardrails(config.guardrails(), config.server.lab).await?;
         engine.learn_sources(config.sources.iter().map(|(id, source)| source.view(id)));
@@ -173,6 +176,9 @@ impl Quell {
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let notices = tell(&engine, &config, &closed);
+        let heard = (answers.clone(), received.clone());
+        let again = again(&engine, &store, (&sources, config.server.lab), heard);
+        let used = Used::default();
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
@@ -185,9 +191,14 @@ impl Quell {
             closing: closed.clone(),
             answers,
             received: received.clone(),
+            again: again.clone(),
+            used: used.clone(),
             files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
-        let console = console.map(|build| build(&engine, &candidates, &received, &polls));
+        let polls_shown = polls.clone();
+        let shown =
+            Shown { candidates, received, polls: polls_shown, again, used, probe: plugs.probe };
+        let console = console.map(|build| build(&engine, shown));
         let router = server::router(api, console);
         let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
         tracing::info!("Began to serve on {addr}");
@@ -225,7 +236,7 @@ fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> not
         tracing::warn!("`{name}` has a turn on call to come, and {why}");
     }
     let tickets = engine.ports().catalogue.connections_for("ticket.comment");
-    let options = config.notify.clone().with_tickets(tickets);
+    let options = config.notified().with_tickets(tickets);
     if !options.channels.is_empty() {
         let (own, until) = (engine.clone(), closed.clone());
         let how = (config.server.public_url.clone(), meters.clone());
@@ -239,6 +250,35 @@ fn tell(engine: &Engine, config: &Config, closed: &watch::Receiver<bool>) -> not
             .spawn(async move { notify::follow_pager(own, pager, every, known, until).await });
     }
     meters
+}
+
+/// What the engine calls through.
+fn ports(
+    store: &Arc<DiskStore>,
+    metrics: &Metrics,
+    (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    plugs: &Plugs,
+) -> Ports {
+    Ports {
+        store: Arc::new(timed::Timed::new(store.clone(), metrics.clone())),
+        evidence: store.evidence(),
+        clock,
+        entropy,
+        catalogue: plugs.catalogue.clone(),
+        actions: plugs.actions.clone(),
+        directory: plugs.directory.clone(),
+    }
+}
+
+/// What judges refused deliveries again, with those that earlier processes kept.
+fn again(
+    engine: &Engine,
+    store: &DiskStore,
+    (sources, lab): (&Arc<BTreeMap<SourceId, server::Source>>, bool),
+    heard: (Answers, Received),
+) -> Again {
+    let shelf = Refused::open(&store.path().join("refused"), engine.now());
+    Again::new(engine.clone(), (sources.clone(), lab), heard, Arc::new(shelf))
 }
 
 /// Opens the data folder and reads the state. Damage in the index shows as late as when a row is read: the
@@ -359,5 +399,7 @@ mod story_tests;
 pub(crate) mod tests;
 #[cfg(test)]
 mod told;
+#[cfg(test)]
+mod told_themselves;
 #[cfg(test)]
 mod vendors;

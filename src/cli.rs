@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod connector;
 mod contain;
+mod delivery;
 mod demo;
 mod detect;
 mod explain;
@@ -98,6 +99,9 @@ enum Command {
     /// See why the detections said something, or nothing.
     #[command(subcommand)]
     Detect(detect::Command),
+    /// Look at refused deliveries, and have one judged again.
+    #[command(subcommand)]
+    Delivery(delivery::Command),
     /// Try the configured connections.
     #[command(subcommand)]
     Connection(connection::Command),
@@ -162,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::Connector(command) => connector::run(command, &mut output),
         Command::Mapping(command) => mapping::run(&command, &mut output),
         Command::Detect(command) => detect::run(&command, &mut output),
+        Command::Delivery(command) => delivery::run(&command, &mut output),
         Command::Connection(command) => connection::run(&command, &mut output),
         Command::Stream(command) => stream::run(&command, &mut output),
         Command::Lab(args) => lab::run(&args, &mut output),

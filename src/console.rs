@@ -7,6 +7,7 @@
 //! May use `engine`, `people`, `approval` and `model`. Knows no store and no HTTP client.
 
 mod acts;
+mod again;
 mod approval;
 mod asked;
 mod assets;
@@ -46,6 +47,7 @@ mod stream;
 mod tests;
 mod timeline;
 mod together;
+mod tries;
 mod words;
 
 use axum::Router;
@@ -60,7 +62,7 @@ use crate::engine::driver::Engine;
 use crate::people::People;
 use crate::people::oidc::Oidc;
 use crate::poll::Meters;
-use crate::server::{Candidates, Received};
+use crate::server::{Again, Candidates, Received, Used};
 
 /// More than any form or passkey's answer here.
 const BODY_MAX: usize = 64 * 1024;
@@ -68,6 +70,7 @@ const BODY_MAX: usize = 64 * 1024;
 pub(crate) use refusals::Refusals;
 pub(crate) use report::Strangers;
 pub(crate) use timeline::{told, told_of};
+pub(crate) use tries::{Probe, Tried, Tries};
 
 /// What the pages are made from.
 #[derive(Clone)]
@@ -84,6 +87,11 @@ pub(crate) struct ConsoleState {
     pub(crate) received: Received,
     /// How the polled logs stand.
     pub(crate) polls: Meters,
+    /// Refused deliveries that can be judged again.
+    pub(crate) again: Again,
+    /// When tokens were used.
+    pub(crate) used: Used,
+    pub(crate) tries: Tries,
     /// The organisation's identity provider, where one is configured.
     pub(crate) oidc: Option<Arc<Oidc>>,
     pub(crate) strangers: Strangers,
@@ -94,6 +102,17 @@ impl ConsoleState {
     fn secure(&self) -> bool {
         self.public_url.scheme() == "https"
     }
+}
+
+/// What people look after: what is theirs, and how the deployment is.
+fn own() -> Router<ConsoleState> {
+    Router::new()
+        .route("/me", get(me::page))
+        .route("/me/look", post(look::keep))
+        .route("/me/sessions/{id}/end", post(me::end))
+        .route("/me/tokens/{id}/revoke", post(me::revoke))
+        .route("/connections/{id}/test", post(tries::test))
+        .route("/sources/refused/{id}/judge", post(again::judge))
 }
 
 /// Every page and every form.
@@ -145,9 +164,7 @@ pub(crate) fn router(state: ConsoleState) -> Router {
         .route("/oncall", get(oncall::page))
         .route("/playbooks", get(playbooks::page))
         .route("/people", get(persons::page))
-        .route("/me", get(me::page))
-        .route("/me/look", post(look::keep))
-        .route("/me/sessions/{id}/end", post(me::end))
+        .merge(own())
         .route("/stream", get(stream::stream))
         .route("/console.css", get(assets::css))
         .route("/console.js", get(assets::js))

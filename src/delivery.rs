@@ -5,6 +5,8 @@
 //!
 //! May use `intake` and `engine`. Knows no axum and no HTTP client.
 
+mod kept;
+
 use crate::engine::driver::Engine;
 use crate::engine::ingest::{Answer, Fact, Incoming, Rejected};
 use crate::engine::policy::SourceView;
@@ -13,6 +15,8 @@ use crate::intake::{Format, Kind, Parsed, Record};
 use crate::model::alert::Proof;
 use crate::model::event::AccountName;
 use crate::model::incident::{MayCause, Stage};
+
+pub(crate) use kept::{Kept, Proved, Shelf};
 
 /// How a source's records are read, and how far its word carries.
 #[derive(Debug, Clone)]

@@ -36,5 +36,6 @@ pub(crate) mod shelf;
 mod sim;
 pub(crate) mod state;
 pub(crate) mod tasks;
+mod upkeep;
 
 pub(crate) use recall::recall;

@@ -24,7 +24,7 @@ mod words;
 
 pub(crate) use meter::Meters;
 pub(crate) use on_call::{KnownAs, follow_pager};
-pub(crate) use options::Options;
+pub(crate) use options::{Address, Options};
 pub(crate) use room::follow;
 
 #[cfg(test)]

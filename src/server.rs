@@ -8,6 +8,7 @@
 //! HTTP client.
 
 mod admission;
+mod again;
 mod control;
 mod deliveries;
 mod extract;
@@ -38,12 +39,13 @@ use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
+pub(crate) use again::Again;
 pub(crate) use files::{Download, Files, Standing};
 pub(crate) use metrics::Metrics;
 pub(crate) use playbooks::diff;
 pub(crate) use received::{Received, Seen, Stream};
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};
-pub(crate) use token::{LONGEST, Scope, mint};
+pub(crate) use token::{LONGEST, Scope, Used, mint};
 
 /// How long a body may take to arrive, all told.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -61,6 +63,8 @@ pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
         .route("/v1/events", post(deliveries::events))
         .route("/v1/alerts", post(deliveries::alerts))
         .route("/v1/reports", post(deliveries::reports))
+        .route("/v1/deliveries/refused", get(again::list))
+        .route("/v1/deliveries/refused/{id}/judge", post(again::judge))
         .route("/v1/incidents", get(incidents::list))
         .route("/v1/incidents/{id}", get(incidents::show))
         .route("/v1/incidents/{id}/timeline", get(incidents::timeline))

@@ -9,11 +9,12 @@
 //! * `evidence` keeps raw events for a time.
 //! * `folder` opens all three under one lock and says what it found.
 //! * `archive` packs a folder while it is in use, `export` its journal alone; both come back.
+//! * `refused` keeps deliveries that were not taken, for people who mend the settings.
 //! * `memory` is the same store without a disk, for simulation.
 //!
 //! Both stores answer to one suite, `conformance`.
 //!
-//! May use `model` and `engine::ports`. Knows no HTTP, and not what a row means.
+//! May use `model`, `engine::ports` and what `delivery` wants kept. Knows no HTTP, and not what a row means.
 
 pub(crate) mod anchor;
 pub(crate) mod archive;
@@ -31,4 +32,5 @@ mod hold;
 pub(crate) mod index;
 pub(crate) mod journal;
 pub(crate) mod memory;
+pub(crate) mod refused;
 pub(crate) mod verify;

@@ -36,7 +36,7 @@ per_minute = 1
 pub(super) struct World {
     pub(super) quell: Running,
     router: Router,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -47,7 +47,14 @@ impl World {
     pub(super) async fn with(folder: tempfile::TempDir, sources: &str) -> Self {
         let quell = Quell::start(lab(folder.path(), sources)).await.unwrap();
         let router = quell.router.clone();
-        Self { quell, router, _folder: folder }
+        Self { quell, router, folder }
+    }
+
+    /// The same folder under other settings.
+    pub(super) async fn restart(self, sources: &str) -> Self {
+        self.quell.stop().await.unwrap();
+        drop(self.router);
+        Self::with(self.folder, sources).await
     }
 
     pub(super) async fn token(&self, scopes: &[Scope], source: Option<&str>) -> String {
@@ -58,7 +65,10 @@ impl World {
         minted.text
     }
 
-    async fn send(&self, request: Request<Body>) -> (StatusCode, header::HeaderMap, Value) {
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> (StatusCode, header::HeaderMap, Value) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
@@ -241,7 +251,7 @@ async fn a_token_with_every_scope_decides_nothing() {
     let mut settings = lab(folder.path(), SOURCES);
     settings.console = Some(super::console(&settings.config, None));
     let quell = Quell::start(settings).await.unwrap();
-    let world = World { router: quell.router.clone(), quell, _folder: folder };
+    let world = World { router: quell.router.clone(), quell, folder };
     let token = world.token(&Scope::ALL, None).await;
     let alert = json!({ "kind": "mfa_fatigue", "account": { "login": "mia@corp.example" },
         "time": world.quell.engine.now(), "stage": "confirmed", "reason": "six denied" });

@@ -177,6 +177,7 @@ impl Subject<'_> {
             triggers: vec![Trigger::Alert(AlertKind::MfaFatigue)],
             also: false,
             mode: None,
+            watch: None,
             steps: vec![step],
             inputs: BTreeMap::new(),
             blocks: Vec::new(),

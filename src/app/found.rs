@@ -39,7 +39,8 @@ pub(crate) async fn found(
     let deployment = DeploymentId::mint(at, entropy.id());
     let ticket = Ticket::draw(entropy);
     let scopes = [Scope::Read, Scope::Contain, Scope::Author, Scope::Admin];
-    let minted = server::mint(entropy, at, "first", &scopes, None, server::LONGEST);
+    let mut minted = server::mint(entropy, at, "first", &scopes, None, server::LONGEST);
+    minted.kept.by = Some("quell init".to_owned());
     let entries = vec![
         Entry::DeploymentCreated(DeploymentCreated { deployment, lab, key: key.clone() }),
         Entry::EnrolmentIssued {

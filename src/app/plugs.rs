@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::connector::catalogue::{Catalogue as Manifests, ManifestErrors};
 use crate::connector::connections::{Connections, Ports};
 use crate::connector::outbound::{self, Dial};
+use crate::console::Probe;
 use crate::engine::ports::{Actions, Catalogue, Clock, Directory, Entropy};
 use crate::model::action::Signatures;
 use crate::people::oidc::Oidc;
@@ -22,6 +23,8 @@ pub(crate) struct Plugs {
     pub(crate) directory: Arc<dyn Directory>,
     /// Reads providers' logs.
     pub(crate) pull: Arc<dyn Pull>,
+    /// Tries credentials.
+    pub(crate) probe: Arc<dyn Probe>,
     /// What playbooks may call.
     pub(crate) signatures: Arc<Signatures>,
 }
@@ -32,6 +35,7 @@ impl From<Arc<Reach>> for Plugs {
             catalogue: reach.clone(),
             actions: reach.clone(),
             pull: reach.clone(),
+            probe: reach.clone(),
             signatures: Arc::new(reach.signatures().clone()),
             directory: reach,
         }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use crate::connector::connections::Connections;
 use crate::connector::lookup::Looked;
 use crate::connector::pull::{NotPulled, Pulled, Reading};
+use crate::console::{Probe, Tried};
 use crate::engine::ports::{Actions, Catalogue, Clock, Directory, Entropy, Found};
 use crate::model::action::{
     ActionSpec, Applied, Call, CallResult, ReadBack, Signature, Signatures, Target, Unavailable,
 };
 use crate::model::connected::Connected;
+use crate::model::entry::ClassTested;
 use crate::model::id::{Capability, ConnectionId};
 use crate::model::subject::Alias;
+use crate::model::text::tame;
 use crate::model::time::Time;
 use crate::poll::Pull;
 
@@ -34,6 +37,20 @@ impl Reach {
 
     pub(crate) fn signatures(&self) -> &Signatures {
         &self.signatures
+    }
+}
+
+#[async_trait]
+impl Probe for Reach {
+    async fn test(&self, connection: &ConnectionId) -> Option<Tried> {
+        let report = self.connections.test(connection).await?;
+        let classes = report.classes.into_iter().map(|class| ClassTested {
+            of: class.of.to_owned(),
+            credential: class.credential.to_owned(),
+            works: class.works,
+            problem: class.problem.map(|text| tame(&text, 500)),
+        });
+        Some(Tried { classes: classes.collect(), unset: report.unset })
     }
 }
 

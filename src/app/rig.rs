@@ -109,7 +109,7 @@ impl Rig {
         self.tell_as(toml::from_str(options).unwrap())
     }
 
-    fn tell_as(&self, options: crate::notify::Options) -> watch::Sender<bool> {
+    pub(super) fn tell_as(&self, options: crate::notify::Options) -> watch::Sender<bool> {
         let (closing, closed) = watch::channel(false);
         let base = "https://quell.example.com/".parse().unwrap();
         let (engine, how) = (self.engine.clone(), (base, crate::notify::Meters::default()));

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use super::api_tests::World;
+use crate::server::Scope;
 
 #[tokio::test]
 async fn a_source_is_read_by_its_own_mapping_or_by_one_that_comes_with_quell() {
@@ -30,6 +31,95 @@ async fn a_source_is_read_by_its_own_mapping_or_by_one_that_comes_with_quell() {
     let body = json!({"id": "1", "time": now, "type": "LOGIN", "userId": "u"}).to_string();
     let (status, answer) = world.post("/v1/hooks/idp", "acme-secret-1", body).await;
     assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{answer}");
+    world.quell.stop().await.unwrap();
+}
+
+/// What a mapping did not understand is understood when the mapping is mended, and only once.
+#[tokio::test]
+async fn a_refused_delivery_is_taken_when_its_mapping_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("acme.yaml");
+    let mapping = |login: &str| {
+        let text = format!(
+            "mapping: acme\nfields: {{ time: t, login: {login} }}\nrules: [{{ alert: mfa_fatigue, stage: suspected }}]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    mapping("user_name");
+    let sources = format!(
+        "[sources.acme]\nkind = \"mapping\"\nmapping = {file:?}\nauth = \"bearer\"\nsecrets = [\"text:acme-secret-1\"]\n"
+    );
+    let world = World::with(folder, &sources).await;
+    let now = crate::model::time::rfc3339(world.quell.engine.now());
+    let body = json!([{"t": now, "who": "ana@example.com"}]).to_string();
+    let (status, answer) = world.post("/v1/hooks/acme", "acme-secret-1", body).await;
+    assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(0)), "{answer}");
+    // A wrong secret proves nothing, now or later: nothing is kept of it.
+    world.post("/v1/hooks/acme", "acme-secret-2", "[]").await;
+    let admin = world.token(&[Scope::Admin], None).await;
+    let (_, listed) = world.get("/v1/deliveries/refused", &admin).await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    assert!(!listed.to_string().contains("ana@"), "never what is in it");
+    let judge =
+        format!("/v1/deliveries/refused/{}/judge", listed["items"][0]["id"].as_str().unwrap());
+    let (status, problem) = world.post(&judge, &admin, "null").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+
+    mapping("who");
+    let world = world.restart(&sources).await;
+    for scope in [Scope::Read, Scope::Author, Scope::Contain] {
+        let token = world.token(&[scope], None).await;
+        assert_eq!(world.post(&judge, &token, "null").await.0, StatusCode::FORBIDDEN, "{scope:?}");
+    }
+    let (status, answer) = world.post(&judge, &admin, "null").await;
+    assert_eq!((status, &answer["accepted"]), (StatusCode::ACCEPTED, &json!(1)), "{answer}");
+    assert_eq!(answer["incidents"].as_array().unwrap().len(), 1, "{answer}");
+    assert_eq!(world.post(&judge, &admin, "null").await.0, StatusCode::NOT_FOUND);
+    let (_, tokens) = world.get("/v1/tokens", &admin).await;
+    let used = |t: &&Value| t["last_used_at"].is_string();
+    assert_eq!(tokens["items"].as_array().unwrap().iter().filter(used).count(), 4, "{tokens}");
+    world.quell.stop().await.unwrap();
+}
+
+/// A sender that signs is proved by the secret of now; the one that it had then would do as well.
+#[tokio::test]
+async fn a_refused_signature_is_proved_again_by_the_secret_that_is_mended() {
+    let secret = |text: &str| {
+        format!(
+            "[sources.acme]\nkind = \"alerts\"\nauth = \"standard_webhooks\"\nsecrets = [\"text:{text}\"]\n"
+        )
+    };
+    let (wrong, right) =
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_KfMQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let world = World::with(tempfile::tempdir().unwrap(), &secret(wrong)).await;
+    let now = world.quell.engine.now();
+    let body = json!({"id": "a-1", "kind": "mfa_fatigue", "account": "ana", "time": crate::model::time::rfc3339(now),
+        "stage": "suspected", "reason": "6 prompts denied"}).to_string();
+    let signer = standardwebhooks::Webhook::new(right).unwrap();
+    let signature = signer.sign("m-1", now.timestamp(), body.as_bytes()).unwrap();
+    let send = || {
+        Request::post("/v1/hooks/acme")
+            .header("webhook-id", "m-1")
+            .header("webhook-timestamp", now.timestamp().to_string())
+            .header("webhook-signature", &signature)
+            .body(Body::from(body.clone()))
+            .unwrap()
+    };
+    assert_eq!(world.send(send()).await.0, StatusCode::UNAUTHORIZED);
+    let admin = world.token(&[Scope::Admin], None).await;
+    let (_, listed) = world.get("/v1/deliveries/refused", &admin).await;
+    assert_eq!(listed["items"][0]["proved"], false, "{listed}");
+    let judge =
+        format!("/v1/deliveries/refused/{}/judge", listed["items"][0]["id"].as_str().unwrap());
+    assert_eq!(world.post(&judge, &admin, "null").await.0, StatusCode::UNAUTHORIZED);
+
+    let world = world.restart(&secret(right)).await;
+    let (status, answer) = world.post(&judge, &admin, "null").await;
+    assert_eq!((status, &answer["duplicate"]), (StatusCode::ACCEPTED, &json!(false)), "{answer}");
+
+    // Its sender comes back with the same delivery: it was taken.
+    let (status, _, answer) = world.send(send()).await;
+    assert_eq!((status, &answer["duplicate"]), (StatusCode::ACCEPTED, &json!(true)), "{answer}");
     world.quell.stop().await.unwrap();
 }
 

@@ -16,9 +16,9 @@ use crate::model::incident::Stage;
 use crate::model::notice::{Did, Told, Topic};
 use crate::model::time::Span;
 
-const DANA: &str = "dana.reyes@lab.example";
+pub(super) const DANA: &str = "dana.reyes@lab.example";
 
-const SOC: &str = "[channels.soc]
+pub(super) const SOC: &str = "[channels.soc]
 connection = 'slack'
 to = '#soc'
 on = ['approval', 'expired', 'breached', 'contained', 'pause', 'undelivered']
@@ -34,7 +34,7 @@ fn three() -> String {
     )
 }
 
-async fn rig(crowd: usize) -> Rig {
+pub(super) async fn rig(crowd: usize) -> Rig {
     let catalogue = Arc::new(Catalogue::builtin().unwrap());
     let rig = Rig::new(&catalogue, crowd);
     let (path, text, _) = crate::playbook::SHIPPED_TRIALS[0];
@@ -43,20 +43,20 @@ async fn rig(crowd: usize) -> Rig {
     rig
 }
 
-fn both() -> [ConnectionId; 2] {
+pub(super) fn both() -> [ConnectionId; 2] {
     ["entra".into(), "okta".into()]
 }
 
 /// Time in which nobody answers anything.
-async fn silence(seconds: u64) {
+pub(super) async fn silence(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
-fn posts(rig: &Rig, system: System) -> Vec<Post> {
+pub(super) fn posts(rig: &Rig, system: System) -> Vec<Post> {
     rig.lab.oracle().posts.into_iter().filter(|post| post.system == system).collect()
 }
 
-async fn told(rig: &Rig) -> Vec<Told> {
+pub(super) async fn told(rig: &Rig) -> Vec<Told> {
     let journal = rig.journal().await;
     let entries = journal.into_iter().flat_map(|commit| commit.entries);
     let told = entries.filter_map(|entry| match entry {

@@ -79,6 +79,33 @@ mod tests {
     use super::*;
     use crate::connector::catalogue::Catalogue;
 
+    /// What an author says with `ratify` and `watch`, as an author would try it.
+    #[test]
+    fn a_trial_shows_a_block_that_is_ratified_and_a_longer_watch() {
+        let text = "playbook: a-b\ntriggers: [{ alert: mfa_fatigue }]\nwatch: 72h\nsteps:\n  \
+                    - id: block\n    use: identity.block_sign_in\n    for_each: subject.accounts\n    \
+                    ratify: { quorum: 2 }\n";
+        let trials = "trials:\n  - name: two noes undo it\n    mode: auto\n    script:\n      \
+                      - burst: { prompts: 6, outcome: denied, then_approved: true }\n      \
+                      - pass: 1m\n      \
+                      - expect: { blocked: true, asked: [block], incident: contained, watched_for: 71h }\n      \
+                      - decide: deny\n      \
+                      - pass: 2m\n      \
+                      - expect: { blocked: false, asked: [] }\n  \
+                      - name: silence keeps it\n    mode: auto\n    script:\n      \
+                      - burst: { prompts: 6, outcome: denied, then_approved: true }\n      \
+                      - pass: 31m\n      \
+                      - expect: { blocked: true, asked: [], watched_for: 73h }\n";
+        let signatures = Catalogue::builtin().unwrap().signatures();
+        let checked = crate::playbook::check("a-b.yaml", text, &signatures).unwrap();
+
+        let (lines, _) = run(&checked, &parse(trials).unwrap()).unwrap();
+
+        assert!(lines[0].problems.is_empty(), "{lines:#?}");
+        assert_eq!(lines[1].problems.len(), 1, "only the watch is shorter: {lines:#?}");
+        assert!(lines[1].problems[0].contains("not for 73h"), "{lines:#?}");
+    }
+
     #[test]
     fn the_shipped_playbooks_pass_their_trials_and_every_step_has_run() {
         let signatures = Catalogue::builtin().unwrap().signatures();

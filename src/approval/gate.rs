@@ -24,6 +24,8 @@ pub(crate) struct Question<'a> {
     pub(crate) subject_privileged: bool,
     /// The playbook itself asks for approval.
     pub(crate) playbook_asks: bool,
+    /// The playbook wants people asked afterwards what it does without a yes.
+    pub(crate) playbook_ratifies: bool,
     /// A hold that runs out on a clean account, or what people have refused to ratify.
     pub(crate) is_settled: bool,
 }
@@ -122,10 +124,11 @@ fn judged(q: &Question<'_>) -> Gate {
     }
     // Act, then ask: an administrator's account in an attacker's hands cannot wait for two people.
     // What cannot be taken back does wait.
-    let ratify = q.subject_privileged;
-    if ratify && (q.approval != ApprovalSeen::Hostile || q.reversal != Reversal::Undo) {
+    let privileged = q.subject_privileged;
+    if privileged && (q.approval != ApprovalSeen::Hostile || q.reversal != Reversal::Undo) {
         return ask("the person is privileged");
     }
+    let ratify = privileged || (q.playbook_ratifies && q.reversal == Reversal::Undo);
     Gate::Go { ceiling: ceiling(q, AUTO_BLOCKS), ratify }
 }
 
@@ -170,6 +173,7 @@ mod tests {
             account: None,
             subject_privileged: false,
             playbook_asks: false,
+            playbook_ratifies: false,
             is_settled: false,
         }
     }
@@ -225,6 +229,26 @@ mod tests {
             assert_eq!(tier(&waits), Tier::Privileged);
         }
         assert_eq!(tier(&Question { subject_privileged: true, ..revoke() }), Tier::Harmless);
+    }
+
+    #[test]
+    fn a_playbook_that_has_blocks_ratified_lets_nothing_happen_that_would_not() {
+        let wished = Question { playbook_ratifies: true, ..block() };
+
+        assert_eq!(gate(&wished), Gate::Go { ceiling: Some(RESERVED_BLOCKS), ratify: true });
+        for waits in [
+            Question { mode: Mode::Approve, ..wished.clone() },
+            Question { stage: Stage::Confirmed, ..wished.clone() },
+            Question { may_cause: MayCause::Revoke, ..wished.clone() },
+            Question { stale: true, ..wished.clone() },
+            Question {
+                subject_privileged: true,
+                approval: ApprovalSeen::Unknown,
+                ..wished.clone()
+            },
+        ] {
+            assert!(asks(&gate(&waits)), "{waits:?}");
+        }
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(crate) enum Act {
     Invite,
     /// Sign a change of what guards everybody.
     Guard,
+    /// Have a refused delivery judged again, or a connection tried: neither changes what counts as proof.
+    Tend,
+    /// Revoke the tokens of others.
+    Tokens,
 }
 
 /// Whether any of `roles` allows the act. Reading is for everybody who is signed in.
@@ -38,7 +42,7 @@ pub(crate) fn may(roles: &[String], act: Act) -> bool {
 fn allows(role: &str, act: Act) -> bool {
     match role {
         "admin" => true,
-        "approver" => !matches!(act, Act::Publish | Act::Invite),
+        "approver" => !matches!(act, Act::Publish | Act::Invite | Act::Tokens),
         "analyst" => {
             matches!(
                 act,
@@ -50,7 +54,7 @@ fn allows(role: &str, act: Act) -> bool {
                     | Act::TakeCall
             )
         }
-        "author" => matches!(act, Act::Note | Act::Pause | Act::Publish),
+        "author" => matches!(act, Act::Note | Act::Pause | Act::Publish | Act::Tend),
         "helpdesk" => {
             matches!(
                 act,

@@ -25,7 +25,8 @@ pub(super) async fn told(config: &Config, reach: &Reach, reports: &[Report]) -> 
     let mut told = Told { lines: Vec::new(), works: true };
     let works: BTreeMap<&ConnectionId, bool> =
         reports.iter().map(|report| (&report.connection, report.works())).collect();
-    for (name, channel) in &config.notify.channels {
+    let notified = config.notified();
+    for (name, channel) in &notified.channels {
         let Some(works) = works.get(&channel.connection) else { continue };
         let connections = reach.connections();
         let can = |capability: &str| {
@@ -40,7 +41,7 @@ pub(super) async fn told(config: &Config, reach: &Reach, reports: &[Report]) -> 
             channel.connection
         ));
     }
-    if !config.notify.channels.is_empty() {
+    if !notified.channels.is_empty() {
         told.lines.push(ladder(config));
     }
     for report in reports.iter().filter(|report| report.connector == ROTA.0 && report.works()) {

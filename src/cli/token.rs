@@ -52,7 +52,16 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
         Command::List { how } => {
             let client = Client::new(&how.server)?;
             let items = block_on(async { client.all("/v1/tokens").await })?;
-            let columns = ["id", "name", "scopes", "source", "expires_at", "revoked"];
+            let columns = [
+                "id",
+                "name",
+                "scopes",
+                "source",
+                "made_by",
+                "last_used_at",
+                "expires_at",
+                "revoked",
+            ];
             table::print(&items, &columns, how.format, output)
         }
         Command::Revoke { id, how } => {

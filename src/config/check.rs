@@ -237,7 +237,9 @@ fn notify(found: &mut Found<'_>, catalogue: &Catalogue) {
             std::iter::once("notify").chain(path.iter().map(String::as_str)).collect();
         found.error(&path, &message, "`quell config show` prints `[notify]` with its defaults");
     }
-    if notify.channels.is_empty() {
+    addresses(found, &can);
+    let (config, notify) = (&found.loaded.config, &found.loaded.config.notify);
+    if config.notified().channels.is_empty() {
         return;
     }
     let ladder = ["notify", "ladder"];
@@ -255,6 +257,31 @@ fn notify(found: &mut Found<'_>, catalogue: &Catalogue) {
             help,
         ),
         _ => {}
+    }
+}
+
+/// People's own addresses: who cannot be told there would sleep on.
+fn addresses(found: &mut Found<'_>, can: &impl Fn(&ConnectionId, &str) -> Option<bool>) {
+    let config = &found.loaded.config;
+    let mut wrong = Vec::new();
+    for (name, person) in &config.people {
+        let problems = person.tell.iter().filter_map(|address| address.problem(can));
+        wrong.extend(problems.map(|problem| (name.clone(), format!("`{name}`: {problem}"))));
+    }
+    let somebody = config.people.iter().find(|(_, person)| !person.tell.is_empty());
+    let unused = config.oncall.shifts.is_empty() && config.oncall.pager.is_none();
+    let unused = somebody.filter(|_| unused).map(|(name, _)| name.clone());
+    for (name, message) in wrong {
+        let help = "give `connection`, one that tells people, and `to`, such as a mail address";
+        found.error(&["people", &name, "tell"], &message, help);
+    }
+    if let Some(name) = unused {
+        let message = "people have addresses, and there is no rota that puts a question to anybody";
+        found.warn(
+            &["people", &name, "tell"],
+            message,
+            "add `[[oncall.shifts]]` or `oncall.pager`",
+        );
     }
 }
 

@@ -259,6 +259,26 @@ hours = ['mon-fri 08:00-24:00']
     }
 
     #[test]
+    fn an_address_at_which_nobody_can_be_told_is_told_at_its_line() {
+        let text = MUTE
+            .replace("pager = 'okta'", "stale = '15m'")
+            .replace("[oncall]", "tell = [{ connection = 'okta' }, { connection = 'none' }, { connection = 'mail' }]\n[oncall]")
+            + "[connections.mail]\nconnector = 'smtp'\nbase_url = 'smtps://mail.example:465'\nauth = { basic = { user = 'q', password = 'text:x' } }\n[connections.mail.settings]\nfrom = 'q@example.com'\n";
+
+        let problems = check(&loaded(&text), &Sources::lab());
+
+        assert_eq!(
+            told(&text, &problems)[..4],
+            [
+                "6: `jane`: the connection `okta` cannot tell a person anything",
+                "6: `jane`: the connection `none` is not configured",
+                "6: `jane`: the address at `mail` needs `to`, the person's own",
+                "6: people have addresses, and there is no rota that puts a question to anybody",
+            ]
+        );
+    }
+
+    #[test]
     fn gaps_to_come_and_too_few_people_are_told() {
         // A Friday evening.
         let now = "2026-11-27T20:00:00Z".parse().unwrap();

@@ -15,7 +15,7 @@ use crate::engine::policy::{OnCall, Policy};
 use crate::model::id::{ConnectionId, SourceId};
 use crate::model::incident::MayCause;
 use crate::model::time::Span;
-use crate::notify::{KnownAs, Options as Notify};
+use crate::notify::{Address, KnownAs, Options as Notify};
 
 /// Everything that `quell.toml` can say.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -55,9 +55,15 @@ impl Config {
             pager: self.oncall.pager.clone(),
             stale: self.oncall.stale,
             horizon: self.oncall.horizon,
-            channels: self.notify.channels.keys().cloned().collect(),
+            channels: self.notified().channels.into_keys().collect(),
         };
         Policy { oncall, ..self.policy.clone() }
+    }
+
+    /// Whom to tell, with people's own addresses.
+    pub(crate) fn notified(&self) -> Notify {
+        let people = self.people.iter().map(|(name, person)| (name.as_str(), &person.tell[..]));
+        self.notify.clone().with_people(people)
     }
 
     /// How the pager knows each person.
@@ -147,4 +153,7 @@ pub(crate) struct Person {
     /// Their id at the pager; with one, the address does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pager: Option<String>,
+    /// Where they themselves are told that a question is put to them: the first address, the next if that fails.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tell: Vec<Address>,
 }

@@ -35,13 +35,14 @@ const RAW_LINES: usize = 80;
 const CHECKPOINT_WITHIN: u64 = 512;
 
 /// What entries are about: the first word of each kind.
-const NOUNS: [&str; 28] = [
+const NOUNS: [&str; 29] = [
     "alert",
     "approval",
     "attempt",
     "block",
     "ceiling",
     "checkpoint",
+    "connection",
     "deed",
     "delegation",
     "delivery",

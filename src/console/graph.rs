@@ -218,6 +218,7 @@ fn cube(step: &PlanStep, look: Look) -> Drawing {
         look.mark.map(|mark| format!("{} {}", mark.word(), look.count)),
         step.when.as_deref().map(|when| tame(&format!("when {when}"), 200)),
         step.for_each.as_deref().map(|each| tame(&format!("for each {each}"), 200)),
+        step.ratify.as_ref().map(|_| "then people ratify it".to_owned()),
     ];
     let title: Vec<String> = title.into_iter().flatten().collect();
     let cube = Cube {
@@ -408,6 +409,7 @@ mod tests {
             triggers: Vec::new(),
             also: false,
             mode: None,
+            watch: None,
             inputs: BTreeMap::new(),
             blocks: vec![block],
             steps,

@@ -361,6 +361,10 @@ fn rules(plan: &Plan, step: &PlanStep) -> Vec<(&'static str, Coded)> {
     }
     rules.extend(step.for_each.as_deref().map(|each| ("for each", code(each))));
     rules.extend(step.when.as_deref().map(|when| ("when", code(when))));
+    if step.ratify.is_some() {
+        let asked = "where it is done without a yes, people are asked whether it stands";
+        rules.push(("then", Coded(asked.to_owned())));
+    }
     rules
 }
 

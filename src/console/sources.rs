@@ -6,6 +6,7 @@ use axum::response::Response;
 use std::collections::BTreeMap;
 
 use super::ConsoleState;
+use super::again::KeptRow;
 use super::frame::Frame;
 use super::problem::render;
 use super::show::At;
@@ -13,6 +14,7 @@ use super::signed_in::SignedIn;
 use crate::model::id::SourceId;
 use crate::model::text::{tame, tame_field};
 use crate::model::time::Time;
+use crate::people::Act;
 use crate::poll::Meter;
 use crate::server::{Seen, Stream};
 
@@ -24,6 +26,8 @@ const PROBLEM_MAX: usize = 500;
 struct SourcesPage {
     frame: Frame,
     sources: Vec<Row>,
+    /// The reader may have refused deliveries judged again.
+    tends: bool,
 }
 
 struct Row {
@@ -38,6 +42,7 @@ struct Row {
     stream: Option<(At, bool, String)>,
     counts: Vec<(&'static str, u64)>,
     refusals: Vec<Refused>,
+    kept: Vec<KeptRow>,
 }
 
 struct Refused {
@@ -63,6 +68,11 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
     let received = state.received.all();
     let mut sources: BTreeMap<String, Row> =
         received.iter().map(|(name, seen)| (name.clone(), row(name, seen))).collect();
+    for kept in state.again.kept() {
+        if let Some(row) = sources.get_mut(kept.source.as_str()) {
+            row.kept.push(KeptRow::from(&kept));
+        }
+    }
     let through = state.engine.read(|core| {
         let polls = core.state.polls.iter();
         polls.map(|(id, cursor)| (id.clone(), cursor.through)).collect::<BTreeMap<_, _>>()
@@ -71,8 +81,8 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
         let row = sources.entry(id.to_string()).or_insert_with(|| Row::polled(&id, &meter));
         row.log = Some(log(&meter, through.get(&id).copied()));
     }
-    let sources = sources.into_values().collect();
-    render(&SourcesPage { frame: Frame::new(&state, &by, "Sources"), sources })
+    let (sources, tends) = (sources.into_values().collect(), by.may(Act::Tend));
+    render(&SourcesPage { frame: Frame::new(&state, &by, "Sources"), sources, tends })
 }
 
 impl Row {
@@ -93,6 +103,7 @@ impl Row {
                 ("Polls that failed", meter.failures.values().sum()),
             ],
             refusals: Vec::new(),
+            kept: Vec::new(),
         }
     }
 }
@@ -134,6 +145,7 @@ fn row(name: &str, seen: &Seen) -> Row {
         log: None,
         verified: verified(&seen.stream),
         stream: said(&seen.stream),
+        kept: Vec::new(),
         counts: vec![
             ("Deliveries taken", seen.accepted),
             ("Sent again", seen.repeated),

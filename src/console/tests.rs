@@ -11,6 +11,7 @@ mod oncall;
 mod reports;
 mod runs;
 mod sources;
+mod tending;
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;

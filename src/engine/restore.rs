@@ -80,6 +80,7 @@ pub(crate) fn way_back(
         triggers: Vec::new(),
         also: false,
         mode: None,
+        watch: None,
         inputs: BTreeMap::new(),
         blocks: Vec::new(),
         steps,

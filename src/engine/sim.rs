@@ -400,6 +400,7 @@ pub(super) fn playbook() -> Plan {
         triggers: vec![Trigger::Alert(AlertKind::MfaFatigue), Trigger::Manual],
         also: false,
         mode: None,
+        watch: None,
         inputs: BTreeMap::new(),
         blocks: Vec::new(),
         steps: vec![

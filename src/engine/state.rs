@@ -15,6 +15,7 @@ mod retire;
 mod rows;
 mod shelf;
 mod told;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,11 +26,12 @@ use crate::model::approval::{Approval, ApprovalState};
 use crate::model::asked::OpenAsk;
 use crate::model::deed::Seconded;
 use crate::model::entry::{
-    CeilingRaised, DeploymentCreated, GuardrailsChanged, PersonEnrolled, TokenChanged,
+    CeilingRaised, ConnectionTested, DeploymentCreated, GuardrailsChanged, PersonEnrolled,
+    TokenChanged,
 };
 use crate::model::id::{
-    ActionId, ApprovalId, Capability, DelegationId, IncidentId, PersonId, PlanDigest, PlaybookName,
-    RunId, SourceId, SubjectId, TokenId,
+    ActionId, ApprovalId, Capability, ConnectionId, DelegationId, IncidentId, PersonId, PlanDigest,
+    PlaybookName, RunId, SourceId, SubjectId, TokenId,
 };
 use crate::model::incident::{ContainmentState, Incident, IncidentStatus, Severity};
 use crate::model::oncall::Delegation;
@@ -140,6 +142,8 @@ pub(crate) struct State {
     pub(crate) delegations: BTreeMap<DelegationId, Delegation>,
     /// How far each polled source has got.
     pub(crate) polls: BTreeMap<SourceId, PollAdvanced>,
+    /// What came of trying each connection last.
+    pub(crate) tests: BTreeMap<ConnectionId, ConnectionTested>,
     pub(crate) telling: Telling,
     /// Links to persons concerned that still open, by the hash of their secret.
     pub(crate) asks: BTreeMap<String, OpenAsk>,

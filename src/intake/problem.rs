@@ -95,6 +95,13 @@ impl SetError {
 }
 
 impl Problem {
+    /// Whether another secret, or another key, might prove the same delivery.
+    pub(crate) fn is_about_the_secret(&self) -> bool {
+        matches!(self, Self::WrongSignature)
+            || matches!(self, Self::Set { error: SetError::InvalidKey, .. })
+            || matches!(self, Self::Set { error: SetError::AuthenticationFailed, .. })
+    }
+
     /// The stable name: the last part of the problem's `type` URL, and a metric label.
     pub(crate) fn slug(&self) -> &'static str {
         match self {

@@ -164,6 +164,32 @@ impl Verifier {
         Ok(Verified { body, delivery_id })
     }
 
+    /// The headers that prove a delivery together with its bytes, for whoever wants to prove it again later. None where
+    /// they would be the secret itself.
+    pub(crate) fn signed_headers(&self, headers: &HeaderMap) -> Option<Vec<(String, String)>> {
+        let mut names = vec!["content-encoding"];
+        match &self.auth {
+            Auth::StandardWebhooks { .. } => {
+                names.extend(["webhook-id", "webhook-timestamp", "webhook-signature"]);
+            }
+            Auth::Hmac { header, timestamp_header, id_header, .. } => {
+                names.push(header);
+                names.extend(timestamp_header.as_deref().into_iter().chain(id_header.as_deref()));
+            }
+            // A code over the body, not the secret.
+            Auth::Teams { .. } => names.push("authorization"),
+            Auth::Set { .. } => {}
+            Auth::Bearer { .. } | Auth::Basic { .. } | Auth::Header { .. } | Auth::None => {
+                return None;
+            }
+        }
+        let of = |name: &str| {
+            let values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
+            values.map(|v| (name.to_owned(), v.to_owned())).collect::<Vec<_>>()
+        };
+        Some(names.into_iter().flat_map(of).collect())
+    }
+
     /// Returns the delivery's id where the scheme has one.
     fn authenticate(
         &self,

@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod rise;
+mod upkeep;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +31,7 @@ pub(crate) use access::{
 };
 pub(crate) use answers::{ApprovalDecided, ApprovalVoted};
 pub(crate) use rise::{IncidentOpened, IncidentRisen, Rise};
+pub(crate) use upkeep::{ClassTested, ConnectionTested, DeliveryJudged};
 
 /// One fact in the journal. The fold of all entries is the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -224,6 +226,10 @@ pub(crate) enum Entry {
     /// A provider's log has been taken in up to a time. Follows what it speaks of, never the other way round.
     #[serde(rename = "poll.advanced")]
     PollAdvanced(Box<PollAdvanced>),
+    #[serde(rename = "connection.tested")]
+    ConnectionTested(Box<ConnectionTested>),
+    #[serde(rename = "delivery.judged")]
+    DeliveryJudged(Box<DeliveryJudged>),
     /// Says again, row by row, what is still needed of lines that are about to be dropped.
     #[serde(rename = "snapshot")]
     Snapshot { rows: Vec<(String, Value)> },
@@ -458,6 +464,8 @@ impl Entry {
             | Self::DelegationGiven(_)
             | Self::DelegationEnded(_)
             | Self::PollAdvanced(_)
+            | Self::ConnectionTested(_)
+            | Self::DeliveryJudged(_)
             | Self::Snapshot { .. }
             | Self::IncidentsDropped { .. }
             | Self::JournalPruned { .. }

@@ -146,6 +146,15 @@ impl StepPath {
     }
 }
 
+impl TokenId {
+    /// When it was made, to the millisecond.
+    pub(crate) fn made_at(self) -> Time {
+        let stamp = self.0.get_timestamp().map(|stamp| stamp.to_unix());
+        let (seconds, nanos) = stamp.unwrap_or_default();
+        Time::from_timestamp(seconds.cast_signed(), nanos).unwrap_or_default()
+    }
+}
+
 fn uuid_v7(at: Time, random: [u8; 10]) -> Uuid {
     let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()

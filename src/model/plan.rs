@@ -30,6 +30,9 @@ pub(crate) struct Plan {
     /// Stricter than the deployment's mode, never looser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mode: Option<Mode>,
+    /// How long the incident is watched after containment, where that is longer than the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) watch: Option<Span>,
     /// What a playbook that calls this one may hand over; expressions say `inputs.NAME`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) inputs: BTreeMap<String, Input>,
@@ -107,6 +110,9 @@ pub(crate) struct PlanStep {
     pub(crate) expires: Option<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) approval: Option<AskRule>,
+    /// Where it is done without a yes, people are asked afterwards whether it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ratify: Option<RatifyRule>,
     /// From the first attempt to the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deadline: Option<Span>,
@@ -126,6 +132,7 @@ impl PlanStep {
             on_error: OnError::Continue,
             expires: None,
             approval: None,
+            ratify: None,
             deadline: None,
         }
     }
@@ -179,6 +186,17 @@ pub(crate) struct AskRule {
     /// How long the question stands.
     pub(crate) timeout: Span,
     pub(crate) on_timeout: OnTimeout,
+    /// More people than the doctrine asks for; zero: as many.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) quorum: u32,
+}
+
+/// A playbook's wish that what it did at once is put to people afterwards. Silence keeps it, a no undoes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RatifyRule {
+    /// How long the question stands; none: as long as the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) timeout: Option<Span>,
     /// More people than the doctrine asks for; zero: as many.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) quorum: u32,

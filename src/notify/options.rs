@@ -47,6 +47,60 @@ pub(crate) struct Channel {
     /// How; left out: the first of these that the connection can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<Kind>,
+    /// Whose own address it is: they are told what is put to them, and of nothing else.
+    #[serde(skip)]
+    pub(super) own: Option<Own>,
+}
+
+/// A person's address among theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Own {
+    pub(super) person: String,
+    /// The first is told; the next if that one cannot be.
+    pub(super) turn: usize,
+}
+
+/// One of `tell` in `[people.NAME]`: where a person themselves is told that a question is put to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Address {
+    pub(crate) connection: ConnectionId,
+    /// The person, as the connection's system names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<Kind>,
+}
+
+impl Address {
+    /// Why it cannot be told, if that is so. `can` is as in [`Options::problems`].
+    pub(crate) fn problem(
+        &self,
+        can: impl Fn(&ConnectionId, &str) -> Option<bool>,
+    ) -> Option<String> {
+        let connection = &self.connection;
+        if can(connection, "").is_none() {
+            return Some(format!("the connection `{connection}` is not configured"));
+        }
+        let channel = Channel::from(self);
+        match channel.kind(|capability| can(connection, capability) == Some(true)) {
+            None | Some(Kind::Ticket) => {
+                Some(format!("the connection `{connection}` cannot tell a person anything"))
+            }
+            // A connection's own place is everybody's.
+            Some(Kind::Mail | Kind::Message) if self.to.is_none() => {
+                Some(format!("the address at `{connection}` needs `to`, the person's own"))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+impl From<&Address> for Channel {
+    fn from(address: &Address) -> Self {
+        let Address { connection, to, kind } = address.clone();
+        Self { connection, to, on: Vec::new(), kind, own: None }
+    }
 }
 
 fn usual() -> Vec<Topic> {
@@ -119,10 +173,39 @@ impl Options {
                 let on = vec![Decided, Expired, Breached, Contained];
                 let kind = Some(Kind::Ticket);
                 let name = format!("ticket at {connection}");
-                self.channels.insert(name, Channel { connection, to: None, on, kind });
+                self.channels.insert(name, Channel { connection, to: None, on, kind, own: None });
             }
         }
         self
+    }
+
+    /// The channels that are people's own.
+    pub(crate) fn with_people<'p>(
+        mut self,
+        people: impl IntoIterator<Item = (&'p str, &'p [Address])>,
+    ) -> Self {
+        for (person, addresses) in people {
+            for (turn, address) in addresses.iter().enumerate() {
+                let own = Some(Own { person: person.to_lowercase(), turn });
+                let mut name = format!("{person} at {}", address.connection);
+                if self.channels.contains_key(&name) {
+                    name = format!("{name} ({})", turn + 1);
+                }
+                self.channels.insert(name, Channel { own, ..Channel::from(address) });
+            }
+        }
+        self
+    }
+
+    /// A person's own channels, in the order in which they are told.
+    pub(super) fn of_person(&self, person: &str) -> Vec<&String> {
+        let own = |channel: &Channel| {
+            channel.own.as_ref().filter(|own| own.person == person).map(|own| own.turn)
+        };
+        let mut found: Vec<(usize, &String)> =
+            self.channels.iter().filter_map(|(name, c)| Some((own(c)?, name))).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, name)| name).collect()
     }
 
     /// Whether a channel is a case's ticket.

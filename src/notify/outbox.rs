@@ -72,6 +72,8 @@ pub(super) struct Standing {
     pub(super) opened_at: Time,
     /// The highest level that it is put to; none: everybody.
     pub(super) level: Option<Level>,
+    /// Whom it is put to by name, in small letters.
+    pub(super) people: Vec<String>,
 }
 
 /// Everything that is still to be told.
@@ -141,8 +143,8 @@ impl Outbox {
         listed || (first && fact.topic == Topic::Approval)
     }
 
-    /// Tells the next rung of each question that has stood long enough; in a storm the last one at once. When the next
-    /// one is due.
+    /// Tells those to whom a question is put at their own addresses, and the next rung of each question that has stood
+    /// long enough; in a storm the last one at once. When the next one is due.
     pub(super) fn climb(
         &mut self,
         open: &[Standing],
@@ -153,10 +155,30 @@ impl Outbox {
         let lead = self.options.ladder.last().map(|rung| rung.channel.clone());
         for question in open {
             let about = About::Question(question.question);
+            let fact = Fact {
+                topic: Topic::Approval,
+                about: about.clone(),
+                incident: Some(question.incident),
+                of: self.after,
+                at: question.opened_at,
+                closed: false,
+                detail: String::new(),
+            };
+            let is_told = |outbox: &Self, key: &Key| {
+                telling.standing(&key.0, &key.1).is_some() || outbox.errands.contains_key(key)
+            };
+            for person in &question.people {
+                let Some(first) = self.options.of_person(person).first().copied().cloned() else {
+                    continue;
+                };
+                let key = (about.to_string(), first);
+                if !is_told(self, &key) {
+                    self.errands.insert(key, Errand::new(fact.clone(), now, None));
+                }
+            }
             for rung in &self.options.ladder {
                 let key = (about.to_string(), rung.channel.clone());
-                let known = telling.standing(&key.0, &key.1).is_some();
-                if known || self.errands.contains_key(&key) {
+                if is_told(self, &key) {
                     continue;
                 }
                 // A level's channel is told when a line of the journal says that its turn has come.
@@ -170,16 +192,7 @@ impl Outbox {
                     next = Some(next.map_or(due, |next: Time| next.min(due)));
                     continue;
                 }
-                let fact = Fact {
-                    topic: Topic::Approval,
-                    about: about.clone(),
-                    incident: Some(question.incident),
-                    of: self.after,
-                    at: question.opened_at,
-                    closed: false,
-                    detail: String::new(),
-                };
-                self.errands.insert(key, Errand::new(fact, now, None));
+                self.errands.insert(key, Errand::new(fact.clone(), now, None));
             }
         }
         next
@@ -218,7 +231,11 @@ impl Outbox {
         let here = ladder.iter().position(|rung| rung.channel == key.1);
         let above = &ladder[here.map_or(0, |here| here + 1)..];
         let free = |channel: &&String| telling.standing(&key.0, channel).is_none();
-        above.iter().map(|rung| &rung.channel).filter(|next| **next != key.1).find(free).cloned()
+        // Whoever has another address is told there first; then those who are next anyway.
+        let own = self.options.channels.get(&key.1).and_then(|channel| channel.own.as_ref());
+        let others = own.map(|own| self.options.of_person(&own.person).split_off(own.turn + 1));
+        let next = others.unwrap_or_default().into_iter().chain(above.iter().map(|r| &r.channel));
+        next.filter(|next| **next != key.1).find(free).cloned()
     }
 
     /// What begins now: for each channel one message, about one thing or about all that its budget held back.

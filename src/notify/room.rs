@@ -373,11 +373,14 @@ impl Room {
 fn open_questions(state: &State) -> Vec<Standing> {
     let open = state.approvals.values().filter(|a| a.state == ApprovalState::Pending);
     let level = |a: &Approval| a.addressed.last().filter(|last| !last.everybody)?.level;
+    let asked =
+        |a: &Approval| a.addressed.last().map(|last| last.people.clone()).unwrap_or_default();
     open.map(|a| Standing {
         question: a.id,
         incident: a.incident,
         opened_at: a.opened_at,
         level: level(a),
+        people: asked(a).iter().map(|asked| asked.name.to_lowercase()).collect(),
     })
     .collect()
 }

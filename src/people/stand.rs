@@ -54,7 +54,8 @@ impl Clock for HeldClock {
 }
 
 /// Never the same bytes twice.
-struct Counting(AtomicU8);
+#[derive(Default)]
+pub(crate) struct Counting(AtomicU8);
 
 impl Entropy for Counting {
     fn fill(&self, bytes: &mut [u8]) {
@@ -369,6 +370,7 @@ fn started(run: RunId, incident: IncidentId) -> RunStarted {
             triggers: Vec::new(),
             also: false,
             mode: None,
+            watch: None,
             inputs: BTreeMap::new(),
             blocks: Vec::new(),
             steps: Vec::new(),

@@ -40,6 +40,7 @@ pub(crate) struct Draft {
     pub(crate) triggers_broken: bool,
     pub(crate) also: bool,
     pub(crate) mode: Option<Mode>,
+    pub(crate) watch: Option<Placed<Span>>,
     /// Where `inputs` stands, if it does.
     pub(crate) inputs_at: Option<Range<usize>>,
     pub(crate) inputs: Vec<InputDraft>,
@@ -116,6 +117,7 @@ pub(crate) struct Step {
     pub(crate) on_error: OnError,
     pub(crate) expires: Option<Placed<Span>>,
     pub(crate) approval: Option<Approval>,
+    pub(crate) ratify: Option<Ratify>,
     pub(crate) deadline: Option<Placed<Span>>,
     /// It has a key that nobody knows, so that what seems to be missing may only be misspelt.
     pub(crate) misspelt: bool,
@@ -125,6 +127,14 @@ pub(crate) struct Step {
 pub(crate) struct Approval {
     pub(crate) timeout: Option<Placed<Span>>,
     pub(crate) on_timeout: Option<Placed<OnTimeout>>,
+    pub(crate) quorum: Option<Placed<u32>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Ratify {
+    /// The key.
+    pub(crate) at: Range<usize>,
+    pub(crate) timeout: Option<Placed<Span>>,
     pub(crate) quorum: Option<Placed<u32>>,
 }
 
@@ -139,6 +149,7 @@ impl Draft {
             triggers_broken: false,
             also: false,
             mode: None,
+            watch: None,
             inputs_at: None,
             inputs: Vec::new(),
             steps: Vec::new(),

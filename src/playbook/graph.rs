@@ -121,6 +121,9 @@ fn label(step: &PlanStep) -> String {
             lines.push(format!("{word} {}", escaped(expression)));
         }
     }
+    if step.ratify.is_some() {
+        lines.push("then ratify".to_owned());
+    }
     lines.join("<br/>")
 }
 

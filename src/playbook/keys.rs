@@ -11,6 +11,10 @@ pub(crate) const TOP: &[Key] = &[
     ("also", "Runs beside the first matching playbook instead of only when no other matched."),
     ("mode", "`observe`, `approve` or `auto`: stricter than the deployment's mode, never looser."),
     (
+        "watch",
+        "How long the person is watched after containment, such as `72h`; never shorter than the policy's.",
+    ),
+    (
         "inputs",
         "What a playbook that calls this one may give to it; expressions say `inputs.NAME`.",
     ),
@@ -36,6 +40,7 @@ pub(crate) const STEP: &[Key] = &[
     ("on_error", "`continue` (the default) or `stop`."),
     ("expires", "How long a hold lasts, such as `24h`."),
     ("approval", "A stricter approval than the default."),
+    ("ratify", "Done first, and people are asked whether it stands; `{}` for the policy's time."),
     ("deadline", "From the first attempt to the last."),
 ];
 
@@ -45,13 +50,21 @@ pub(crate) const APPROVAL: &[Key] = &[
     ("quorum", "How many people must say yes, where that is more than the doctrine asks for."),
 ];
 
+pub(crate) const RATIFY: &[Key] = &[
+    (
+        "timeout",
+        "How long the question stands, at most 24h; without it the policy's `ratify_timeout`.",
+    ),
+    (
+        "quorum",
+        "How many people keep it or undo it, where that is more than the doctrine asks for.",
+    ),
+];
+
 /// More people than any rota has awake.
 pub(crate) const QUORUM_MAX: u32 = 5;
 
 pub(crate) const TRIGGER: &[Key] = &[("alert", "The kind of alert.")];
-
-/// Keys that the language will have. They get a better answer than "unknown".
-pub(crate) const LATER: &[&str] = &["watch", "ratify"];
 
 pub(crate) const INPUT: &[Key] = &[
     ("type", "What it holds, such as `string`."),
@@ -62,9 +75,17 @@ pub(crate) const INPUT: &[Key] = &[
 
 /// What keys mean nothing beside each thing that a step does, and where they belong.
 pub(crate) const MEANINGLESS: &[(&[&str], &[&str], &str)] = &[
-    (&["wait", "ask"], &["connection", "with", "for_each", "expires"], "belongs to `use`"),
-    (&["call"], &["connection", "for_each", "expires"], "belongs to `use`"),
-    (&["parallel", "switch"], &["connection", "with", "for_each", "expires"], "belongs to `use`"),
+    (
+        &["wait", "ask"],
+        &["connection", "with", "for_each", "expires", "ratify"],
+        "belongs to `use`",
+    ),
+    (&["call"], &["connection", "for_each", "expires", "ratify"], "belongs to `use`"),
+    (
+        &["parallel", "switch"],
+        &["connection", "with", "for_each", "expires", "ratify"],
+        "belongs to `use`",
+    ),
     (&["call", "parallel", "switch"], &["on_error", "approval", "deadline"], "belongs to a step"),
     (&["use", "wait", "ask", "call", "parallel"], &["cases", "default"], "belongs to `switch`"),
 ];

@@ -8,13 +8,15 @@ use super::draft::{Draft, Step, Word};
 use super::inline::inline;
 use super::library::Called;
 use crate::model::id::{ConnectionId, PlaybookName};
-use crate::model::plan::{AskRule, Block, Does, Form, Place, Plan, PlanStep, Within};
+use crate::model::plan::{AskRule, Block, Does, Form, Place, Plan, PlanStep, RatifyRule, Within};
 use crate::template::{self, Mention, Piece, Role};
 
 pub(super) fn plan(draft: &Draft, called: &Called) -> Option<Plan> {
     let text = |word: &Word| word.text.clone();
     let mut blocks = draft.blocks.iter().map(|b| block(draft, b)).collect::<Option<Vec<_>>>()?;
     let (mut steps, mut last, mut own_last) = (Vec::new(), Vec::new(), Vec::new());
+    // Who calls a playbook that wants a long watch wants it too.
+    let mut watch = draft.watch.as_ref().map(|span| span.value);
     for one in &draft.steps {
         let place = place(draft, one)?;
         let into = if one.finally { &mut own_last } else { &mut steps };
@@ -22,7 +24,9 @@ pub(super) fn plan(draft: &Draft, called: &Called) -> Option<Plan> {
             into.push(step(one, place)?);
             continue;
         }
-        let inlined = inline(one, place, called.found(one)?)?;
+        let other = called.found(one)?;
+        watch = watch.max(other.plan.watch);
+        let inlined = inline(one, place, other)?;
         into.extend(inlined.steps);
         blocks.extend(inlined.blocks);
         last.extend(inlined.last);
@@ -35,6 +39,7 @@ pub(super) fn plan(draft: &Draft, called: &Called) -> Option<Plan> {
         triggers: draft.triggers.iter().map(|trigger| trigger.value).collect(),
         also: draft.also,
         mode: draft.mode,
+        watch,
         inputs: draft.inputs.iter().map(|i| (i.name.text.clone(), i.input.clone())).collect(),
         blocks,
         steps,
@@ -102,6 +107,10 @@ fn step(step: &Step, place: Place) -> Option<PlanStep> {
                 quorum: approval.quorum.as_ref().map_or(0, |q| q.value),
             }),
         },
+        ratify: step.ratify.as_ref().map(|ratify| RatifyRule {
+            timeout: ratify.timeout.as_ref().map(|span| span.value),
+            quorum: ratify.quorum.as_ref().map_or(0, |q| q.value),
+        }),
         deadline: step.deadline.as_ref().map(|span| span.value),
     })
 }

@@ -17,12 +17,14 @@ mod inputs;
 mod items;
 mod names;
 mod outputs;
+mod ratified;
 mod reachable;
 mod results;
 mod scope;
 mod secrets;
 mod syntax;
 mod types;
+mod watched;
 
 use super::draft::Draft;
 use super::library::Called;
@@ -54,6 +56,8 @@ const RULES: &[Rule] = &[
     reachable::check,
     holds::check,
     approvals::check,
+    ratified::check,
+    watched::check,
 ];
 
 pub(super) fn apply(

@@ -42,6 +42,7 @@ fn top(key: &str) -> Value {
         "triggers" => json!({"type": "array", "minItems": 1, "items": trigger()}),
         "also" => json!({"type": "boolean"}),
         "mode" => of::<Mode>(),
+        "watch" => json!({"type": "string", "pattern": SPAN}),
         "steps" | "finally" => steps(1),
         "inputs" => json!({"type": "object", "additionalProperties": {
             "type": "object",
@@ -119,6 +120,11 @@ fn step_key(key: &str) -> Value {
             "required": ["timeout"],
             "additionalProperties": false,
             "properties": described(keys::APPROVAL, approval),
+        }),
+        "ratify" => json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": described(keys::RATIFY, approval),
         }),
         _ => json!({"type": "string"}),
     }

@@ -43,6 +43,7 @@ pub(crate) fn read(source: &Arc<Source>, root: &Node, problems: &mut Vec<Diagnos
             "triggers" => reader.triggers(entry, &mut draft),
             "also" => draft.also = reader.boolean(entry).unwrap_or(false),
             "mode" => draft.mode = reader.choice(entry, values::MODES).map(|mode| mode.value),
+            "watch" => draft.watch = reader.span(entry),
             "inputs" => reader.inputs(entry, &mut draft),
             "steps" => reader.list(value, "steps", "the playbook has no steps"),
             "finally" => {}
@@ -103,14 +104,14 @@ impl Reader<'_> {
     fn unknown_key(&mut self, entry: &Entry, known: &'static [Key], place: &str) {
         let at = entry.key_at.clone();
         let key = &entry.key;
-        let problem = if keys::LATER.contains(&key.as_str()) {
-            let message = format!("`{key}` is not available yet");
-            Diagnostic::error("P031", self.source, at, message, "not yet part of the language")
-                .help("use separate steps with `when` and `after`")
-        } else if key == "on" && place == "a playbook" {
+        let problem = if key == "on" && place == "a playbook" {
             let message = "unknown key `on` in a playbook";
             Diagnostic::error("P004", self.source, at, message, "unknown key")
                 .help("write `triggers`: some YAML readers take `on` for a boolean")
+        } else if key == "watch" && place == "a step" {
+            let message = "unknown key `watch` in a step";
+            Diagnostic::error("P004", self.source, at, message, "unknown key")
+                .help("write `watch` beside `steps`: the whole incident is watched")
         } else {
             let message = format!("unknown key `{key}` in {place}");
             Diagnostic::error("P004", self.source, at, message, "unknown key")

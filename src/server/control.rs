@@ -85,6 +85,10 @@ pub(super) struct TokenView {
     source: Option<String>,
     expires_at: String,
     revoked: bool,
+    made_by: Option<String>,
+    /// Since Quell was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<String>,
     /// Shown once, when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
@@ -99,6 +103,8 @@ impl TokenView {
             source: kept.source.as_ref().map(ToString::to_string),
             expires_at: rfc3339(kept.expires_at),
             revoked: kept.revoked,
+            made_by: kept.by.clone(),
+            last_used_at: None,
             token: None,
         }
     }
@@ -108,7 +114,11 @@ impl TokenView {
 #[utoipa::path(get, path = "/v1/tokens", tag = "control",
     responses((status = 200, body = Page<TokenView>), (status = "4XX", body = Problem)))]
 pub(super) async fn tokens(State(api): State<Api>, _: Allowed<Admin>) -> Json<Page<TokenView>> {
-    let items = api.engine().read(|core| core.state.tokens.values().map(TokenView::of).collect());
+    let view = |kept: &TokenChanged| TokenView {
+        last_used_at: api.used().last(kept.token).map(rfc3339),
+        ..TokenView::of(kept)
+    };
+    let items = api.engine().read(|core| core.state.tokens.values().map(view).collect());
     Json(Page { items, next: None })
 }
 
@@ -134,14 +144,16 @@ fn longest() -> Span {
     responses((status = 201, body = TokenView), (status = "4XX", body = Problem)))]
 pub(super) async fn create_token(
     State(api): State<Api>,
-    _: Allowed<Admin>,
+    caller: Allowed<Admin>,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<TokenView>), Problem> {
     fits(&api, &new)?;
     let engine = api.engine();
     let entropy = &*engine.ports().entropy;
     let source = new.source.map(SourceId::new);
-    let minted = token::mint(entropy, engine.now(), &new.name, &new.scopes, source, new.expires_in);
+    let mut minted =
+        token::mint(entropy, engine.now(), &new.name, &new.scopes, source, new.expires_in);
+    minted.kept.by = Some(caller.by());
     let mut shown = TokenView::of(&minted.kept);
     shown.token = Some(minted.text);
     engine.change_token(minted.kept).await?;
@@ -171,12 +183,14 @@ fn fits(api: &Api, new: &NewToken) -> Result<(), Problem> {
     responses((status = 200, body = TokenView), (status = "4XX", body = Problem)))]
 pub(super) async fn revoke_token(
     State(api): State<Api>,
-    _: Allowed<Admin>,
+    caller: Allowed<Admin>,
     Named(id): Named<TokenId>,
 ) -> Result<Json<TokenView>, Problem> {
     let known = api.engine().read(|core| core.state.tokens.get(&id).cloned());
     let mut token = known.ok_or_else(|| Problem::not_found("token", &id.to_string()))?;
-    token.revoked = true;
+    if !token.revoked {
+        (token.revoked, token.revoked_by) = (true, Some(caller.by()));
+    }
     let shown = TokenView::of(&token);
     api.engine().change_token(token).await?;
     Ok(Json(shown))

@@ -13,11 +13,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admission::Room;
+use super::again::Came;
 use super::extract::Asked;
 use super::identity::{Allowed, Ingest};
 use super::problem::{Kind, Problem};
 use super::state::{Api, Source};
-use crate::delivery::Origin;
+use crate::delivery::{Origin, Proved};
 use crate::engine::ingest::Answer;
 use crate::intake::{self, Auth, Verified, Verifier};
 use crate::model::incident::MayCause;
@@ -95,16 +96,40 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     let Some((source, verifier)) = source.and_then(|s| s.verifier.as_ref().map(|v| (s, v))) else {
         return Err(intake::Problem::UnknownSource.into());
     };
-    let proved = verifier.verify(kind, &parts.headers, raw, api.engine().now())?;
+    let id = &source.origin.view.id;
+    let signed = verifier.signed_headers(&parts.headers);
+    let came = |proof, body| Came { source: id, kind: None, proof, body };
+    let proved = match verifier.verify(kind, &parts.headers, raw.clone(), api.engine().now()) {
+        Ok(proved) => proved,
+        Err(problem) => {
+            let may_be_ours = problem.is_about_the_secret();
+            let refused = Err(problem.into());
+            // A signature may be proved by another secret; a secret that is wrong is thrown away.
+            if let Some(headers) = signed.filter(|_| may_be_ours) {
+                let proof = Proved::Signed { headers, held: false };
+                api.again().look(came(proof, raw), &refused).await;
+            }
+            return refused;
+        }
+    };
     let delivery = proved.delivery_id().to_owned();
-    let answer = accept(api, &source.origin, kind, &proved, delivery, Sent::default()).await?;
-    if verifier.is_set()
+    let answered =
+        accept(api, &source.origin, kind, &proved, delivery.clone(), Sent::default()).await;
+    let came = if let Some(headers) = signed {
+        came(Proved::Signed { headers, held: true }, raw)
+    } else {
+        let proof = Proved::Passed { delivery, by_token: false, replayed: false };
+        came(proof, proved.body().clone())
+    };
+    api.again().look(came, &answered).await;
+    if answered.is_ok()
+        && verifier.is_set()
         && let Some(said) = intake::of_stream(proved.body())
     {
         tracing::info!(source.id = name, "The transmitter of `{name}` said of its stream: {said}");
         api.received().of_stream(name, api.engine().now(), said);
     }
-    Ok(answer)
+    answered
 }
 
 /// Okta's one-time check of a hook's address.
@@ -249,12 +274,16 @@ async fn tokened(
             return Err(Problem::new(Kind::BadRequest).detail(detail));
         }
     };
-    if api.is_lab() {
-        return accept(api, &source.origin, kind, &verified, delivery, sent).await;
-    }
     // A token can be stolen and signs nothing: by itself it locks nobody out, whatever its source may cause.
-    let held = source.origin.held_to(MayCause::Revoke);
-    accept(api, &held, kind, &verified, delivery, sent).await
+    let most = if api.is_lab() { MayCause::Contain } else { MayCause::Revoke };
+    let held = source.origin.held_to(most);
+    let answered = accept(api, &held, kind, &verified, delivery.clone(), sent).await;
+    if sent.shift_ms == 0 {
+        let proof = Proved::Passed { delivery, by_token: true, replayed: sent.replayed };
+        let (source, body) = (&held.view.id, verified.body().clone());
+        api.again().look(Came { source, kind: Some(kind), proof, body }, &answered).await;
+    }
+    answered
 }
 
 /// Reads a body up to its cap, and only while there is room for it.

@@ -68,6 +68,9 @@ fn caller(parts: &Parts, api: &Api) -> Result<TokenChanged, Problem> {
     }
     let now = api.engine().now();
     let found = api.engine().read(|core| token::find(&core.state, text.trim(), now));
+    if let Ok(token) = &found {
+        api.used().note(token.token, now);
+    }
     found.map_err(|why| {
         tracing::info!("Refused a token: {why}");
         unauthenticated()

@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
 use super::{
-    control, deliveries, files, incidents, oncall, ops, playbooks, runs, sources, story, stream,
-    subjects,
+    again, control, deliveries, files, incidents, oncall, ops, playbooks, runs, sources, story,
+    stream, subjects,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -13,6 +13,7 @@ use super::{
     info(title = "Quell", description = "Automated response to MFA fatigue: alerts in, verified containment out. No token decides; people do, with passkeys, on the console."),
     paths(
         deliveries::hook, deliveries::challenge, deliveries::handshake, deliveries::events, deliveries::alerts, deliveries::reports,
+        again::list, again::judge,
         incidents::list, incidents::show, incidents::timeline, story::story, incidents::note, incidents::request_restore, incidents::containments,
         subjects::show, subjects::contain,
         playbooks::list, playbooks::show, playbooks::submit, playbooks::run,

@@ -156,6 +156,16 @@ impl Problem {
         self.slug
     }
 
+    /// Whether it is about what a delivery says or how it is proved, and not about when or how it was sent.
+    pub(super) fn is_the_deliverys(&self) -> bool {
+        matches!(self.status, 400 | 401 | 415 | 422)
+    }
+
+    /// Its HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// What an answer that some layer gave without a problem means.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         Self::new(match status.as_u16() {

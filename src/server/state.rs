@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::admission::Admission;
+use super::again::Again;
 use super::files::Files;
 use super::metrics::Metrics;
 use super::problem::{Kind, Problem};
 use super::received::Received;
+use super::token::Used;
 use crate::delivery::Origin;
 use crate::engine::driver::Engine;
 use crate::engine::ingest::Answer;
@@ -73,7 +75,7 @@ pub(crate) type Candidates = Arc<Mutex<BTreeMap<PlaybookName, Candidate>>>;
 /// What the server is made of.
 pub(crate) struct Parts {
     pub(crate) engine: Engine,
-    pub(crate) sources: BTreeMap<SourceId, Source>,
+    pub(crate) sources: Arc<BTreeMap<SourceId, Source>>,
     pub(crate) signatures: Arc<Signatures>,
     pub(crate) metrics: Metrics,
     pub(crate) polls: Meters,
@@ -87,6 +89,8 @@ pub(crate) struct Parts {
     pub(crate) answers: Answers,
     pub(crate) files: Arc<dyn Files>,
     pub(crate) received: Received,
+    pub(crate) again: Again,
+    pub(crate) used: Used,
 }
 
 /// The server's state. Cheap to clone.
@@ -140,6 +144,14 @@ impl Api {
 
     pub(super) fn received(&self) -> &Received {
         &self.0.parts.received
+    }
+
+    pub(super) fn again(&self) -> &Again {
+        &self.0.parts.again
+    }
+
+    pub(super) fn used(&self) -> &Used {
+        &self.0.parts.used
     }
 
     pub(super) fn polls(&self) -> &Meters {

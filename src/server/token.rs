@@ -4,6 +4,8 @@
 //! scanners and people tell a token from anything that looks like one.
 
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use subtle::ConstantTimeEq as _;
 
 use crate::engine::ports::Entropy;
@@ -53,13 +55,32 @@ impl Scope {
     }
 }
 
+/// When each token was last used since the start. In memory: a line in the journal for each call would say little.
+#[derive(Clone, Default)]
+pub(crate) struct Used(Arc<Mutex<BTreeMap<TokenId, Time>>>);
+
+impl Used {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TokenId, Time>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Only of tokens that are in force, so that there are no more than were made.
+    pub(super) fn note(&self, token: TokenId, at: Time) {
+        self.lock().insert(token, at);
+    }
+
+    pub(crate) fn last(&self, token: TokenId) -> Option<Time> {
+        self.lock().get(&token).copied()
+    }
+}
+
 /// A new token: what is kept, and the text that is shown once.
 pub(crate) struct Minted {
     pub(crate) kept: TokenChanged,
     pub(crate) text: String,
 }
 
-/// Makes a token.
+/// Makes a token. Who made it is the caller's to say.
 pub(crate) fn mint(
     entropy: &dyn Entropy,
     now: Time,
@@ -82,6 +103,8 @@ pub(crate) fn mint(
         source,
         expires_at: now + lasts.min(LONGEST).delta(),
         revoked: false,
+        by: None,
+        revoked_by: None,
     };
     Minted { kept, text }
 }

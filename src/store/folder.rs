@@ -7,6 +7,7 @@
 //! index/            rebuildable
 //! evidence/         2026-11-22T04.ndjson …
 //! keys/             checkpoint.pk8
+//! refused/          deliveries that were not taken; may be removed
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};

@@ -5,6 +5,7 @@
 //
 // Prints `N passed, N failed`; ends with 1 when anything failed.
 import { spawn, spawnSync } from "node:child_process";
+import { createHmac, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,11 +21,28 @@ const base = `http://localhost:${port}`;
 function init() {
   const made = spawnSync(quell, ["init", "--config", file, "--data", join(folder, "data")], { encoding: "utf8" });
   const text = readFileSync(file, "utf8");
-  change(() => text.replaceAll("7040", `${port}`));
+  keep("siem", "whsec_" + randomBytes(24).toString("base64"));
+  const source = `\n[sources.siem]\nkind = "alerts"\nauth = "standard_webhooks"\nsecrets = ["file:${join(folder, "siem")}"]\n`;
+  change(() => text.replaceAll("7040", `${port}`) + source);
   return made.stdout.match(/http:\/\/localhost:7040(\/enrol\/\S+)/)[1];
 }
 
 const change = (how) => writeFileSync(file, how(readFileSync(file, "utf8")));
+
+const keep = (name, secret) => writeFileSync(join(folder, name), secret, { mode: 0o600 });
+
+// An alert as its source signs it; gives the answer's status.
+async function deliver(secret, id) {
+  const at = Math.floor(Date.now() / 1000);
+  const body = JSON.stringify({
+    id, kind: "mfa_fatigue", account: "dana@example.com", time: new Date().toISOString(),
+    stage: "suspected", reason: "6 prompts denied in 4 minutes",
+  });
+  const key = Buffer.from(secret.replace("whsec_", ""), "base64");
+  const signature = createHmac("sha256", key).update(`${id}.${at}.${body}`).digest("base64");
+  const headers = { "webhook-id": id, "webhook-timestamp": `${at}`, "webhook-signature": `v1,${signature}` };
+  return (await fetch(`${base}/v1/hooks/siem`, { method: "POST", headers, body })).status;
+}
 
 async function serve() {
   const child = spawn(quell, ["serve", "--config", file, "--data", join(folder, "data")],
@@ -90,15 +108,36 @@ async function story(browser, ticket) {
   const second = await person(browser, base, link);
   check("a second person enrols by the link", (await second.textContent("nav")).includes("bo.berg"));
 
+  const theirs = "whsec_" + randomBytes(24).toString("base64");
+  check("a delivery signed with another secret is refused", await deliver(theirs, "m-1") === 401);
+  await first.goto(`${base}/sources`);
+  await picture(first, "sources");
+  const again = "button:has-text('Judge it again')";
+  await first.click(again);
+  check("asking proves nothing", (await first.textContent("main")).includes("It is refused again"));
+
   await first.goto(`${base}/guardrails`);
   const before = await first.textContent("main");
   check("what holds was taken from the settings", before.includes("Taken from the settings") && before.includes("policy.mode"));
   await stop(child);
+  keep("siem", theirs);
   change((text) => text.replace("automatic_blocks = 5", "automatic_blocks = 500").replace('mode = "approve"', 'mode = "auto"'));
   child = await serve();
   for (const page of [first, second]) await signIn(page);
   check("the first page says that a change waits", (await first.textContent("main")).includes("would change the guardrails"));
   check("what held before holds", (await first.textContent("[data-region=limits]")).includes("Automatic blocks: 0 of 5"));
+  await first.goto(`${base}/sources`);
+  await first.click(again);
+  await first.waitForURL(`${base}/sources`);
+  check("with the secret mended it is taken, once", await first.locator(again).count() === 0);
+  check("and its sender is told so", await deliver(theirs, "m-2") === 202);
+  await first.goto(`${base}/incidents`);
+  check("what it says has become an incident", (await first.textContent("main")).includes("dana@example.com"));
+  await first.goto(`${base}/me`);
+  await picture(first, "me");
+  await first.locator("form[action$='/revoke'] button").first().click();
+  await first.waitForSelector("text=revoked");
+  check("a token is revoked where it is shown", await first.locator("form[action$='/revoke']").count() === 0);
   await first.goto(`${base}/guardrails`);
   await picture(first, "guardrails");
   const one = await sign(first);

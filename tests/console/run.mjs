@@ -152,8 +152,8 @@ async function keyboard(page, base) {
   check("a point leads to its incident", true);
   await page.keyboard.press("?");
   check("a key lists the keys", await page.isVisible("dialog[open]"));
-  const bad = await page.evaluate(AXE).then(() => page.evaluate(() => globalThis.axe.run("dialog")));
-  const broken = bad.violations.filter((v) => ["serious", "critical"].includes(v.impact));
+  const keys = await page.evaluate(AXE).then(() => page.evaluate(() => globalThis.axe.run("dialog")));
+  const broken = keys.violations.filter((v) => ["serious", "critical"].includes(v.impact));
   check("axe finds nothing serious in the list of keys", broken.length === 0, broken.map((v) => v.id).join());
   await page.keyboard.press("Escape");
   await page.keyboard.press("g");
@@ -190,8 +190,14 @@ async function keyboard(page, base) {
   await picture(page, "audit");
   await page.goto(`${base}/connections`);
   check("what connections can do is shown", (await page.textContent("main")).includes("answering"));
+  await page.locator("form[action$='/test'] button").first().click();
+  await page.waitForSelector("text=works");
+  const tried = await page.textContent("main");
+  check("a connection is tried from its page", tried.includes("ordinary accounts, with") && tried.includes("Tried"), tried);
   await page.locator("summary").first().click();
   await picture(page, "connections");
+  const bad = await serious(page, `${base}/connections`);
+  check("axe finds nothing serious in what came of it", bad.length === 0, bad.join("; "));
   await page.goto(`${base}/playbooks`);
   check("how playbooks did is shown", (await page.textContent("main")).includes("Last run"));
   await page.click("summary:has-text('Its plan')");

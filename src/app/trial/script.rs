@@ -117,6 +117,8 @@ pub(crate) struct Expect {
     pub(crate) waiting_on: Option<WaitingOn>,
     pub(crate) incident: Option<IncidentStatus>,
     pub(crate) stage: Option<Stage>,
+    /// The incident is still watched for at least so long.
+    pub(crate) watched_for: Option<Span>,
     /// Ids of the steps in the open question, each once; empty = no question is open.
     pub(crate) asked: Option<Vec<String>>,
     /// Step id → how all its cells ended.

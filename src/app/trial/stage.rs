@@ -232,9 +232,17 @@ impl<'t> Stage<'t> {
             Answer::Approve => Decision::Approve,
             Answer::Deny => Decision::Deny,
         };
-        let signed = unsigned(&question, items, decision, on_call(), "on-call");
-        let decided = self.engine.decide_approval(question.id, on_call(), signed).await;
-        decided.err().map(|e| e.to_string()).into_iter().collect()
+        let mut problems = Vec::new();
+        // As many as it takes.
+        for (person, name) in on_call() {
+            let signed = unsigned(&question, items.clone(), decision, person, &name);
+            match self.engine.decide_approval(question.id, person, signed).await {
+                Ok(ApprovalState::Pending) => {}
+                Ok(_) => return problems,
+                Err(refusal) => problems.push(refusal.to_string()),
+            }
+        }
+        problems
     }
 
     async fn restore(&self) -> Vec<String> {
@@ -270,6 +278,13 @@ impl<'t> Stage<'t> {
         differs(&mut found, "waiting_on", waiting_on, expect.waiting_on);
         differs(&mut found, "incident", incident.as_ref().map(|i| i.status), expect.incident);
         differs(&mut found, "stage", incident.as_ref().map(|i| i.stage), expect.stage);
+        if let Some(least) = expect.watched_for {
+            let left = incident.as_ref().map(|i| i.watch_until - self.clock.now());
+            if left.is_none_or(|left| left < least.delta()) {
+                let left = left.map_or(0, |left| left.num_minutes());
+                found.push(format!("it is watched for {left} more minutes, not for {least}"));
+            }
+        }
         let want: Option<BTreeSet<String>> =
             expect.asked.as_ref().map(|a| a.iter().cloned().collect());
         differs(&mut found, "asked", Some(asked), want);
@@ -345,8 +360,9 @@ fn ends(run: &Run, step: &str) -> Vec<String> {
         .collect()
 }
 
-fn on_call() -> PersonId {
-    PersonId(uuid::Uuid::from_u128(1))
+/// More people than any question asks for, of one mind.
+fn on_call() -> impl Iterator<Item = (PersonId, String)> {
+    (1..=5).map(|n| (PersonId(uuid::Uuid::from_u128(n)), format!("on-call-{n}")))
 }
 
 fn reach(lab: &Lab, clock: VirtualClock) -> Result<Arc<Reach>, String> {
@@ -383,15 +399,17 @@ async fn found(engine: &Engine, checked: &Checked) -> Result<(), crate::engine::
                 diff: String::new(),
                 signed: None,
             })));
-            tx.push(Entry::PersonEnrolled(Box::new(PersonEnrolled {
-                person: on_call(),
-                name: "on-call".to_owned(),
-                roles: vec!["approver".to_owned()],
-                passkey: serde_json::Value::Null,
-                user_handle: uuid::Uuid::nil(),
-                ticket: String::new(),
-                enrolled_at: None,
-            })));
+            for (person, name) in on_call() {
+                tx.push(Entry::PersonEnrolled(Box::new(PersonEnrolled {
+                    person,
+                    name,
+                    roles: vec!["approver".to_owned()],
+                    passkey: serde_json::Value::Null,
+                    user_handle: uuid::Uuid::nil(),
+                    ticket: String::new(),
+                    enrolled_at: None,
+                })));
+            }
         })
         .await
 }

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::browser::{Answer, Browser};
+use super::browser::{Answer, Browser, SECRET};
+use super::tending::{refused, signed};
 use crate::model::approval::{ApprovalState, Asks};
 use crate::model::entry::{Entry, PersonEnrolled};
 use crate::model::id::ApprovalId;
@@ -45,6 +46,9 @@ fn is_change(entry: &Entry) -> bool {
             | Entry::IncidentClosed { .. }
             | Entry::RunStarted(_)
             | Entry::StepIntent(_)
+            | Entry::DeliveryAccepted(_)
+            | Entry::ConnectionTested(_)
+            | Entry::TokenChanged(_)
     )
 }
 
@@ -403,8 +407,57 @@ async fn every_attack_on_a_decision_fails_closed_and_leaves_a_trace() {
     sessions(&mut s).await;
     acts_without_a_passkey(&mut s).await;
     people_who_change(&mut s).await;
+    s.stand.clock.pass(TimeDelta::minutes(1));
+    what_is_tended(&mut s).await;
     println!("{} attacks, none succeeded", s.tried);
-    assert!(s.tried >= 70, "{}", s.tried);
+    assert!(s.tried >= 90, "{}", s.tried);
+}
+
+/// Deliveries judged again, connections tried, tokens revoked: doors that nobody comes in by.
+async fn what_is_tended(s: &mut Suite) {
+    let now = s.stand.engine.now();
+    let (body, mut headers) = signed(SECRET, "a-1", now);
+    let forged = (body.replace("mia", "eva"), headers.clone());
+    headers.truncate(1);
+    let forged = refused(&s.browser, forged, now).await;
+    let unsigned = refused(&s.browser, (body, headers), now).await;
+    let doors = [
+        format!("/sources/refused/{forged}/judge"),
+        "/connections/idp/test".to_owned(),
+        format!("/me/tokens/{forged}/revoke"),
+    ];
+    let nobody = Browser::at(&s.stand);
+    let with_token = nobody.clone().with_cookie("s=qll_every_scope");
+    let (_, viewer) = s.person("vera", "viewer").await;
+    let (_, helper) = s.person("hugo", "helpdesk").await;
+    for door in &doors {
+        let answer = nobody.form(door, "").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        s.refused("nobody tends", &answer);
+        let answer = with_token.form(door, "").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        s.refused("a token for a session tends", &answer);
+        for browser in [&viewer, &helper] {
+            let answer = browser.form(door, "").await;
+            assert!(answer.status.is_client_error(), "{door}: {}", answer.status);
+            s.refused("a role that may not tends", &answer);
+        }
+        for from in [None, Some(("origin", "https://evil.example"))] {
+            let answer = s.browser.form_from(from, door, "").await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN);
+            s.refused("another site has somebody tend", &answer);
+        }
+        let answer = s.browser.get(door).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+        s.unchanged("a previewer tends", &answer);
+    }
+    for id in [forged, unsigned] {
+        let answer = s.browser.form(&format!("/sources/refused/{id}/judge"), "").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        s.refused("an administrator has a forged delivery judged again", &answer);
+    }
+    let answer = s.browser.form("/sources/refused/..%2f..%2fkeys/judge", "").await;
+    s.refused("a delivery that is a path", &answer);
 }
 
 /// Writing them down is bounded, and what is left out is counted.

@@ -6,22 +6,92 @@ use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 use webauthn_rs::prelude::{PublicKeyCredential, Url};
 
 use super::super::{ConsoleState, router};
-use crate::model::id::{ApprovalId, IncidentId, RunId};
+use crate::delivery::{Kept, Origin, Shelf};
+use crate::engine::policy::SourceView;
+use crate::intake::{Auth, Kind, Verifier};
+use crate::model::alert::Proof;
+use crate::model::entry::ClassTested;
+use crate::model::id::{ApprovalId, ConnectionId, IncidentId, ReceiptId, RunId};
+use crate::model::incident::{MayCause, Stage};
+use crate::model::time::Span;
 use crate::people::People;
 use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
 use crate::poll::Meters;
-use crate::server::Received;
+use crate::server::{Again, Answers, Bucket, Received, Source, Used};
+
+/// The secret of the one source that tests have.
+pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Refused deliveries, in memory.
+#[derive(Default)]
+pub(super) struct Shelved(Mutex<BTreeMap<ReceiptId, (Kept, Bytes)>>);
+
+#[async_trait::async_trait]
+impl Shelf for Shelved {
+    async fn keep(&self, kept: Kept, body: Bytes) {
+        self.0.lock().unwrap().insert(kept.id, (kept, body));
+    }
+    fn all(&self) -> Vec<Kept> {
+        self.0.lock().unwrap().values().rev().map(|(kept, _)| kept.clone()).collect()
+    }
+    async fn body(&self, id: ReceiptId) -> Option<(Kept, Bytes)> {
+        self.0.lock().unwrap().get(&id).cloned()
+    }
+    async fn forget(&self, id: ReceiptId) {
+        self.0.lock().unwrap().remove(&id);
+    }
+}
+
+/// One connection, with a vendor that answers what an attacker may have written.
+struct Tried;
+
+#[async_trait::async_trait]
+impl crate::console::Probe for Tried {
+    async fn test(&self, connection: &ConnectionId) -> Option<crate::console::Tried> {
+        let class = |of: &str, problem: Option<&str>| ClassTested {
+            of: of.to_owned(),
+            credential: "bearer".to_owned(),
+            works: problem.is_none(),
+            problem: problem.map(str::to_owned),
+        };
+        let classes = vec![class("ordinary", None), class("privileged", Some(super::HOSTILE))];
+        let unset = BTreeMap::from([("quarantine_group".to_owned(), vec!["block".to_owned()])]);
+        let known = connection.as_str() == "idp" || super::HOSTILE.contains(connection.as_str());
+        known.then_some(crate::console::Tried { classes, unset })
+    }
+}
+
+/// A source whose deliveries are signed.
+fn source() -> Source {
+    let auth = Auth::StandardWebhooks { secrets: Vec::new(), tolerance: Span::minutes(5) };
+    let view = SourceView {
+        id: "siem".into(),
+        may_cause: MayCause::Contain,
+        connections: vec!["idp".into()],
+        aliases: BTreeMap::new(),
+    };
+    let (format, highest_stage) = (Kind::Alerts.into(), Stage::Confirmed);
+    Source {
+        origin: Origin { view, format, highest_stage, proof: Proof::Relayed },
+        verifier: Some(Verifier::new(auth, vec![SECRET.as_bytes().to_vec()]).unwrap()),
+        bucket: Bucket::per_minute(600),
+    }
+}
 
 #[derive(Clone)]
 pub(super) struct Browser {
     router: Router,
+    pub(super) shelf: Arc<Shelved>,
     people: People,
     origin: String,
     cookie: Option<String>,
@@ -96,6 +166,9 @@ pub(super) fn changes(question: ApprovalId, incident: IncidentId) -> Vec<String>
         "/sign-out".to_owned(),
         "/me/look".to_owned(),
         "/me/sessions/0/end".to_owned(),
+        format!("/me/tokens/{question}/revoke"),
+        format!("/sources/refused/{question}/judge"),
+        "/connections/idp/test".to_owned(),
     ]
 }
 
@@ -132,7 +205,15 @@ impl Browser {
         Self::of(stand, people, here, Default::default())
     }
 
-    fn of(stand: &Stand, people: People, here: &str, sources: (Meters, Received)) -> Self {
+    fn of(
+        stand: &Stand,
+        people: People,
+        here: &str,
+        (polls, received): (Meters, Received),
+    ) -> Self {
+        let shelf = Arc::new(Shelved::default());
+        let sources = Arc::new(BTreeMap::from([("siem".into(), source())]));
+        let heard = (Answers::default(), received.clone());
         let router = router(ConsoleState {
             engine: stand.engine.clone(),
             people: people.clone(),
@@ -140,12 +221,15 @@ impl Browser {
             lab: true,
             candidates: crate::server::Candidates::default(),
             refusals: crate::console::Refusals::default(),
-            polls: sources.0,
-            received: sources.1,
+            polls,
+            received,
+            again: Again::new(stand.engine.clone(), (sources, false), heard, shelf.clone()),
+            used: Used::default(),
+            tries: crate::console::Tries::new(Arc::new(Tried)),
             oidc: None,
             strangers: crate::console::Strangers::default(),
         });
-        Self { router, people, origin: here.to_owned(), cookie: None }
+        Self { router, shelf, people, origin: here.to_owned(), cookie: None }
     }
 
     pub(super) fn with_cookie(self, cookie: &str) -> Self {

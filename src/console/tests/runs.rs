@@ -37,6 +37,7 @@ fn plan(text: &str) -> Plan {
         triggers: Vec::new(),
         also: false,
         mode: None,
+        watch: None,
         inputs: BTreeMap::new(),
         blocks: vec![block],
         steps: vec![

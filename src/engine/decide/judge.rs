@@ -372,6 +372,7 @@ impl Pass<'_, '_> {
             account,
             subject_privileged: subject.is_some_and(crate::model::subject::Subject::privileged),
             playbook_asks: ready.step.approval.is_some(),
+            playbook_ratifies: ready.step.ratify.is_some(),
             is_settled: restore::is_settled(self.view.run) && self.touched(ready).is_none(),
         }
     }

@@ -15,7 +15,7 @@ use crate::model::entry::{BlockDecided, Entry, StepIntent, StepSkipped};
 use crate::model::id::{ConnectionId, IncidentId, RunId};
 use crate::model::incident::Severity;
 use crate::model::run::{Cell, CellKey, Conclusion, RunStatus};
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 
 /// More rounds than any plan needs; a rule that never settles is a bug, and must not hang the process.
 const ROUNDS_MAX: usize = 500;
@@ -145,7 +145,7 @@ fn apply(inner: &Inner, tx: &mut Tx<'_>, run: RunId, command: Command) -> bool {
             tx.push(Entry::RunContinued { run, incident, round, rises_seen });
         }
         Command::Contained => {
-            let watch_until = tx.at + inner.policy().watch.delta();
+            let watch_until = watch_until(inner, tx, incident);
             note_contained(tx, incident);
             tx.push(Entry::IncidentContained { incident, watch_until });
         }
@@ -167,9 +167,17 @@ pub(super) fn still_contained(inner: &Inner, tx: &mut Tx<'_>, run: RunId) {
     let Some(view) = view(inner, tx, run) else { return };
     let incident = view.run.incident;
     if is_contained(&view) {
-        let watch_until = tx.at + inner.policy().watch.delta();
+        let watch_until = watch_until(inner, tx, incident);
         tx.push(Entry::IncidentContained { incident, watch_until });
     }
+}
+
+/// As long as the policy says, or longer where a playbook that ran for the incident does.
+fn watch_until(inner: &Inner, tx: &Tx<'_>, incident: IncidentId) -> Time {
+    let state = &tx.core.state;
+    let plans = state.runs_of(incident).filter_map(|run| state.plan_of(run.id));
+    let wanted = plans.filter_map(|plan| plan.watch).max();
+    tx.at + wanted.max(Some(inner.policy().watch)).map_or(TimeDelta::zero(), Span::delta)
 }
 
 /// Remembers how long it took, for whoever asks for the metrics next.

@@ -54,7 +54,7 @@ fn tell(story: &Story, traced: bool) -> Told {
     let played = std::panic::catch_unwind(AssertUnwindSafe(|| {
         in_virtual_time(async {
             let mut play = Play::begin(story, traced).await;
-            play.all().await;
+            Box::pin(play.all()).await;
             told(&play)
         })
     }));

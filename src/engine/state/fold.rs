@@ -68,8 +68,8 @@ impl State {
             | Entry::EnrolmentIssued { .. }
             | Entry::TokenChanged(_)
             | Entry::DelegationGiven(_)
-            | Entry::DelegationEnded(_)
-            | Entry::PollAdvanced(_) => self.apply_access(at, entry),
+            | Entry::DelegationEnded(_) => self.apply_access(at, entry),
+            Entry::PollAdvanced(_) | Entry::ConnectionTested(_) => self.apply_upkeep(entry),
             Entry::HoldPlaced { .. } | Entry::HoldReleased { .. } | Entry::HoldVerified { .. } => {
                 self.apply_hold(at, entry);
             }
@@ -83,6 +83,7 @@ impl State {
             }
             Entry::IncidentNote { .. }
             | Entry::AttemptRefused(_)
+            | Entry::DeliveryJudged(_)
             | Entry::GuardrailRefused { .. }
             | Entry::JournalPruned { .. }
             | Entry::Checkpoint { .. } => {}
@@ -108,7 +109,7 @@ impl State {
         }
     }
 
-    /// The kill switch, people, tokens, who stands in for whom, and how far polls got.
+    /// The kill switch, people, tokens, and who stands in for whom.
     fn apply_access(&mut self, at: Time, entry: &Entry) {
         match entry {
             Entry::PauseChanged { paused, by, reason } => {
@@ -131,10 +132,6 @@ impl State {
             Entry::TokenChanged(e) => {
                 self.tokens.insert(e.token, (**e).clone());
                 self.touch(RowKey::Token(e.token));
-            }
-            Entry::PollAdvanced(e) => {
-                self.polls.insert(e.source.clone(), (**e).clone());
-                self.touch(RowKey::Poll(e.source.clone()));
             }
             Entry::DelegationGiven(given) => self.delegation_given(at, given),
             Entry::DelegationEnded(ended) => self.delegation_ended(ended),

@@ -10,7 +10,7 @@ use super::rows::{ENDED, Ended, parse};
 use super::{DeliveryKey, State};
 use crate::engine::ports::StoreError;
 use crate::model::approval::Approval;
-use crate::model::id::{PlanDigest, PlaybookName, RunId, SourceId};
+use crate::model::id::{ConnectionId, PlanDigest, PlaybookName, RunId, SourceId};
 use crate::model::incident::{Incident, IncidentStatus};
 use crate::model::run::{Cell, Run};
 use crate::model::subject::Subject;
@@ -36,6 +36,7 @@ pub(crate) const ALWAYS: &[&str] = &[
     "cell/",
     "second/",
     "telling",
+    "test/",
     "thread/",
     "token/",
 ];
@@ -111,6 +112,7 @@ impl State {
                 self.load_access((kind, rest), key, value)?;
             }
             "poll" => drop(self.polls.insert(SourceId::new(rest), parse(key, value)?)),
+            "test" => drop(self.tests.insert(ConnectionId::new(rest), parse(key, value)?)),
             "telling" => self.telling.through = Some(parse(key, value)?),
             "thread" => self.telling.load(parse(key, value)?),
             _ => return Err(bad()),

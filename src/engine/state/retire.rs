@@ -63,6 +63,7 @@ impl State {
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
         keys.extend(self.delegations.keys().map(|id| RowKey::Delegation(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
+        keys.extend(self.tests.keys().map(|connection| RowKey::Test(connection.clone())));
         keys.extend(self.telling_rows());
         keys.extend(self.asks.keys().map(|hash| RowKey::Ask(hash.clone())));
         let mut rows = Vec::new();
@@ -153,8 +154,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::model::entry::{Commit, Entry};
+    use crate::model::entry::{ClassTested, Commit, ConnectionTested, Entry};
     use crate::model::poll::PollAdvanced;
 
     /// A poller that begins anew behind a pruned journal would leave a gap.
@@ -177,6 +180,33 @@ mod tests {
 
         assert_eq!(behind.polls.get(&"okta".into()), Some(&advanced));
         assert_eq!(indexed.polls, state.polls);
+        assert_eq!(indexed.all_rows(), state.all_rows());
+    }
+
+    #[test]
+    fn what_came_of_trying_a_connection_outlives_the_lines_that_said_so() {
+        let tested = ConnectionTested {
+            connection: "entra".into(),
+            at: "2026-05-05T10:15:30Z".parse().unwrap(),
+            by: "ann".to_owned(),
+            classes: vec![ClassTested {
+                of: "privileged".to_owned(),
+                credential: "client secret".to_owned(),
+                works: false,
+                problem: Some("403".to_owned()),
+            }],
+            unset: BTreeMap::new(),
+        };
+        let entry = Entry::ConnectionTested(Box::new(tested.clone()));
+        let mut state = State::default();
+        state.apply(&Commit { seq: 1, at: tested.at, entries: vec![entry] });
+
+        let mut behind = State::default();
+        behind.apply_entry(tested.at, &Entry::Snapshot { rows: state.common_rows() });
+        let mut indexed = State::from_rows(1, state.all_rows()).unwrap();
+
+        assert_eq!(behind.tests.get(&"entra".into()), Some(&tested));
+        assert_eq!(indexed.tests, state.tests);
         assert_eq!(indexed.all_rows(), state.all_rows());
     }
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use super::{DeliveryKey, Known, State};
 use crate::engine::ports::{RowChange, StoreError};
 use crate::model::id::{
-    ApprovalId, Capability, DelegationId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
-    SourceId, SubjectId, TokenId,
+    ApprovalId, Capability, ConnectionId, DelegationId, IncidentId, PersonId, PlanDigest,
+    PlaybookName, RunId, SourceId, SubjectId, TokenId,
 };
 use crate::model::run::{Cell, CellKey, Run};
 use crate::model::subject::{AccountKey, Alias};
@@ -47,6 +47,8 @@ pub(crate) enum RowKey {
     Delegation(DelegationId),
     /// How far a polled source has got.
     Poll(SourceId),
+    /// What came of trying a connection.
+    Test(ConnectionId),
     /// How far the journal is told.
     Telling,
     /// Where a thread stands on a channel.
@@ -84,6 +86,7 @@ impl RowKey {
             Self::Token(id) => format!("token/{id}"),
             Self::Delegation(id) => format!("delegation/{id}"),
             Self::Poll(source) => format!("poll/{source}"),
+            Self::Test(connection) => format!("test/{connection}"),
             Self::Telling => "telling".to_owned(),
             Self::Thread(thread, channel) => format!("thread/{thread}|{channel}"),
             Self::Ask(hash) => format!("ask/{hash}"),
@@ -201,6 +204,7 @@ impl State {
             RowKey::Token(id) => json(self.tokens.get(id)),
             RowKey::Delegation(id) => json(self.delegations.get(id)),
             RowKey::Poll(source) => json(self.polls.get(source)),
+            RowKey::Test(connection) => json(self.tests.get(connection)),
             RowKey::Telling => json(self.telling.through.as_ref()),
             RowKey::Thread(thread, channel) => json(self.telling.standing(thread, channel)),
             RowKey::Ask(hash) => json(self.asks.get(hash)),
@@ -254,6 +258,7 @@ impl State {
         keys.extend(self.tokens.keys().map(|id| RowKey::Token(*id)));
         keys.extend(self.delegations.keys().map(|id| RowKey::Delegation(*id)));
         keys.extend(self.polls.keys().map(|source| RowKey::Poll(source.clone())));
+        keys.extend(self.tests.keys().map(|connection| RowKey::Test(connection.clone())));
         keys.extend(self.telling_rows());
         keys.extend(self.asks.keys().map(|hash| RowKey::Ask(hash.clone())));
         self.changed.extend(keys);

@@ -79,4 +79,9 @@ pub(crate) struct TokenChanged {
     pub(crate) source: Option<SourceId>,
     pub(crate) expires_at: Time,
     pub(crate) revoked: bool,
+    /// Who made it. Unknown for those of before it was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) revoked_by: Option<String>,
 }

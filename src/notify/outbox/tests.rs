@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::state::State;
 use crate::model::entry::{Commit, Entry};
 use crate::model::notice::Told;
-use crate::notify::Options;
+use crate::notify::{Address, Options};
 
 fn at(minutes: i64) -> Time {
     Time::from_timestamp(1_777_975_200 + minutes * 60, 0).unwrap()
@@ -40,7 +40,63 @@ fn standing(level: Option<Level>) -> Standing {
         incident: IncidentId(uuid::Uuid::from_u128(2)),
         opened_at: at(0),
         level,
+        people: Vec::new(),
     }
+}
+
+/// One rung, and a person with two addresses of her own.
+fn with_olga() -> Options {
+    let address = |connection: &str| Address {
+        connection: connection.into(),
+        to: Some("U1".to_owned()),
+        kind: None,
+    };
+    let addresses = [address("chat"), address("mail")];
+    options("ladder = [{channel='a'}]\n[channels.a]\nconnection='x'\non=['breached']")
+        .with_people([("Olga", &addresses[..])])
+}
+
+#[test]
+fn whom_a_question_is_put_to_is_told_at_an_address_of_their_own_and_of_nothing_else() {
+    let telling = Telling::default();
+    let mut outbox = Outbox::new(with_olga(), 0);
+    outbox.take(&fact(About::Pause(4), Topic::Breached, 4, false), &telling, at(0));
+    outbox.take(&fact(question(1), Topic::Approval, 5, false), &telling, at(0));
+    let asked = Standing { people: vec!["olga".to_owned()], ..standing(Some(Level::First)) };
+
+    outbox.climb(&[standing(Some(Level::First))], &telling, (at(0), false));
+    assert!(outbox.get(&key(&question(1), "Olga at chat")).is_none(), "it is put to others");
+    outbox.climb(&[asked], &telling, (at(0), false));
+
+    assert!(outbox.get(&key(&question(1), "Olga at chat")).is_some());
+    assert!(outbox.get(&key(&question(1), "Olga at mail")).is_none(), "one is enough");
+    assert!(outbox.get(&key(&About::Pause(4), "Olga at chat")).is_none());
+}
+
+#[test]
+fn a_person_who_cannot_be_told_is_told_elsewhere_and_then_the_ladder_is() {
+    let mut state = State::default();
+    let outbox = Outbox::new(with_olga(), 0);
+    let asked = fact(question(1), Topic::Approval, 5, false);
+    let (chat, mail) = (key(&question(1), "Olga at chat"), key(&question(1), "Olga at mail"));
+
+    assert_eq!(outbox.next_rung(&chat, &asked, &state.telling).as_deref(), Some("Olga at mail"));
+    assert_eq!(outbox.next_rung(&mail, &asked, &state.telling).as_deref(), Some("a"));
+    journalled(&mut state, 7, told(asked.clone(), "a"), false);
+    assert_eq!(outbox.next_rung(&mail, &asked, &state.telling), None, "it knows already");
+}
+
+#[test]
+fn what_was_put_to_a_person_is_brought_up_to_date_there() {
+    let mut state = State::default();
+    let asked = fact(question(1), Topic::Approval, 5, false);
+    journalled(&mut state, 6, told(asked, "Olga at chat"), false);
+    let mut outbox = Outbox::new(with_olga(), 6);
+
+    outbox.take(&fact(question(1), Topic::Approval, 7, true), &state.telling, at(1));
+
+    assert!(outbox.get(&key(&question(1), "Olga at chat")).is_some_and(|e| e.fact.closed));
+    assert!(outbox.get(&key(&question(1), "Olga at mail")).is_none());
 }
 
 fn key(about: &About, channel: &str) -> Key {

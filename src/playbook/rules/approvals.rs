@@ -1,4 +1,4 @@
-//! P030: a playbook's approval may be stricter than the doctrine, never looser.
+//! P030: a playbook's approval may be stricter than the doctrine, never looser. No question stands for ever.
 
 use super::scope::Scope;
 use crate::diagnostic::Diagnostic;
@@ -11,11 +11,16 @@ const TIMEOUT_MAX: Span = Span::hours(24);
 
 pub(super) fn check(scope: &Scope<'_>, problems: &mut Vec<Diagnostic>) {
     for step in &scope.draft.steps {
-        let Some(approval) = &step.approval else { continue };
-        if let Some(timeout) = approval.timeout.as_ref().filter(|t| t.value > TIMEOUT_MAX) {
-            let message = "an approval may stand for 24h at most";
+        let timeouts = [
+            ("an approval", step.approval.as_ref().and_then(|a| a.timeout.as_ref())),
+            ("a ratification", step.ratify.as_ref().and_then(|r| r.timeout.as_ref())),
+        ];
+        for (what, timeout) in timeouts {
+            let Some(timeout) = timeout.filter(|t| t.value > TIMEOUT_MAX) else { continue };
+            let message = format!("{what} may stand for 24h at most");
             problems.push(scope.draft.error("P030", timeout.at.clone(), message, "too long"));
         }
+        let Some(approval) = &step.approval else { continue };
         let Some(silence) = &approval.on_timeout else { continue };
         if silence.value != OnTimeout::Approve {
             continue;

@@ -4,7 +4,7 @@ use super::values::{ON_ERROR, ON_TIMEOUT};
 use super::{Reader, first_line_end};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::document::{Entry, Node, Yaml};
-use crate::playbook::draft::{Approval, Placed, Step};
+use crate::playbook::draft::{Approval, Placed, Ratify, Step};
 use crate::playbook::keys::{self, QUORUM_MAX};
 
 impl Reader<'_> {
@@ -41,10 +41,7 @@ impl Reader<'_> {
         if !has("id") {
             self.missing(begin.clone(), "a step", "id");
         }
-        let later = entries.iter().any(|entry| keys::LATER.contains(&entry.key.as_str()));
-        if !later {
-            self.one_thing(&step);
-        }
+        self.one_thing(&step);
         self.meaningless(entries, &step);
         if step.is_block() {
             self.block(entries, step);
@@ -91,6 +88,7 @@ impl Reader<'_> {
             "expires" => step.expires = self.span(entry),
             "deadline" => step.deadline = self.span(entry),
             "approval" => step.approval = self.approval(entry),
+            "ratify" => step.ratify = self.ratify(entry),
             _ => {
                 step.misspelt = true;
                 self.unknown_key(entry, keys::STEP, "a step");
@@ -121,6 +119,19 @@ impl Reader<'_> {
             self.missing(at, "an approval", "timeout");
         }
         Some(approval)
+    }
+
+    fn ratify(&mut self, entry: &Entry) -> Option<Ratify> {
+        let entries = self.map(&entry.value, "`ratify`")?;
+        let mut ratify = Ratify { at: entry.key_at.clone(), timeout: None, quorum: None };
+        for inner in entries {
+            match inner.key.as_str() {
+                "timeout" => ratify.timeout = self.span(inner),
+                "quorum" => ratify.quorum = self.quorum(inner),
+                _ => self.unknown_key(inner, keys::RATIFY, "`ratify`"),
+            }
+        }
+        Some(ratify)
     }
 
     fn quorum(&mut self, entry: &Entry) -> Option<Placed<u32>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draw::Draw;
 use crate::model::alert::AlertKind;
-use crate::model::plan::{AskRule, Does, OnError, OnTimeout, Plan, PlanStep, Trigger};
+use crate::model::plan::{AskRule, Does, OnError, OnTimeout, Plan, PlanStep, RatifyRule, Trigger};
 use crate::model::time::Span;
 
 /// What the author wanted.
@@ -22,10 +22,12 @@ pub(super) struct Wish {
     pub(super) asks: bool,
     pub(super) waits: bool,
     pub(super) also: bool,
+    /// Blocks that need nobody's yes are put to people afterwards.
+    pub(super) ratifies: bool,
 }
 
 pub(super) fn wish(draw: &Draw) -> Wish {
-    Wish {
+    let mut wish = Wish {
         expires: draw.pick(&[None, Some(20), Some(60)]),
         marks: draw.chance(50),
         stops: draw.chance(15),
@@ -33,7 +35,11 @@ pub(super) fn wish(draw: &Draw) -> Wish {
         asks: draw.chance(12),
         waits: draw.chance(15),
         also: draw.chance(20),
-    }
+        ratifies: false,
+    };
+    // Of what is drawn already: another draw would make another story of every seed.
+    wish.ratifies = wish.stops != wish.notes;
+    wish
 }
 
 fn step(id: &str, name: &str) -> PlanStep {
@@ -65,6 +71,10 @@ pub(super) fn container(wish: Wish) -> Plan {
     if wish.notes {
         block.does = with("identity.block_sign_in", "note", "{{ incident.counts.alerts }} alerts");
     }
+    block.ratify = wish.ratifies.then(|| RatifyRule {
+        timeout: Some(Span::minutes(10)),
+        quorum: u32::from(wish.marks) * 2,
+    });
     let mut revoke = each("revoke", "identity.revoke_sessions", &[]);
     if wish.asks {
         revoke.approval =
@@ -122,6 +132,7 @@ fn plan(name: &str, also: bool, steps: Vec<PlanStep>) -> Plan {
         ],
         also,
         mode: None,
+        watch: None,
         steps,
         inputs: BTreeMap::new(),
         blocks: Vec::new(),

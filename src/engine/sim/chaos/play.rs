@@ -115,11 +115,11 @@ impl<'s> Play<'s> {
         self.outside.dies_in.store(u64::MAX, Ordering::SeqCst);
         self.outside.disk.dies_at.store(u64::MAX, Ordering::SeqCst);
         self.perform(&Act::Pause(false)).await;
-        self.settle_down().await;
+        Box::pin(self.settle_down()).await;
         for delivery in std::mem::take(&mut self.owed) {
             self.deliver(&delivery).await;
         }
-        self.settle_down().await;
+        Box::pin(self.settle_down()).await;
         self.come_to_rest().await;
         check::the_fold_is_the_projection(self).await;
     }

@@ -12,7 +12,7 @@ fn journal_of(seed: u64) -> Vec<Commit> {
     let story = Story::draw(seed);
     super::in_virtual_time(async {
         let mut play = Play::begin(&story, false).await;
-        play.all().await;
+        Box::pin(play.all()).await;
         play.outside.disk.journal()
     })
 }

@@ -130,6 +130,12 @@ pub(super) fn an_effect_has_its_grant(
         (_, Some(_)) => a_grant_is_for_this_and_in_time(walk, commit, intent),
         (None, None) => {}
     }
+    let wished = walk.state.plan(&run.plan).and_then(|p| p.step(intent.cell.step.step()));
+    let is_wished = wished.is_some_and(|step| step.ratify.is_some());
+    if is_wished && intent.grant.is_none() && is_a_block(spec) && !intent.ratify {
+        let text = format!("{:?} is not put to people afterwards", intent.cell);
+        walk.say("what_the_playbook_wants_ratified_is", text);
+    }
 }
 
 fn a_grant_is_for_this_and_in_time(walk: &mut Walk<'_>, commit: &Commit, intent: &StepIntent) {
@@ -177,7 +183,7 @@ fn needs_a_person(
         let refused = run.decided_by.is_some()
             && walk.state.approvals.values().any(|q| {
                 let denied = q.state == ApprovalState::Denied && q.asks == Asks::Ratify;
-                denied && q.incident == case.id && !q.votes.is_empty()
+                denied && q.incident == case.id && (q.quorum < 2 || !q.votes.is_empty())
             });
         return (!clean && !refused).then_some("it opens");
     }
