@@ -268,7 +268,7 @@ hours = ['mon-fri 08:00-24:00']
         let problems = check(&loaded(&text), &Sources::lab());
 
         assert_eq!(
-            told(&text, &problems)[..4],
+            told(&text, &problems)[1..5],
             [
                 "6: `jane`: the connection `okta` cannot tell a person anything",
                 "6: `jane`: the connection `none` is not configured",

@@ -133,7 +133,7 @@ async function story(browser, ticket) {
   check("and its sender is told so", await deliver(theirs, "m-2") === 202);
   await first.goto(`${base}/incidents`);
   check("what it says has become an incident", (await first.textContent("main")).includes("dana@example.com"));
-  await first.goto(`${base}/me`);
+  await first.goto(`${base}/me#h-tokens`);
   await picture(first, "me");
   await first.locator("form[action$='/revoke'] button").first().click();
   await first.waitForSelector("text=revoked");
