@@ -191,7 +191,8 @@ fn as_sent(answer: &PublicKeyCredential) -> Value {
 
 impl Browser {
     pub(super) fn at(stand: &Stand) -> Self {
-        Self::of(stand, stand.people.clone(), HERE, Default::default())
+        let received = Received::of([("siem".to_owned(), "alerts".to_owned())]);
+        Self::with_sources(stand, &Meters::default(), &received)
     }
 
     /// Of a deployment whose sources stand so.
