@@ -205,7 +205,7 @@ fn times(incident: &Incident) -> Vec<(&'static str, String)> {
         ("First hostile prompt → contained", lasted(done - incident.first_event_at)),
         ("Alert → contained", lasted(done - incident.opened_at)),
     ];
-    if let Some(entry) = incident.hostile_entry_at.filter(|entry| *entry <= done) {
+    if let Some((entry, done)) = incident.hostile_entry_at.zip(incident.entry_contained_at) {
         times.insert(1, ("Hostile approval → contained", lasted(done - entry)));
     }
     let again = incident.contained_at.zip(incident.reopened_at);

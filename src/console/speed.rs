@@ -123,13 +123,19 @@ fn case(state: &Facts, incident: &Incident) -> Option<Case> {
     let asked = state.runs_of(incident.id).flat_map(|run| &run.asked);
     let questions = asked.filter_map(|id| state.approvals.get(id));
     let yes = questions.filter(|q| q.state == ApprovalState::Approved && q.asks == Asks::Contain);
-    let first = yes.filter_map(|q| q.decided_at).filter(|at| *at <= contained).min();
+    let mut decided: Vec<Time> = yes.filter_map(|q| q.decided_at).collect();
+    decided.sort_unstable();
+    let first = decided.first().filter(|at| **at <= contained).map(|at| contained - at);
+    // Nothing was asked before the first containment: what was decided since it was opened again.
+    let again = incident.reopened_at.zip(incident.contained_at).and_then(|(from, done)| {
+        decided.iter().find(|at| (from..=done).contains(*at)).map(|at| done - at)
+    });
     Some(Case {
         id: incident.id.to_string(),
         whom: subject.map_or_else(|| "somebody".to_owned(), |s| tame_field(&s.name)),
         contained,
         since_prompt: contained - incident.first_event_at,
-        since_approval: first.map(|at| contained - at),
+        since_approval: first.or(again),
         again: Again::of(incident),
     })
 }

@@ -317,6 +317,9 @@ pub(crate) struct Incident {
     /// The first time that it was contained. What came back later has a time of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) first_contained_at: Option<Time>,
+    /// When it was contained for the first time after the newest hostile entry was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) entry_contained_at: Option<Time>,
     /// When evidence last opened it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reopened_at: Option<Time>,
@@ -348,4 +351,16 @@ pub(crate) struct Incident {
     /// What the person concerned was asked, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) asked: Vec<super::asked::Asked>,
+}
+
+impl Incident {
+    /// All that applies is verified, at that time.
+    pub(crate) fn contained(&mut self, at: Time, watch_until: Time) {
+        self.status = IncidentStatus::Contained;
+        self.contained_at = Some(at);
+        self.first_contained_at = self.first_contained_at.or(Some(at));
+        let entered = self.hostile_entry_at.map(|_| at);
+        self.entry_contained_at = self.entry_contained_at.or(entered);
+        self.watch_until = watch_until;
+    }
 }

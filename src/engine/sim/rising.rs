@@ -307,6 +307,8 @@ fn the_first_containment_stays_when_an_incident_is_opened_again() {
         assert_eq!(again.first_contained_at, first.contained_at);
         assert!(again.reopened_at > first.contained_at);
         assert!(again.contained_at > again.reopened_at);
+        assert_eq!(first.entry_contained_at, None, "nobody had come in");
+        assert_eq!(again.entry_contained_at, again.contained_at, "told after the first time");
         assert!(again.reopened_at <= Some(opened + TimeDelta::seconds(1)));
     });
 }

@@ -50,12 +50,7 @@ impl State {
             Entry::IncidentJoined(e) => self.incident_risen(at, e, false),
             Entry::IncidentStaged(e) => self.incident_risen(at, e, true),
             Entry::IncidentContained { incident, watch_until } => {
-                self.with_incident(*incident, |i| {
-                    i.status = IncidentStatus::Contained;
-                    i.contained_at = Some(at);
-                    i.first_contained_at = i.first_contained_at.or(Some(at));
-                    i.watch_until = *watch_until;
-                });
+                self.with_incident(*incident, |i| i.contained(at, *watch_until));
             }
             Entry::IncidentClosed { incident, .. } => {
                 self.with_incident(*incident, |i| i.status = IncidentStatus::Closed);
@@ -315,6 +310,7 @@ impl State {
             watch_until: rise.watch_until,
             contained_at: None,
             first_contained_at: None,
+            entry_contained_at: None,
             reopened_at: None,
             containment: Vec::new(),
             runs: Vec::new(),
@@ -365,7 +361,10 @@ impl State {
             i.hostile.merge(&rise.hostile, HOSTILE_MAX);
             i.first_event_at = i.first_event_at.min(rise.first_event_at);
             i.last_evidence_at = i.last_evidence_at.max(rise.last_evidence_at);
-            i.hostile_entry_at = i.hostile_entry_at.max(rise.hostile_entry_at);
+            if rise.hostile_entry_at > i.hostile_entry_at {
+                i.hostile_entry_at = rise.hostile_entry_at;
+                i.entry_contained_at = None;
+            }
             i.watch_until = i.watch_until.max(rise.watch_until);
             if let Some(trigger) = rise.trigger.filter(|t| !i.triggers.contains(t)) {
                 i.triggers.push(trigger);
