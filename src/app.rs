@@ -195,9 +195,7 @@ impl Quell {
             used: used.clone(),
             files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
-        let polls_shown = polls.clone();
-        let shown =
-            Shown { candidates, received, polls: polls_shown, again, used, probe: plugs.probe };
+        let shown = Shown { candidates, received, polls, again, used, probe: plugs.probe };
         let console = console.map(|build| build(&engine, shown));
         let router = server::router(api, console);
         let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;

@@ -11,10 +11,11 @@ use crate::engine::driver::Engine;
 use crate::engine::ingest::{Answer, Fact, Incoming, Rejected};
 use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
-use crate::intake::{Format, Kind, Parsed, Record};
+use crate::intake::{self, Format, Kind, Parsed, Problem, Record};
 use crate::model::alert::Proof;
 use crate::model::event::AccountName;
 use crate::model::incident::{MayCause, Stage};
+use crate::model::time::Time;
 
 pub(crate) use kept::{Kept, Proved, Shelf};
 
@@ -31,10 +32,21 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// The same, but its word causes no more than `most`.
-    pub(crate) fn held_to(&self, most: MayCause) -> Self {
+    fn held_to(&self, most: MayCause) -> Self {
         let mut held = self.clone();
         held.view.may_cause = held.view.may_cause.min(most);
         held
+    }
+
+    /// The same at the word of a token. It can be stolen and signs nothing: outside of a lab it locks nobody out by itself,
+    /// whatever its source may cause.
+    pub(crate) fn by_token(&self, lab: bool) -> Self {
+        self.held_to(if lab { MayCause::Contain } else { MayCause::Revoke })
+    }
+
+    /// Reads a body of its own format, or of another kind by its own mapping.
+    pub(crate) fn parse(&self, kind: Kind, body: &[u8], at: Time) -> Result<Parsed, Problem> {
+        intake::parse(Format { kind, mapping: self.format.mapping.clone() }, body, at)
     }
 
     /// Takes a delivery in. When it returns, the delivery is on disk and cannot be lost.
@@ -80,7 +92,7 @@ impl Origin {
             Record::Report(mut report) => {
                 // The order of `Proof` goes from the strongest to the weakest.
                 report.proof = report.proof.max(self.proof);
-                if !self.knows_writer(&mut report.account) {
+                if !self.resolve_writer(&mut report.account) {
                     // The chat knows who it is, but nobody has said whose account that is.
                     report.proof = Proof::Relayed;
                 }
@@ -89,8 +101,8 @@ impl Origin {
         }
     }
 
-    /// Whether it is said whose account a chat's name for the writer stands for.
-    fn knows_writer(&self, writer: &mut AccountName) -> bool {
+    /// Puts whose account it is for a chat's name for the writer; whether anybody has said.
+    fn resolve_writer(&self, writer: &mut AccountName) -> bool {
         match self.format.kind {
             Kind::Slack => {
                 writer.login.as_ref().is_some_and(|login| self.view.aliases.contains_key(login))

@@ -93,16 +93,9 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
     let all = state.received.all();
     let silent = all.iter().filter(|(_, seen)| seen.last_accepted.is_none());
     let silent: Vec<&str> = silent.map(|(name, _)| name.as_str()).collect();
-    let row = |core: &Core, one: &Connected| Row {
-        silent: told_by(core, &one.id)
-            .filter(|name| silent.contains(name))
-            .map(tame_field)
-            .collect::<Vec<_>>()
-            .join(", "),
-        tested: core.state.tests.get(&one.id).map(tested),
-        ..row(core, catalogue, one, now)
-    };
-    let connections = state.engine.read(|core| connected.iter().map(|c| row(core, c)).collect());
+    let connections = state.engine.read(|core| {
+        connected.iter().map(|one| row(core, catalogue, one, (&silent, now))).collect()
+    });
     render(&ConnectionsPage {
         frame: Frame::new(&state, &by, "Connections"),
         connections,
@@ -111,7 +104,13 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
     })
 }
 
-fn row(core: &Core, catalogue: &dyn Catalogue, one: &Connected, now: Time) -> Row {
+fn row(
+    core: &Core,
+    catalogue: &dyn Catalogue,
+    one: &Connected,
+    (silent, now): (&[&str], Time),
+) -> Row {
+    let unheard_of = told_by(core, &one.id).filter(|name| silent.contains(name)).map(tame_field);
     let lane = core.desk.connections().find(|(id, _)| **id == one.id).map(|(_, lane)| lane);
     let state = lane.map_or(NOT_USED, |lane| lane.standing(now).into());
     let mut facts =
@@ -140,8 +139,8 @@ fn row(core: &Core, catalogue: &dyn Catalogue, one: &Connected, now: Time) -> Ro
             })
             .collect(),
         lacks: lacks.join(", "),
-        tested: None,
-        silent: String::new(),
+        tested: core.state.tests.get(&one.id).map(tested),
+        silent: unheard_of.collect::<Vec<_>>().join(", "),
     }
 }
 

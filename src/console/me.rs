@@ -142,8 +142,7 @@ pub(super) async fn revoke(
     let id: TokenId = id.parse().map_err(|_| missing())?;
     let known = state.engine.read(|core| core.state.tokens.get(&id).cloned());
     let mut token = known.filter(|token| is_shown(&by, token)).ok_or_else(missing)?;
-    if !token.revoked {
-        (token.revoked, token.revoked_by) = (true, Some(by.person.name.clone()));
+    if token.revoke(by.person.name) {
         state.engine.change_token(token).await?;
     }
     Ok(Redirect::to("/me").into_response())

@@ -22,7 +22,6 @@ use crate::engine::ingest::Answer;
 use crate::intake;
 use crate::model::entry::DeliveryJudged;
 use crate::model::id::{ReceiptId, SourceId};
-use crate::model::incident::MayCause;
 use crate::model::text::tame;
 use crate::model::time::rfc3339;
 
@@ -60,8 +59,12 @@ impl Again {
         Self(Arc::new(Parts { engine, sources, answers, received, shelf, lab, turn }))
     }
 
-    /// Keeps a delivery if the settings may be to blame for its answer.
-    pub(super) async fn look(&self, came: Came<'_>, answered: &Result<Answer, Problem>) {
+    /// Keeps a delivery if the settings may be to blame for its answer. Only then it is asked how it came.
+    pub(super) async fn look<'s>(
+        &self,
+        answered: &Result<Answer, Problem>,
+        came: impl FnOnce() -> Option<Came<'s>>,
+    ) {
         let (problem, detail, answered) = match answered {
             Err(problem) if problem.is_the_deliverys() => {
                 (problem.slug().to_owned(), tame(problem.said(), 300), false)
@@ -74,8 +77,8 @@ impl Again {
             }
             _ => return,
         };
+        let Some(Came { source, kind, proof, body }) = came() else { return };
         let (at, random) = (self.0.engine.now(), self.0.engine.ports().entropy.id());
-        let Came { source, kind, proof, body } = came;
         let id = ReceiptId::mint(at, random);
         let source = source.clone();
         let kept = Kept { id, source, at, kind, problem, detail, proof, answered };
@@ -125,8 +128,8 @@ impl Again {
                 (proved.body().clone(), proved.delivery_id().to_owned(), false)
             }
             Proved::Passed { delivery, by_token, replayed } => {
-                if *by_token && !parts.lab {
-                    origin = origin.held_to(MayCause::Revoke);
+                if *by_token {
+                    origin = origin.by_token(parts.lab);
                 }
                 (body, delivery.clone(), *replayed)
             }
@@ -134,22 +137,16 @@ impl Again {
         // Its own name is taken where it was answered before. What has another is not answered twice, because it is
         // kept no longer once it was taken.
         let delivery = if kept.answered { format!("again:{}", kept.id) } else { delivery };
-        if let Some(answer) = parts.answers.get(&kept.source, &delivery) {
-            return Ok(answer);
-        }
-        let kind = kept.kind.unwrap_or(own);
-        let format = intake::Format { kind, mapping: origin.format.mapping.clone() };
-        let parsed = intake::parse(format, &body, kept.at)?;
-        if parsed.understood + parsed.irrelevant.len() == 0
-            && let Some((_, first)) = parsed.problems.first()
-        {
-            return Err(first.clone().into());
-        }
-        let answer = origin.take(&parts.engine, parsed, delivery.clone(), replayed).await?;
-        if !parts.engine.has_answered(kept.source.as_str(), &delivery) {
-            parts.answers.put(&kept.source, &delivery, answer.remembered());
-        }
-        Ok(answer)
+        let parsed = || {
+            let parsed = origin.parse(kept.kind.unwrap_or(own), &body, kept.at)?;
+            if parsed.understood + parsed.irrelevant.len() == 0
+                && let Some((_, first)) = parsed.problems.first()
+            {
+                return Err(first.clone().into());
+            }
+            Ok(parsed)
+        };
+        parts.answers.take(&parts.engine, &origin, (delivery, replayed), parsed).await
     }
 }
 

@@ -188,9 +188,7 @@ pub(super) async fn revoke_token(
 ) -> Result<Json<TokenView>, Problem> {
     let known = api.engine().read(|core| core.state.tokens.get(&id).cloned());
     let mut token = known.ok_or_else(|| Problem::not_found("token", &id.to_string()))?;
-    if !token.revoked {
-        (token.revoked, token.revoked_by) = (true, Some(caller.by()));
-    }
+    token.revoke(caller.by());
     let shown = TokenView::of(&token);
     api.engine().change_token(token).await?;
     Ok(Json(shown))

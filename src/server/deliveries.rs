@@ -21,7 +21,6 @@ use super::state::{Api, Source};
 use crate::delivery::{Origin, Proved};
 use crate::engine::ingest::Answer;
 use crate::intake::{self, Auth, Verified, Verifier};
-use crate::model::incident::MayCause;
 use crate::model::text::tame_field;
 
 type Answered = Result<(StatusCode, Json<Answer>), Problem>;
@@ -97,31 +96,33 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
         return Err(intake::Problem::UnknownSource.into());
     };
     let id = &source.origin.view.id;
-    let signed = verifier.signed_headers(&parts.headers);
-    let came = |proof, body| Came { source: id, kind: None, proof, body };
+    let signed = || verifier.signed_headers(&parts.headers);
+    let came = |proof, body| Some(Came { source: id, kind: None, proof, body });
     let proved = match verifier.verify(kind, &parts.headers, raw.clone(), api.engine().now()) {
         Ok(proved) => proved,
         Err(problem) => {
             let may_be_ours = problem.is_about_the_secret();
             let refused = Err(problem.into());
             // A signature may be proved by another secret; a secret that is wrong is thrown away.
-            if let Some(headers) = signed.filter(|_| may_be_ours) {
-                let proof = Proved::Signed { headers, held: false };
-                api.again().look(came(proof, raw), &refused).await;
-            }
+            let unproved = || {
+                let headers = signed().filter(|_| may_be_ours)?;
+                came(Proved::Signed { headers, held: false }, raw)
+            };
+            api.again().look(&refused, unproved).await;
             return refused;
         }
     };
     let delivery = proved.delivery_id().to_owned();
     let answered =
         accept(api, &source.origin, kind, &proved, delivery.clone(), Sent::default()).await;
-    let came = if let Some(headers) = signed {
-        came(Proved::Signed { headers, held: true }, raw)
-    } else {
+    let proved_once = || {
+        if let Some(headers) = signed() {
+            return came(Proved::Signed { headers, held: true }, raw);
+        }
         let proof = Proved::Passed { delivery, by_token: false, replayed: false };
         came(proof, proved.body().clone())
     };
-    api.again().look(came, &answered).await;
+    api.again().look(&answered, proved_once).await;
     if answered.is_ok()
         && verifier.is_set()
         && let Some(said) = intake::of_stream(proved.body())
@@ -274,14 +275,15 @@ async fn tokened(
             return Err(Problem::new(Kind::BadRequest).detail(detail));
         }
     };
-    // A token can be stolen and signs nothing: by itself it locks nobody out, whatever its source may cause.
-    let most = if api.is_lab() { MayCause::Contain } else { MayCause::Revoke };
-    let held = source.origin.held_to(most);
+    let held = source.origin.by_token(api.is_lab());
     let answered = accept(api, &held, kind, &verified, delivery.clone(), sent).await;
     if sent.shift_ms == 0 {
-        let proof = Proved::Passed { delivery, by_token: true, replayed: sent.replayed };
-        let (source, body) = (&held.view.id, verified.body().clone());
-        api.again().look(Came { source, kind: Some(kind), proof, body }, &answered).await;
+        let came = || {
+            let proof = Proved::Passed { delivery, by_token: true, replayed: sent.replayed };
+            let (source, body) = (&held.view.id, verified.body().clone());
+            Some(Came { source, kind: Some(kind), proof, body })
+        };
+        api.again().look(&answered, came).await;
     }
     answered
 }
@@ -331,21 +333,14 @@ async fn accept(
     delivery: String,
     sent: Sent,
 ) -> Result<Answer, Problem> {
-    let id = &origin.view.id;
-    if let Some(answer) = api.answers().get(id, &delivery) {
-        return Ok(answer);
-    }
-    let format = intake::Format { kind, mapping: origin.format.mapping.clone() };
-    let mut parsed = intake::parse(format, verified.body(), api.engine().now())?;
-    if sent.shift_ms != 0 {
-        parsed.shift(sent.shift_ms, api.engine().now())?;
-    }
-    let answer = origin.take(api.engine(), parsed, delivery.clone(), sent.replayed).await?;
-    // What is in the journal is remembered there.
-    if !api.engine().has_answered(id.as_str(), &delivery) {
-        api.answers().put(id, &delivery, answer.remembered());
-    }
-    Ok(answer)
+    let parsed = || {
+        let mut parsed = origin.parse(kind, verified.body(), api.engine().now())?;
+        if sent.shift_ms != 0 {
+            parsed.shift(sent.shift_ms, api.engine().now())?;
+        }
+        Ok(parsed)
+    };
+    api.answers().take(api.engine(), origin, (delivery, sent.replayed), parsed).await
 }
 
 /// Counts the answer and gives it.

@@ -18,7 +18,7 @@ use crate::delivery::Origin;
 use crate::engine::driver::Engine;
 use crate::engine::ingest::Answer;
 use crate::engine::state::DeliveryKey;
-use crate::intake::Verifier;
+use crate::intake::{Parsed, Verifier};
 use crate::model::action::Signatures;
 use crate::model::id::{PlaybookName, SourceId};
 use crate::model::time::Time;
@@ -201,6 +201,26 @@ impl Answers {
         let mut answer = known.by_key.get(&DeliveryKey::new(source.as_str(), delivery))?.clone();
         answer.duplicate = true;
         Some(answer)
+    }
+
+    /// Takes a delivery in, once: under a name that was answered before the same is answered again.
+    pub(super) async fn take(
+        &self,
+        engine: &Engine,
+        origin: &Origin,
+        (delivery, replayed): (String, bool),
+        parsed: impl FnOnce() -> Result<Parsed, Problem>,
+    ) -> Result<Answer, Problem> {
+        let id = &origin.view.id;
+        if let Some(answer) = self.get(id, &delivery) {
+            return Ok(answer);
+        }
+        let answer = origin.take(engine, parsed()?, delivery.clone(), replayed).await?;
+        // What is in the journal is remembered there.
+        if !engine.has_answered(id.as_str(), &delivery) {
+            self.put(id, &delivery, answer.remembered());
+        }
+        Ok(answer)
     }
 
     /// Remembers an answer, and forgets the oldest where there are too many.

@@ -60,7 +60,8 @@ impl Pass<'_, '_> {
         }
     }
 
-    fn is_asked(&self, approval: ApprovalId) -> bool {
+    /// Whether a question still waits for its answer.
+    pub(super) fn is_asked(&self, approval: ApprovalId) -> bool {
         let question = self.view.state.approvals.get(&approval);
         question.is_some_and(|question| question.state == ApprovalState::Pending)
     }

@@ -13,7 +13,7 @@ use crate::engine::clean::{self, Drift};
 use crate::engine::context::account_of;
 use crate::engine::restore;
 use crate::model::action::{Call, Effect, Reversal, Target, Unavailable};
-use crate::model::approval::{ApprovalState, Item};
+use crate::model::approval::Item;
 use crate::model::id::{ApprovalId, ConnectionId};
 use crate::model::incident::ApprovalSeen;
 use crate::model::plan::{Does, Form, Mode, PlanStep};
@@ -163,17 +163,17 @@ impl Pass<'_, '_> {
     /// Takes questions back of which nothing is left that needs a yes. They end at once, and not only when what was
     /// asked begins: it may be held back for long, and nobody looks at their time any more.
     pub(super) fn withdraw_overtaken(&mut self) {
-        let (run, approvals) = (self.view.run, &self.view.state.approvals);
-        let is_open =
-            |id: &ApprovalId| approvals.get(id).is_some_and(|q| q.state == ApprovalState::Pending);
         let (mut over, mut left) = (BTreeSet::new(), BTreeSet::new());
-        for cell in run.cells() {
+        for cell in self.view.run.cells() {
             let CellState::Asked { approval } = cell.state else { continue };
             let which = if self.overtaken.contains(&cell.key) { &mut over } else { &mut left };
             which.insert(approval);
         }
-        let over = over.difference(&left).filter(|id| is_open(id));
-        self.out.commands.extend(over.map(|approval| Command::Withdraw { approval: *approval }));
+        for approval in over.difference(&left).copied() {
+            if self.is_asked(approval) {
+                self.out.commands.push(Command::Withdraw { approval });
+            }
+        }
     }
 
     /// What was begun goes on with what was begun, whatever the settings say since. `None`: not begun.

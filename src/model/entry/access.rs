@@ -85,3 +85,14 @@ pub(crate) struct TokenChanged {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) revoked_by: Option<String>,
 }
+
+impl TokenChanged {
+    /// Revokes it; whether it was in force. Who was first stays written down.
+    pub(crate) fn revoke(&mut self, by: String) -> bool {
+        if self.revoked {
+            return false;
+        }
+        (self.revoked, self.revoked_by) = (true, Some(by));
+        true
+    }
+}
