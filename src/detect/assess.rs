@@ -6,13 +6,15 @@ use super::campaign::{Cover, Part};
 use super::episode::Episode;
 use super::rules::Rule;
 use super::signal::{About, Signal, is_stale};
-use super::traits::{Trait, is_own};
+use super::traits::{Trait, is_far, is_own};
 use super::window::{AFTERMATH, Window, is_approval, is_success, shares};
 use crate::model::alert::AlertKind;
-use crate::model::event::{Event, EventKind, EventOutcome};
+use crate::model::event::{ChangedBy, Event, EventKind, EventOutcome};
 use crate::model::incident::{ApprovalSeen, Campaign, HostileContext, Stage};
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 
+/// Whoever was asked in vain so shortly before does not slip again.
+const DAY: Span = Span::hours(24);
 /// Most values that are kept of each part of a context.
 pub(super) const CONTEXT_MAX: usize = 32;
 
@@ -29,6 +31,8 @@ pub(super) struct Finding {
     reason: String,
     events: Vec<Event>,
     pub(super) hostile: HostileContext,
+    /// See [`are_slips`].
+    pub(super) slips: bool,
     campaign: Option<Campaign>,
     /// What the campaign's tries share.
     pub(super) source: Option<(Part, String)>,
@@ -70,6 +74,7 @@ pub(super) fn report_alone(time: Time) -> Finding {
         reason: "The person reported a prompt that they did not ask for".into(),
         events: Vec::new(),
         hostile: HostileContext::default(),
+        slips: false,
         campaign: None,
         source: None,
     }
@@ -90,6 +95,7 @@ pub(super) fn use_alone(rule: &Rule, event: &Event) -> Finding {
         reason: format!("An account of which nothing is expected: {}{from}", event.words()),
         events: vec![event.clone()],
         hostile: HostileContext::default(),
+        slips: false,
         campaign: None,
         source: None,
     }
@@ -107,7 +113,8 @@ pub(super) fn assess(
     if stage.is_none() && !belongs(window, episode, about) {
         return None;
     }
-    let entries = entries(window, episode, about);
+    let slips = stage <= Some(Stage::Noted) && are_slips(window, episode, about);
+    let entries = entries(window, episode, about, slips);
     let approval = entries.iter().map(|(seen, _)| *seen).max().unwrap_or_default();
     let (stage, rule) = match approval {
         // Told in order, the prompts would have opened the incident that the approval is in.
@@ -132,6 +139,7 @@ pub(super) fn assess(
         rule: rule.to_owned(),
         reason: reason(window, episode, approval, told),
         hostile: context(window, episode, hostile_entries),
+        slips,
         campaign: cover.map(Cover::campaign),
         source: cover.map(Cover::source),
         events: evidence(episode, &entries),
@@ -233,7 +241,12 @@ fn entries<'w>(
     window: &'w Window,
     episode: &Episode<'_>,
     about: &About<'_>,
+    slips: bool,
 ) -> Vec<(ApprovalSeen, &'w Event)> {
+    let whose = |event: &Event| match whose(window, episode, event, about.privileged) {
+        ApprovalSeen::Hostile if slips && !is_far(window, event) => ApprovalSeen::Unknown,
+        seen => seen,
+    };
     window
         .events()
         .filter(|event| is_success(event))
@@ -244,10 +257,34 @@ fn entries<'w>(
             };
             episode.failed.iter().any(follows)
         })
-        .map(|event| (whose(window, episode, event, about.privileged), event))
+        .map(|event| (whose(event), event))
         // A sign-in of the person's own is everyday life; only an approval must be explained.
         .filter(|(seen, event)| is_approval(event) || *seen == ApprovalSeen::Hostile)
         .collect()
+}
+
+/// Whether a journey looks just like this: a first few prompts, by themselves only noted, of an ordinary person who never
+/// brings a device that could be told from an attacker's, and nothing done after them. Whoever says no twice, or chooses
+/// a wrong number, did not ask for them.
+fn are_slips(window: &Window, episode: &Episode<'_>, about: &About<'_>) -> bool {
+    let failed = || episode.failed.iter();
+    let said_no = failed().filter(|e| e.outcome == EventOutcome::Denied).count();
+    let guessed = failed().any(|e| e.outcome == EventOutcome::WrongAnswer);
+    let before = episode.first - DAY.delta()..episode.first;
+    let after = episode.first..episode.last + AFTERMATH.delta();
+    let more = |event: &Event| {
+        event.is_failed_prompt() && before.contains(&event.time)
+            || event.kind.is_watched()
+                && event.changed_by != ChangedBy::Administrator
+                && after.contains(&event.time)
+    };
+    !about.privileged
+        && said_no < 2
+        && !guessed
+        && cover(window, episode).is_none()
+        && window.carries_nothing(episode.first)
+        && !window.events().any(more)
+        && !failed().any(|failed| is_far(window, failed))
 }
 
 /// Whose an approval was. Flow and session settle it; an address, network or device does only

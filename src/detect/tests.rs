@@ -399,3 +399,48 @@ fn a_device_that_only_a_client_names_proves_nothing() {
 
     assert_eq!(told, Some((Stage::Breached, ApprovalSeen::Hostile)));
 }
+
+/// Somebody who signs in without any device: for days at home, then at a hotel, where prompts fail first.
+fn without_a_device(outcomes: &[EventOutcome], home: i64, country: &str) -> Vec<Event> {
+    let mut events = away("none", 3_600, 0);
+    events.truncate(1);
+    events.insert(0, event(-home, EventKind::SignIn, EventOutcome::Succeeded, HOME));
+    let failed = outcomes
+        .iter()
+        .zip(0..)
+        .map(|(outcome, n)| event(n * 60, EventKind::Prompt, *outcome, HOTEL));
+    events.extend(failed);
+    events.push(approved(300, HOTEL));
+    for event in &mut events {
+        event.device = None;
+    }
+    let place = crate::model::event::Place { country: Some(country.to_owned()), city: None };
+    for event in events.iter_mut().skip(2) {
+        event.place = Some(place.clone());
+    }
+    events
+}
+
+#[test]
+fn a_journey_without_a_device_is_asked_about() {
+    use EventOutcome::{Denied, TimedOut, WrongAnswer};
+    let four_days = 4 * 86_400;
+    let told =
+        |outcomes: &[EventOutcome]| last_of(&without_a_device(outcomes, four_days, "DE"), false);
+    let asked = Some((Stage::Confirmed, ApprovalSeen::Unknown));
+    let breached = Some((Stage::Breached, ApprovalSeen::Hostile));
+
+    assert_eq!(told(&[TimedOut, Denied, TimedOut]), asked);
+    assert_eq!(told(&[Denied, Denied, TimedOut]), breached, "who says no twice did not ask");
+    assert_eq!(told(&[TimedOut, WrongAnswer, TimedOut]), breached, "whoever asks sees the number");
+    assert_eq!(told(&[TimedOut; 5]), breached, "a burst is no slip");
+    let slips = [TimedOut; 3];
+    let last = |home, country| last_of(&without_a_device(&slips, home, country), false);
+    assert_eq!(last(86_400, "DE"), breached, "nothing is a habit yet");
+    assert_eq!(last(four_days, "PT"), breached, "nobody is in two countries at once");
+    assert_eq!(
+        last_of(&without_a_device(&slips, four_days, "DE"), true).map(|told| told.0),
+        Some(Stage::Breached),
+        "nobody who may change much"
+    );
+}

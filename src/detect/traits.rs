@@ -140,7 +140,7 @@ pub(super) fn is_own(window: &Window, event: &Event, before: Time) -> bool {
 }
 
 /// A success in another country shortly before.
-fn is_far(window: &Window, event: &Event) -> bool {
+pub(super) fn is_far(window: &Window, event: &Event) -> bool {
     let Some(here) = country(event) else { return false };
     window.events().filter(|other| super::window::is_success(other)).any(|other| {
         let ago = event.time.signed_duration_since(other.time);

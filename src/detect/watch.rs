@@ -80,7 +80,8 @@ fn entry(window: &Window, event: &Event, open: &Open, now: Time) -> Option<Signa
     let after = open.contained_at.is_some_and(|contained| event.time > contained);
     let soon = event.kind != EventKind::TokenRefresh
         && event.time > open.first_event_at
-        && event.time <= open.last_evidence_at + AFTERMATH.delta();
+        && event.time <= open.last_evidence_at + AFTERMATH.delta()
+        && !window.ends_slips(event.time);
     if !(after || soon) || window.entry_told >= Some(event.time) {
         return None;
     }

@@ -18,6 +18,8 @@ use crate::model::time::{Span, Time};
 pub(crate) const AFTERMATH: Span = Span::minutes(30);
 /// A context is known if a success came from it within this time.
 const MEMORY: Span = Span::hours(30 * 24);
+/// So long somebody has to be known before what they never do is a habit.
+const HABIT: Span = Span::hours(3 * 24);
 /// How long events are kept after they arrived.
 const KEEP: Span = Span::hours(48);
 /// In an open incident the same episode speaks up at most once in this time.
@@ -66,6 +68,9 @@ pub(super) struct Raised {
     /// The hostile side, as far as it was seen.
     #[serde(default)]
     pub(super) hostile: HostileContext,
+    /// A journey of the person's own looks just like it, so far.
+    #[serde(default)]
+    slips: bool,
     told_failed: usize,
     told_at: Time,
 }
@@ -249,8 +254,21 @@ impl Window {
     /// The same of a device that the provider vouches for: nobody else has it. What a client merely says
     /// of itself can be said by whoever has seen it.
     pub(super) fn is_own_device(&self, device: Option<&str>, before: Time) -> bool {
-        let claimed = device.is_some_and(|device| device.starts_with(CLAIMED_DEVICE));
-        !claimed && self.knows_device(device, before)
+        device.is_some_and(is_vouched) && self.knows_device(device, before)
+    }
+
+    /// Whether the person is known for some days, and never brought a device that the provider vouches for: then none
+    /// that is missing tells anything.
+    pub(super) fn carries_nothing(&self, before: Time) -> bool {
+        let vouched = |known: &Known| known.device.as_deref().is_some_and(is_vouched);
+        self.knows(before - HABIT.delta(), |_| true) && !self.knows(before, vouched)
+    }
+
+    /// Whether a success then is the person's own, for all that can be told.
+    pub(super) fn ends_slips(&self, time: Time) -> bool {
+        let ends =
+            |raised: &Raised| raised.first <= time && time <= raised.last + AFTERMATH.delta();
+        self.raised.iter().any(|raised| raised.slips && ends(raised))
     }
 
     /// Whether a request came from somewhere that is not known. No history, or no context at
@@ -342,6 +360,7 @@ impl Window {
                 entry_at: finding.entry_at,
                 campaign: finding.source.clone(),
                 hostile: finding.hostile.clone(),
+                slips: finding.slips,
                 told_failed: finding.failed,
                 told_at: about.now,
             });
@@ -356,6 +375,7 @@ impl Window {
         raised.first = raised.first.min(finding.first);
         raised.last = raised.last.max(finding.last);
         raised.failed = raised.failed.max(finding.failed);
+        raised.slips = finding.slips;
         raised.hostile.merge(&finding.hostile, CONTEXT_MAX);
         if more {
             raised.stage = raised.stage.max(finding.stage);
@@ -369,6 +389,10 @@ impl Window {
         }
         more
     }
+}
+
+fn is_vouched(device: &str) -> bool {
+    !device.starts_with(CLAIMED_DEVICE)
 }
 
 fn is_narrower(new: Option<&(Part, String)>, known: Option<&(Part, String)>) -> bool {
