@@ -44,6 +44,7 @@ struct Inner {
     breakers: Family<Labels<1>, Gauge>,
     stored: Family<Labels<1>, Gauge>,
     index_behind: Gauge,
+    panics: Counter,
     polls: Polls,
     people: People,
     /// Containments that were counted.
@@ -69,6 +70,7 @@ impl Metrics {
             breakers: Family::default(),
             stored: Family::default(),
             index_behind: Gauge::default(),
+            panics: Counter::default(),
             polls: Polls::default(),
             people: People::default(),
             contained: Mutex::default(),
@@ -105,6 +107,7 @@ impl Metrics {
     pub(crate) fn text(&self, engine: &Engine, polls: &Meters, notices: &Notices) -> String {
         self.0.polls.look(polls, engine.now());
         self.0.people.look(engine, notices);
+        self.0.panics.inner().store(engine.tasks().panicked(), Ordering::Relaxed);
         engine.read(|core| self.0.look(core, engine.now()));
         let mut out = String::new();
         // Writing to a string cannot fail.
@@ -133,6 +136,8 @@ impl Inner {
         to.register_with_unit("store", help, Unit::Bytes, self.stored.clone());
         let help = "1 while the index is given up until a restart";
         to.register("index_behind", help, self.index_behind.clone());
+        let help = "Errors in Quell itself that something under way met; 0 unless there is a bug";
+        to.register("panics", help, self.panics.clone());
         self.polls.register(to);
         self.people.register(to);
     }
@@ -216,6 +221,7 @@ mod tests {
             "quell_commit_seconds_count 1",
             r#"quell_store_bytes{part="journal"} 7"#,
             "quell_index_behind 0",
+            "quell_panics_total 0",
             "quell_time_to_contain_seconds_count 0",
             "quell_approvals_open 0",
             r#"quell_runs{status="running"} 1"#,

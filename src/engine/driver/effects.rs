@@ -1,12 +1,14 @@
-//! Makes calls and read-backs, outside the lock, and hands in what came back.
+//! Makes calls and read-backs, outside the lock, and hands in what came back. A connector that breaks leaves its call in
+//! doubt, like one whose answer never came: nothing waits for it for ever.
 
 use super::{Effect, Engine, accounts, outcome};
 use crate::engine::ports::Found;
 use crate::model::action::{
     ActionSpec, Call, CallResult, Effect as Kind, Outcome, ReadBack, Reversal,
 };
-use crate::model::id::RunId;
+use crate::model::id::{ConnectionId, RunId};
 use crate::model::run::{CellKey, Conclusion, Run};
+use crate::model::subject::Alias;
 
 /// Performs one effect and commits its result.
 pub(super) async fn perform(engine: &Engine, effect: Effect) {
@@ -14,7 +16,12 @@ pub(super) async fn perform(engine: &Engine, effect: Effect) {
         Effect::Call { run, cell, spec, call, attempt } => {
             // The clock on the wall may be set meanwhile.
             let (sent_at, sent) = (engine.now(), tokio::time::Instant::now());
-            let made = make(engine, run, &spec, &call).await;
+            let made = engine.tasks().guarded(make(engine, run, &spec, &call)).await;
+            let made = made.unwrap_or_else(|why| Made {
+                result: CallResult::failed(Outcome::Unknown, why),
+                looked: false,
+                held_back: false,
+            });
             let sent = (sent_at, sent.elapsed());
             outcome::of_call(engine, run, &cell, &spec, attempt, sent, made);
         }
@@ -110,7 +117,8 @@ async fn read_back(engine: &Engine, run: RunId, cell: CellKey, in_doubt: bool) {
         core.state.runs.get(&run).and_then(|r| r.cells.get(&cell)).and_then(|c| c.applied.clone())
     });
     let Some(applied) = applied else { return };
-    let found: ReadBack = engine.ports().actions.read_back(&applied).await;
+    let read = engine.tasks().guarded(engine.ports().actions.read_back(&applied)).await;
+    let found = read.unwrap_or_else(|problem| ReadBack::Unread { problem, retry_after: None });
     outcome::of_read_back(engine, run, &cell, &applied.call.connection, in_doubt, found);
 }
 
@@ -124,24 +132,31 @@ async fn look_up(engine: &Engine, run: RunId) {
         Some((subject.aliases.clone(), subject.connections.clone(), soon))
     });
     let Some((aliases, connections, soon)) = asked else { return };
-    let directory = &engine.ports().directory;
-    // At first nobody waits for a slow or dead connection; later it gets the time that it takes.
-    let found: Found = match soon {
-        Some(answering) => {
-            let mut found = directory.look_up_soon(&aliases, &answering).await;
-            let dead = connections.iter().filter(|c| !answering.contains(c));
-            found.unread.extend(dead.map(|c| (c.clone(), "its breaker is open".to_owned())));
-            found
-        }
-        None => directory.look_up(&aliases, &connections).await,
+    let unread = |why: &str| Found {
+        unread: connections.iter().map(|c| (c.clone(), why.to_owned())).collect(),
+        ..Found::default()
     };
+    let reading = engine.tasks().guarded(read_accounts(engine, &aliases, &connections, soon));
+    let found = reading.await.unwrap_or_else(|why| unread(&why));
     if let Err(error) = engine.fetch_named(&found.aliases).await {
         // Whoever else has these accounts is not known now: as if nobody had told of them.
-        let unread = |c: &crate::model::id::ConnectionId| {
-            (c.clone(), format!("its people are not known: {error}"))
-        };
-        let none = Found { unread: connections.iter().map(unread).collect(), ..Found::default() };
+        let none = unread(&format!("its people are not known: {error}"));
         return accounts::of_look_up(engine, run, &connections, none);
     }
     accounts::of_look_up(engine, run, &connections, found);
+}
+
+async fn read_accounts(
+    engine: &Engine,
+    aliases: &[Alias],
+    connections: &[ConnectionId],
+    soon: Option<Vec<ConnectionId>>,
+) -> Found {
+    let directory = &engine.ports().directory;
+    // At first nobody waits for a slow or dead connection; later it gets the time that it takes.
+    let Some(answering) = soon else { return directory.look_up(aliases, connections).await };
+    let mut found = directory.look_up_soon(aliases, &answering).await;
+    let dead = connections.iter().filter(|c| !answering.contains(c));
+    found.unread.extend(dead.map(|c| (c.clone(), "its breaker is open".to_owned())));
+    found
 }

@@ -63,3 +63,28 @@ fn every_run_ends_or_waits_for_something_that_has_a_name() {
         in_virtual_time(one(seed));
     }
 }
+
+/// A connector that panics is in doubt like one that does not answer: what it did is read back, and the rest goes on.
+#[test]
+fn a_connector_that_breaks_holds_nobody_up() {
+    for breaks in 1..12 {
+        in_virtual_time(async {
+            let sim = Sim::new(breaks, Mode::Auto).await;
+            sim.world.breaks.store(breaks, Ordering::Relaxed);
+
+            sim.alert("dana", Stage::Confirmed).await.unwrap();
+            for _ in 0..6 {
+                sim.pass(Span::minutes(2)).await;
+                sim.answer(Decision::Approve).await;
+            }
+            sim.pass(Span::minutes(40)).await;
+
+            check(breaks, &sim);
+            assert_eq!(sim.engine.tasks().panicked(), breaks, "each is counted");
+            let runs = sim.runs();
+            let ended = runs.iter().all(|run| run.status == RunStatus::Succeeded);
+            assert!(ended, "{breaks}: {:?}", runs.iter().map(describe).collect::<Vec<_>>());
+            assert!(!sim.world.person("dana").enabled, "{breaks}: the person is not blocked");
+        });
+    }
+}

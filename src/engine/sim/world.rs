@@ -70,6 +70,8 @@ pub(in crate::engine) struct World {
     pub(in crate::engine) fault_rate: AtomicU64,
     /// The next calls' faults, before chance has its say.
     pub(in crate::engine) script: Mutex<Vec<Fault>>,
+    /// The next so many requests break the connector that makes them.
+    pub(in crate::engine) breaks: AtomicU64,
     /// Effects left until the process dies in one.
     pub(in crate::engine) crash_in: AtomicU64,
     pub(in crate::engine) dice: Arc<Dice>,
@@ -83,6 +85,7 @@ impl World {
             log: Mutex::default(),
             fault_rate: AtomicU64::new(0),
             script: Mutex::default(),
+            breaks: AtomicU64::new(0),
             crash_in: AtomicU64::new(u64::MAX),
             dice,
         }
@@ -162,6 +165,9 @@ impl Link {
         if !self.alive.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
+        let fewer = |left: u64| left.checked_sub(1);
+        let broken = self.world.breaks.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer);
+        assert!(broken.is_err(), "the connector meets what it does not expect");
     }
 
     /// Dies with the effect done and nobody told, when it is time.
@@ -336,11 +342,12 @@ impl Catalogue for Link {
 impl Directory for Link {
     async fn look_up(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found {
         self.reach().await;
-        let Some(login) = aliases.iter().find_map(|a| a.0.strip_prefix("login:")) else {
+        let login = aliases.iter().find_map(|a| a.0.strip_prefix("login:"));
+        let (Some(login), Some(connection)) = (login, connections.first()) else {
             return Found::default();
         };
         let account = Account {
-            connection: connections[0].clone(),
+            connection: connection.clone(),
             provider_id: format!("u-{login}"),
             login: login.to_owned(),
             name: login.to_owned(),

@@ -47,6 +47,7 @@ pub(super) fn all(play: &Play<'_>) -> Vec<String> {
 /// lines are dropped.
 pub(super) async fn the_fold_is_the_projection(play: &mut Play<'_>) {
     play.ended_at = play.outside.disk.head();
+    play.note_panics();
     let through = retire(play).await;
     let stopped = tokio::time::timeout(std::time::Duration::from_mins(1), play.engine.stop());
     if stopped.await.is_err() {

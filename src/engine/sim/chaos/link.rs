@@ -239,7 +239,8 @@ impl Catalogue for Link {
 #[async_trait]
 impl Directory for Link {
     async fn look_up(&self, aliases: &[Alias], connections: &[ConnectionId]) -> Found {
-        self.travel(&connections[0]).await;
+        let Some(first) = connections.first() else { return Found::default() };
+        self.travel(first).await;
         self.life.or_never().await;
         let outside = &self.outside;
         let known = |name: &str, keys: &[AccountKey]| {

@@ -168,8 +168,17 @@ impl<'s> Play<'s> {
         }
     }
 
+    /// Whatever a task of the engine broke in is told: nobody waits for tasks.
+    pub(super) fn note_panics(&mut self) {
+        let panics = self.engine.tasks().panicked();
+        if panics > 0 {
+            self.wrong.push(format!("the_engine_does_not_panic: {panics} of its tasks did"));
+        }
+    }
+
     async fn reboot(&mut self) {
         self.deaths += 1;
+        self.note_panics();
         self.outside.trace.say("the process starts again");
         self.life.end();
         // What is left of the dead one only sleeps.
