@@ -117,23 +117,24 @@ pub(super) async fn project(engine: Engine) {
     }
 }
 
-/// Writes the rows that changed, as they stand now; whether they were written.
+/// Writes the rows that changed, as they stand now; whether they were written. Where none did, how far the index is
+/// goes on all the same: else the next start would read again what changes nothing, however much that is.
 pub(super) async fn project_now(engine: &Engine) -> bool {
     if !engine.all_rows_are_here().await {
         return false;
     }
-    let (seq, rows) = {
+    let (seq, rows, stands_at) = {
         let mut core = engine.lock();
-        (core.state.seq, core.state.take_changes())
+        (core.state.seq, core.state.take_changes(), core.keeping.written_to)
     };
-    if rows.is_empty() {
+    if rows.is_empty() && seq <= stands_at {
         return true;
     }
     let keys: Vec<String> =
         rows.iter().filter(|(_, row)| row.is_some()).map(|(key, _)| key.clone()).collect();
     match engine.0.ports.store.project(seq, rows).await {
         Ok(projected) => {
-            engine.tidy(projected, &keys).await;
+            engine.tidy(projected, seq, &keys).await;
             true
         }
         Err(error) => {
