@@ -16,7 +16,7 @@ const PROJECT_AGAIN: TimeDelta = TimeDelta::seconds(2);
 /// Wakes runs at their times until the engine stops.
 pub(super) async fn run(engine: Engine) {
     let mut stopping = engine.0.stopping.subscribe();
-    while !engine.is_stopping() {
+    loop {
         let next = engine.read(|core| {
             let run = core.timers.first().map(|(at, _)| *at);
             let hold = core
@@ -32,7 +32,7 @@ pub(super) async fn run(engine: Engine) {
         let clock = engine.0.ports.clock.clone();
         tokio::select! {
             biased;
-            _ = stopping.changed() => return,
+            _ = stopping.wait_for(|stops| *stops) => return,
             () = changed => {}
             () = async { match next {
                 Some(at) => clock.sleep_until(at).await,
@@ -97,7 +97,7 @@ pub(super) async fn project(engine: Engine) {
         let pause = if written {
             tokio::select! {
                 biased;
-                _ = stopping.changed() => return,
+                _ = stopping.wait_for(|stops| *stops) => return,
                 changed = moved.changed() => if changed.is_err() { return },
             }
             PROJECT_EVERY
@@ -107,7 +107,7 @@ pub(super) async fn project(engine: Engine) {
         let pause = engine.now() + pause;
         tokio::select! {
             biased;
-            _ = stopping.changed() => return,
+            _ = stopping.wait_for(|stops| *stops) => return,
             () = engine.0.ports.clock.sleep_until(pause) => {}
         }
         // Where the journal has no room, rows have none either.
