@@ -14,9 +14,10 @@ use crate::model::incident::Incident;
 use crate::model::subject::Subject;
 
 impl Engine {
-    /// Settings of the sources, before any of them has spoken: detection remembers evidence of before the start.
+    /// Settings of all sources, before any of them has spoken by them: detection remembers evidence of before.
     pub(crate) fn learn_sources(&self, views: impl Iterator<Item = SourceView>) {
-        self.change(|core| core.sources.extend(views.map(|view| (view.id.clone(), view))));
+        let views = views.map(|view| (view.id.clone(), view)).collect();
+        self.change(|core| core.sources = views);
     }
 
     /// Looks again at each of these people.
