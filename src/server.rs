@@ -49,7 +49,9 @@ pub(crate) use received::{Received, Seen, Stream};
 pub(crate) use roster::Roster;
 pub(crate) use settings::{Reread, Rereads, Unread};
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};
-pub(crate) use token::{LONGEST, Scope, Used, mint};
+#[cfg(test)]
+pub(crate) use token::find;
+pub(crate) use token::{Drawn, LONGEST, NAME_MAX, Scope, Used, draw, fits, mint};
 
 /// How long a body may take to arrive, all told.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);

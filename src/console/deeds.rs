@@ -13,6 +13,7 @@ use webauthn_rs::prelude::PublicKeyCredential;
 use super::ConsoleState;
 use super::problem::Problem;
 use super::signed_in::SignedIn;
+use super::tokens;
 use crate::engine::guardrails::{Guardrails, Signing};
 use crate::engine::shelf::About;
 use crate::model::deed::{By, Deed, SignedDeed};
@@ -92,6 +93,9 @@ fn fit(state: &ConsoleState, deed: Deed) -> Result<Deed, Problem> {
             }
             Deed::Raise { campaign, blocks, until }
         }
+        Deed::Token { name, scopes, source, lasts } => {
+            tokens::fit(state, &name, &scopes, source, lasts)?
+        }
         other @ (Deed::Publish { .. }
         | Deed::Resume { .. }
         | Deed::Delegate { .. }
@@ -142,6 +146,7 @@ async fn done(state: &ConsoleState, signed: SignedDeed) -> Result<Value, Problem
             engine.recall(signed).await?;
             json!({ "ended": delegation })
         }
+        Deed::Token { .. } => tokens::give(state, signed).await?,
     })
 }
 

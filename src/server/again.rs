@@ -85,6 +85,11 @@ impl Again {
         self.0.shelf.keep(kept, body).await;
     }
 
+    /// The sources that may deliver.
+    pub(crate) fn sources(&self) -> Vec<SourceId> {
+        self.0.sources.names()
+    }
+
     /// What is kept, the newest first.
     pub(crate) fn kept(&self) -> Vec<Kept> {
         self.0.shelf.all()

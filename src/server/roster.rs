@@ -24,6 +24,10 @@ impl Roster {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
+    pub(crate) fn names(&self) -> Vec<SourceId> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     /// From here on these are the sources. Nobody sends faster because of it: a rate that is the same goes on being counted.
     pub(crate) fn replace(&self, sources: BTreeMap<SourceId, Source>) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
