@@ -117,6 +117,8 @@ impl Rereader {
         let lab = next.config.server.lab;
         engine.settle_guardrails(next.config.guardrails(), lab).await?;
         engine.learn_sources(next.config.sources.iter().map(|(id, source)| source.view(id)));
+        let is = &next.config.sources;
+        engine.forget_sources(now.config.sources.keys().filter(|id| !is.contains_key(*id)));
         received.expect(sources::kinds(&sources, &next.config));
         roster.replace(sources);
         let mut waiting: Vec<String> = Vec::new();

@@ -252,6 +252,8 @@ async fn what_else_has_changed_is_named_and_waits_for_a_restart() {
     let strings = |value: &Value| serde_json::from_value::<Vec<String>>(value.clone()).unwrap();
     assert_eq!(strings(&reread["taken"]), ["sources.new", "sources.old", "sources.siem"]);
     assert_eq!(strings(&reread["restart"]), ["connections.desk", "policy.mode", "sources.late"]);
+    let known = world.quell.engine.read(|core| core.sources.keys().cloned().collect::<Vec<_>>());
+    assert_eq!(known, ["new".into(), "siem".into()]);
     let send = async |name: &str, id: &str| {
         world.post(&format!("/v1/hooks/{name}"), "secret-1", alert(id)).await.0.as_u16()
     };
