@@ -16,12 +16,12 @@ mod polls;
 pub(crate) mod ports;
 mod recall;
 mod rehearsal;
+pub(crate) mod reread;
 mod retention;
 mod sources;
 mod timed;
 pub(crate) mod trial;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,18 +30,20 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::config::Config;
 use crate::console::{self, ConsoleState};
+use crate::detect::Detector;
 use crate::diagnostic::Diagnostic;
 use crate::engine;
 use crate::engine::driver::{Engine, Ports};
 use crate::engine::oncall::unready;
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
-use crate::model::id::SourceId;
 use crate::notify;
 use crate::people::People;
 use crate::people::oidc::Oidc;
 use crate::secret::{Scrubber, Sources as Secrets};
-use crate::server::{self, Again, Answers, Api, Candidates, Metrics, Received, Used};
+use crate::server::{
+    self, Again, Answers, Api, Candidates, Metrics, Received, Reread, Rereads, Roster, Unread, Used,
+};
 use crate::store::disk::DiskStore;
 use crate::store::folder::{Folder, IndexState, Options};
 use crate::store::refused::Refused;
@@ -51,6 +53,7 @@ pub(crate) use playbooks::gather as playbook_files;
 pub(crate) use plugs::{Plugs, connect, identity_provider};
 pub(crate) use ports::{SystemClock, SystemEntropy};
 pub use rehearsal::Rehearsal;
+pub(crate) use reread::{Reading, reading};
 pub(crate) use sources::mapping;
 
 /// Builds the console's routes once there is an engine to look at.
@@ -105,6 +108,8 @@ pub(crate) struct Settings {
     /// Connections, or what stands for them.
     pub(crate) plugs: Plugs,
     pub(crate) console: Option<Console>,
+    /// How the settings are read again, if they can be.
+    pub(crate) reading: Option<Reading>,
 }
 
 /// Why Quell did not start.
@@ -147,6 +152,7 @@ pub(crate) struct Running {
     #[cfg(test)]
     pub(crate) router: axum::Router,
     store: Arc<DiskStore>,
+    rereads: Arc<dyn Rereads>,
     closing: watch::Sender<bool>,
     served: oneshot::Receiver<()>,
 }
@@ -154,23 +160,21 @@ pub(crate) struct Running {
 impl Quell {
     /// Opens the folder, brings everything back to where it was, and serves.
     pub(crate) async fn start(settings: Settings) -> Result<Running, BootError> {
-        let Settings { config, clock, entropy, secrets, scrubber, plugs, console } = settings;
+        let Settings { config, clock, entropy, secrets, scrubber, plugs, console, reading } =
+            settings;
         let (store, state) = open_and_recall(&config, &clock, &entropy).await?;
-        let store = Arc::new(store);
-        is_ours(&config, &state, &store)?;
         let answers = Answers::default();
         let rules = detections::load(&config.store.playbooks)?;
         let recall::Recalled { detector, tail, known } =
-            recall::windows(&config, &store, rules, (clock.now(), &state), &answers).await?;
-        let sources = Arc::new(sources::ready(&config, &secrets, &scrubber)?);
+            recall::windows(&config, &store, rules.clone(), (clock.now(), &state), &answers)
+                .await?;
+        let sources = sources::ready(&config, &secrets, &scrubber)?;
         let received = sources::received(&sources, &config);
         let metrics = Metrics::new();
         let ports = ports(&store, &metrics, (clock, entropy), &plugs);
-        let engine = Engine::new(ports, config.policy_with_rota(), state, detector);
-        engine.settle_guardrails(config.guardrails(), config.server.lab).await?;
-        engine.learn_sources(config.sources.iter().map(|(id, source)| source.view(id)));
+        let engine = wake(&config, ports, state, detector).await?;
         let candidates = Candidates::default();
-        playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
+        let read = playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
         recall::weigh(&engine, &config, tail).await?;
         let (closing, closed) = watch::channel(false);
@@ -178,8 +182,11 @@ impl Quell {
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let notices = tell(&engine, &config, &closed);
-        let heard = (answers.clone(), received.clone());
-        let again = again(&engine, &store, (&sources, config.server.lab), heard);
+        let sources = Roster::new(sources);
+        let again = again(&engine, &store, (&sources, config.server.lab), (&answers, &received));
+        let now = reread::Now::new(config.clone(), rules, read);
+        let how = (reading, secrets, scrubber);
+        let rereads = rereads(&engine, &plugs, how, (&candidates, &sources, &received), now);
         let used = Used::default();
         let api = Api::new(server::Parts {
             engine: engine.clone(),
@@ -195,18 +202,19 @@ impl Quell {
             received: received.clone(),
             again: again.clone(),
             used: used.clone(),
+            rereads: rereads.clone(),
             files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
         let shown = Shown { candidates, received, polls, again, used, probe: plugs.probe };
         let console = console.map(|build| build(&engine, shown));
         let router = server::router(api, console);
-        let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
-        tracing::info!("Began to serve on {addr}");
+        let served = serve(&engine, config.server.listen, router.clone(), closed).await?;
         Ok(Running {
             engine,
             #[cfg(test)]
             router,
             store,
+            rereads,
             closing,
             served,
         })
@@ -214,6 +222,11 @@ impl Quell {
 }
 
 impl Running {
+    /// Reads the settings again and takes what is only about intake. What came of it is logged.
+    pub(crate) async fn reread(&self, by: &str) -> Result<Reread, Unread> {
+        self.rereads.reread(by).await
+    }
+
     /// Takes nothing in any more, finishes what is under way, and closes the folder.
     pub(crate) async fn stop(self) -> Result<(), StoreError> {
         self.closing.send_replace(true);
@@ -274,10 +287,11 @@ fn ports(
 fn again(
     engine: &Engine,
     store: &DiskStore,
-    (sources, lab): (&Arc<BTreeMap<SourceId, server::Source>>, bool),
-    heard: (Answers, Received),
+    (sources, lab): (&Roster, bool),
+    (answers, received): (&Answers, &Received),
 ) -> Again {
     let shelf = Refused::open(&store.path().join("refused"), engine.now());
+    let heard = (answers.clone(), received.clone());
     Again::new(engine.clone(), (sources.clone(), lab), heard, Arc::new(shelf))
 }
 
@@ -287,10 +301,13 @@ async fn open_and_recall(
     config: &Config,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
-) -> Result<(DiskStore, State), BootError> {
+) -> Result<(Arc<DiskStore>, State), BootError> {
     let store = open(config, clock, entropy, false).await?;
     let why = match engine::recall(&store).await {
-        Ok(state) => return Ok((store, state)),
+        Ok(state) => {
+            is_ours(config, &state, &store)?;
+            return Ok((Arc::new(store), state));
+        }
         Err(error) => error,
     };
     tracing::warn!("Set the index aside and makes it anew from the journal: {why}");
@@ -298,7 +315,42 @@ async fn open_and_recall(
     drop(store);
     let store = open(config, clock, entropy, true).await?;
     let state = engine::recall(&store).await?;
-    Ok((store, state))
+    is_ours(config, &state, &store)?;
+    Ok((Arc::new(store), state))
+}
+
+/// The engine, with what guards everybody settled and its sources known.
+async fn wake(
+    config: &Config,
+    ports: Ports,
+    state: State,
+    detector: Detector,
+) -> Result<Engine, BootError> {
+    let engine = Engine::new(ports, config.policy_with_rota(), state, detector);
+    engine.settle_guardrails(config.guardrails(), config.server.lab).await?;
+    engine.learn_sources(config.sources.iter().map(|(id, source)| source.view(id)));
+    Ok(engine)
+}
+
+/// What reads the settings again.
+fn rereads(
+    engine: &Engine,
+    plugs: &Plugs,
+    (reading, secrets, scrubber): (Option<Reading>, Secrets, Scrubber),
+    (candidates, roster, received): (&Candidates, &Roster, &Received),
+    now: reread::Now,
+) -> Arc<dyn Rereads> {
+    let parts = reread::Parts {
+        reading,
+        engine: engine.clone(),
+        secrets,
+        scrubber,
+        signatures: plugs.signatures.clone(),
+        candidates: candidates.clone(),
+        roster: roster.clone(),
+        received: received.clone(),
+    };
+    Arc::new(reread::Rereader::new(parts, now))
 }
 
 /// Opens the data folder. A lab makes its own; a real deployment is made by `quell init`.
@@ -361,7 +413,7 @@ async fn serve(
     address: SocketAddr,
     router: axum::Router,
     mut closed: watch::Receiver<bool>,
-) -> Result<(SocketAddr, oneshot::Receiver<()>), BootError> {
+) -> Result<oneshot::Receiver<()>, BootError> {
     let refused = |source| BootError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let addr = listener.local_addr().map_err(refused)?;
@@ -377,7 +429,8 @@ async fn serve(
         }
         _ = done.send(());
     });
-    Ok((addr, served))
+    tracing::info!("Began to serve on {addr}");
+    Ok(served)
 }
 
 #[cfg(test)]
@@ -392,6 +445,8 @@ mod doubt;
 mod oncall_tests;
 #[cfg(test)]
 mod polls_tests;
+#[cfg(test)]
+mod reread_tests;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]

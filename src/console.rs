@@ -47,6 +47,7 @@ mod stream;
 mod tests;
 mod timeline;
 mod together;
+mod tokens;
 mod tries;
 mod words;
 
@@ -110,7 +111,7 @@ fn own() -> Router<ConsoleState> {
         .route("/me", get(me::page))
         .route("/me/look", post(look::keep))
         .route("/me/sessions/{id}/end", post(me::end))
-        .route("/me/tokens/{id}/revoke", post(me::revoke))
+        .route("/me/tokens/{id}/revoke", post(tokens::revoke))
         .route("/connections/{id}/test", post(tries::test))
         .route("/sources/refused/{id}/judge", post(again::judge))
 }

@@ -36,6 +36,7 @@ pub(crate) mod shelf;
 mod sim;
 pub(crate) mod state;
 pub(crate) mod tasks;
+pub(crate) mod tokens;
 mod upkeep;
 
 pub(crate) use recall::recall;

@@ -23,7 +23,9 @@ mod ops;
 mod playbooks;
 mod problem;
 mod received;
+mod roster;
 mod runs;
+mod settings;
 mod sources;
 mod state;
 mod story;
@@ -44,8 +46,12 @@ pub(crate) use files::{Download, Files, Standing};
 pub(crate) use metrics::Metrics;
 pub(crate) use playbooks::diff;
 pub(crate) use received::{Received, Seen, Stream};
+pub(crate) use roster::Roster;
+pub(crate) use settings::{Reread, Rereads, Unread};
 pub(crate) use state::{Answers, Api, Bucket, Candidate, Candidates, Parts, Source};
-pub(crate) use token::{LONGEST, Scope, Used, mint};
+#[cfg(test)]
+pub(crate) use token::find;
+pub(crate) use token::{Drawn, LONGEST, NAME_MAX, Scope, Used, draw, fits, mint};
 
 /// How long a body may take to arrive, all told.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -85,6 +91,7 @@ pub(crate) fn router(api: Api, console: Option<Router>) -> Router {
         .route("/v1/sources", get(sources::list))
         .route("/v1/oncall", get(oncall::show))
         .route("/v1/pause", get(control::pause_shown).post(control::pause))
+        .route("/v1/settings/reload", post(settings::reload))
         .route("/v1/tokens", get(control::tokens).post(control::create_token))
         .route("/v1/tokens/{id}", delete(control::revoke_token))
         .route("/v1/store/backup", get(files::backup))

@@ -332,7 +332,7 @@ fn settings(
     )?
     .into();
     let console = Some(super::console(&config, None));
-    Ok(Settings { config, clock, entropy, secrets, scrubber, plugs, console })
+    Ok(Settings { config, clock, entropy, secrets, scrubber, plugs, console, reading: None })
 }
 
 fn config_text(

@@ -7,7 +7,9 @@ use std::sync::PoisonError;
 use super::BootError;
 use crate::config::Config;
 use crate::engine::driver::Engine;
+use crate::engine::ports::StoreError;
 use crate::model::action::Signatures;
+use crate::model::id::{PlanDigest, PlaybookName};
 use crate::playbook::{Checked, Library, SHIPPED};
 use crate::server::{self, Candidate, Candidates};
 
@@ -33,19 +35,38 @@ pub(crate) fn gather(folder: &Path) -> Result<Vec<(String, String)>, BootError> 
     Ok(files.into_values().collect())
 }
 
-/// Publishes them in a lab or with `auto_publish`; else what differs waits for a person.
+/// Publishes them in a lab or with `auto_publish`; else what differs waits for a person. Gives what was read.
 pub(super) async fn load(
     config: &Config,
     engine: &Engine,
     signatures: &Signatures,
     candidates: &Candidates,
-) -> Result<(), BootError> {
-    let by = match (config.server.lab, engine.policy().auto_publish) {
+) -> Result<BTreeMap<PlaybookName, PlanDigest>, BootError> {
+    let found = check(config, signatures)?;
+    let read = digests(&found);
+    take(found, config.server.lab, engine, candidates).await?;
+    Ok(read)
+}
+
+/// Each one's version.
+pub(super) fn digests(found: &[Checked]) -> BTreeMap<PlaybookName, PlanDigest> {
+    found.iter().map(|checked| (checked.plan.name.clone(), checked.digest.clone())).collect()
+}
+
+/// Takes in those that are not published as they are; says of each whether it is published now.
+pub(super) async fn take(
+    found: Vec<Checked>,
+    lab: bool,
+    engine: &Engine,
+    candidates: &Candidates,
+) -> Result<Vec<(PlaybookName, bool)>, StoreError> {
+    let by = match (lab, engine.policy().auto_publish) {
         (true, _) => Some("lab"),
         (false, true) => Some("auto_publish"),
         (false, false) => None,
     };
-    for checked in check(config, signatures)? {
+    let mut taken = Vec::new();
+    for checked in found {
         let name = checked.plan.name.clone();
         let text = checked.whole_text();
         let (same, diff) = engine.read(|core| {
@@ -63,13 +84,16 @@ pub(super) async fn load(
             let candidate = Candidate { checked, by, at: engine.now(), diff };
             let mut waiting = candidates.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.insert(name.clone(), candidate);
+            drop(waiting);
             tracing::warn!(playbook.name = %name, "The playbook `{name}` waits for a person to publish it");
         }
+        taken.push((name, by.is_some()));
     }
-    Ok(())
+    Ok(taken)
 }
 
-fn check(config: &Config, signatures: &Signatures) -> Result<Vec<Checked>, BootError> {
+/// Reads and checks all of them, each with those that it calls.
+pub(super) fn check(config: &Config, signatures: &Signatures) -> Result<Vec<Checked>, BootError> {
     let (mut sound, mut problems) = (Vec::new(), Vec::new());
     let files = gather(&config.store.playbooks)?;
     let mut library = Library::default();

@@ -85,8 +85,15 @@ fn verifier(
 
 /// A place for what comes in, by source. Of a polled one nothing is awaited; its meter tells.
 pub(super) fn received(sources: &BTreeMap<SourceId, server::Source>, config: &Config) -> Received {
+    Received::of(kinds(sources, config))
+}
+
+/// The sources that post, with what kind of records.
+pub(super) fn kinds(
+    sources: &BTreeMap<SourceId, server::Source>,
+    config: &Config,
+) -> Vec<(String, String)> {
     let is_polled = |id| config.sources.get(id).is_some_and(|source| source.poll.is_some());
     let posted = sources.iter().filter(|(id, _)| !is_polled(*id));
-    let kinds = posted.map(|(id, s)| (id.to_string(), s.origin.format.kind.to_string()));
-    Received::of(kinds)
+    posted.map(|(id, s)| (id.to_string(), s.origin.format.kind.to_string())).collect()
 }

@@ -7,17 +7,24 @@ use crate::connector::outbound::dial;
 
 /// Settings of a lab in `folder`, listening wherever there is room, with more TOML behind.
 pub(crate) fn lab(folder: &Path, more: &str) -> Settings {
+    let file = Some(("quell.toml".into(), text(folder, more)));
+    let layers = crate::config::Layers { file, ..crate::config::Layers::default() };
+    let config = crate::config::load(&layers).unwrap().config;
+    let file = folder.join("quell.toml");
+    let layers = move || {
+        let file = Some(("quell.toml".into(), std::fs::read_to_string(&file)?));
+        Ok(crate::config::Layers { file, ..crate::config::Layers::default() })
+    };
+    Settings { reading: Some(reading(layers, Secrets::lab())), ..settings(config) }
+}
+
+/// The settings as a file has them. [`lab`] reads them again from `quell.toml` in `folder`.
+pub(crate) fn text(folder: &Path, more: &str) -> String {
     let path = folder.join("data");
-    let text = format!(
+    format!(
         "[server]\nlab = true\nlisten = '127.0.0.1:0'\n[store]\npath = '{}'\n{more}",
         path.display()
-    );
-    let layers = crate::config::Layers {
-        file: Some(("quell.toml".into(), text)),
-        ..crate::config::Layers::default()
-    };
-    let config = crate::config::load(&layers).unwrap().config;
-    settings(config)
+    )
 }
 
 pub(crate) fn settings(config: Config) -> Settings {
@@ -27,7 +34,7 @@ pub(crate) fn settings(config: Config) -> Settings {
     let plugs = connect(&config, clock.clone(), entropy.clone(), &secrets, &scrubber, dial())
         .unwrap()
         .into();
-    Settings { config, clock, entropy, secrets, scrubber, plugs, console: None }
+    Settings { config, clock, entropy, secrets, scrubber, plugs, console: None, reading: None }
 }
 
 #[tokio::test]

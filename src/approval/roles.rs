@@ -34,7 +34,7 @@ pub(crate) enum Act {
     Guard,
     /// Have a refused delivery judged again, or a connection tried: neither changes what counts as proof.
     Tend,
-    /// Revoke the tokens of others.
+    /// Make tokens, and revoke those of others.
     Tokens,
 }
 

@@ -1,12 +1,14 @@
-//! `quell config show|check`, and the settings that other commands begin with.
+//! `quell config show|check|reload`, and the settings that other commands begin with.
 
 use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+use super::client::{Client, block_on};
+use super::lists::How;
 use super::output::Output;
-use super::{Format, Verdict};
+use super::{Format, Verdict, table};
 use crate::app::SystemClock;
 use crate::config::{self, Layers, Loaded};
 use crate::diagnostic::{Diagnostic, Severity, to_json};
@@ -28,6 +30,14 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Have a running Quell read its settings again and take what is only about intake, as SIGHUP does.
+    ///
+    /// Sources, their secrets and mappings, and playbooks are taken. What else has changed is named, and waits for a
+    /// restart. With a mistake in any of it nothing changes.
+    Reload {
+        #[command(flatten)]
+        how: How,
+    },
 }
 
 /// Which file to read.
@@ -47,6 +57,12 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
             Ok(loaded) => show(&loaded, *format, output),
             Err(problems) => report(&problems, Format::Text, output),
         },
+        Command::Reload { how } => {
+            let client = Client::new(&how.server)?;
+            let path = "/v1/settings/reload";
+            let reread = block_on(async { client.post(path, &Value::Null).await })?;
+            table::one(&reread, how.format, output)
+        }
         Command::Check { config, format } => {
             let problems = match load(config, Vec::new())? {
                 Ok(loaded) => {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::client::block_on;
-use super::config::{ConfigArgs, load, report};
+use super::config::{ConfigArgs, Flag, load, report};
 use super::output::Output;
 use super::{Format, Verdict};
-use crate::app::{self, BootError, Quell, Settings, SystemClock, SystemEntropy};
-use crate::config::{self, Config};
+use crate::app::{self, BootError, Quell, Reading, Settings, SystemClock, SystemEntropy};
+use crate::config::{self, Config, Layers};
 use crate::connector::outbound;
 use crate::engine::ports::{Clock, Entropy};
 use crate::secret::Scrubber;
@@ -32,7 +32,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     let data = args.data.as_ref().map(|d| ("store.path", d.display().to_string(), "--data"));
     let listen = args.listen.map(|l| ("server.listen", l.to_string(), "--listen"));
-    let loaded = match load(&args.config, data.into_iter().chain(listen).collect())? {
+    let flags: Vec<Flag> = data.into_iter().chain(listen).collect();
+    let loaded = match load(&args.config, flags.clone())? {
         Ok(loaded) => loaded,
         Err(problems) => return report(&problems, Format::Text, output),
     };
@@ -41,7 +42,10 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     if report(&found, Format::Text, output)? == Verdict::Problems {
         return Ok(Verdict::Problems);
     }
-    let served = block_on(serve(loaded.config, secrets));
+    let file = args.config.config.clone();
+    let layers = move || Layers::of_process(file.as_deref(), flags.clone());
+    let reading = app::reading(layers, secrets.clone());
+    let served = block_on(serve(loaded.config, secrets, reading));
     match served {
         Err(error) => match error.downcast::<BootError>() {
             Ok(BootError::Playbooks(problems) | BootError::Mapping(problems)) => {
@@ -54,7 +58,11 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     }
 }
 
-async fn serve(config: Config, secrets: crate::secret::Sources) -> anyhow::Result<()> {
+async fn serve(
+    config: Config,
+    secrets: crate::secret::Sources,
+    reading: Reading,
+) -> anyhow::Result<()> {
     let scrubber = Scrubber::default();
     telemetry::start(&config.server, &scrubber)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -64,7 +72,8 @@ async fn serve(config: Config, secrets: crate::secret::Sources) -> anyhow::Resul
     let plugs = reach.into();
     let oidc = app::identity_provider(&config, &secrets, &scrubber)?;
     let console = Some(app::console(&config, oidc));
-    let settings = Settings { config, clock, entropy, secrets, scrubber, plugs, console };
+    let reading = Some(reading);
+    let settings = Settings { config, clock, entropy, secrets, scrubber, plugs, console, reading };
     // Asked for before anything is begun: a signal during the start must not end it half-way unsaid.
     let mut told = Signals::listen().context("could not listen for signals")?;
     let quell = tokio::select! {
@@ -74,15 +83,26 @@ async fn serve(config: Config, secrets: crate::secret::Sources) -> anyhow::Resul
             return Ok(());
         }
     };
-    told.stop_asked().await;
+    while told.next().await == Told::Reread {
+        // What came of it is in the log.
+        drop(quell.reread("SIGHUP").await);
+    }
     tracing::info!("Began to stop");
     quell.stop().await.context("did not stop cleanly; what was acknowledged is safe")
 }
 
-/// Ctrl-C and SIGTERM.
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reread,
+}
+
+/// Ctrl-C and SIGTERM; SIGHUP.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -90,10 +110,20 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
-    /// Returns when one came.
+    /// What the next one asks for. Several of a kind that were not looked at are one.
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.hang_up.recv() => Told::Reread,
+        }
+    }
+
+    /// Returns when it is to stop. What asks for something else meanwhile is looked at later.
     async fn stop_asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

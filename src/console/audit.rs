@@ -35,7 +35,7 @@ const RAW_LINES: usize = 80;
 const CHECKPOINT_WITHIN: u64 = 512;
 
 /// What entries are about: the first word of each kind.
-const NOUNS: [&str; 29] = [
+const NOUNS: [&str; 30] = [
     "alert",
     "approval",
     "attempt",
@@ -60,6 +60,7 @@ const NOUNS: [&str; 29] = [
     "poll",
     "report",
     "run",
+    "settings",
     "snapshot",
     "step",
     "subject",

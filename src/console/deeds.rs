@@ -13,6 +13,7 @@ use webauthn_rs::prelude::PublicKeyCredential;
 use super::ConsoleState;
 use super::problem::Problem;
 use super::signed_in::SignedIn;
+use super::tokens;
 pub(super) use crate::approval::roles::ROLES;
 use crate::engine::guardrails::{Guardrails, Signing};
 use crate::engine::shelf::About;
@@ -90,6 +91,9 @@ fn fit(state: &ConsoleState, deed: Deed) -> Result<Deed, Problem> {
             }
             Deed::Raise { campaign, blocks, until }
         }
+        Deed::Token { name, scopes, source, lasts } => {
+            tokens::fit(state, &name, &scopes, source, lasts)?
+        }
         other @ (Deed::Publish { .. }
         | Deed::Resume { .. }
         | Deed::Delegate { .. }
@@ -140,6 +144,7 @@ async fn done(state: &ConsoleState, signed: SignedDeed) -> Result<Value, Problem
             engine.recall(signed).await?;
             json!({ "ended": delegation })
         }
+        Deed::Token { .. } => tokens::give(state, signed).await?,
     })
 }
 

@@ -8,13 +8,12 @@ use super::ConsoleState;
 use super::frame::Frame;
 use super::oncall::{StandInRow, stand_in};
 use super::problem::{Oops, Problem, render};
-use super::show::{At, Mark, TOKEN_EXPIRED, TOKEN_IN_FORCE, TOKEN_REVOKED};
+use super::show::At;
 use super::signed_in::SignedIn;
-use crate::model::entry::{PersonEnrolled, TokenChanged};
-use crate::model::id::TokenId;
+use super::tokens::{ScopeRow, TokenRow, scopes, tokens};
+use crate::model::entry::PersonEnrolled;
 use crate::model::oncall::Delegation;
 use crate::model::text::tame_field;
-use crate::model::time::Time;
 use crate::people::{Act, may};
 
 #[derive(Template)]
@@ -31,20 +30,11 @@ struct MePage {
     others: Vec<Other>,
     /// The reader's own, or all for who looks after them.
     tokens: Vec<TokenRow>,
+    /// The reader looks after all tokens, and may make some.
     all_tokens: bool,
-}
-
-struct TokenRow {
-    id: String,
-    name: String,
-    scopes: String,
-    source: Option<String>,
-    made: At,
-    by: String,
-    used: Option<At>,
-    expires: At,
-    state: Mark,
-    in_force: bool,
+    scopes: Vec<ScopeRow>,
+    /// The sources that a token can bring deliveries of.
+    sources: Vec<String>,
 }
 
 struct Other {
@@ -93,59 +83,9 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
         others,
         tokens: tokens(&state, &by),
         all_tokens: by.may(Act::Tokens),
+        scopes: scopes(),
+        sources: state.again.sources().iter().map(ToString::to_string).collect(),
     })
-}
-
-/// The newest first; those that count before those that do not.
-fn tokens(state: &ConsoleState, by: &SignedIn) -> Vec<TokenRow> {
-    let now = state.engine.now();
-    let mut rows: Vec<TokenRow> = state.engine.read(|core| {
-        let shown = core.state.tokens.values().rev().filter(|token| is_shown(by, token));
-        shown.map(|token| token_row(state, token, now)).collect()
-    });
-    rows.sort_by_key(|row| !row.in_force);
-    rows
-}
-
-/// Somebody sees the tokens that they made, and who looks after tokens sees all.
-fn is_shown(by: &SignedIn, token: &TokenChanged) -> bool {
-    by.may(Act::Tokens) || token.by.as_deref() == Some(by.person.name.as_str())
-}
-
-fn token_row(state: &ConsoleState, token: &TokenChanged, now: Time) -> TokenRow {
-    let mark = match (token.revoked, token.expires_at <= now) {
-        (true, _) => TOKEN_REVOKED,
-        (false, true) => TOKEN_EXPIRED,
-        (false, false) => TOKEN_IN_FORCE,
-    };
-    TokenRow {
-        id: token.token.to_string(),
-        name: tame_field(&token.name),
-        scopes: tame_field(&token.scopes.join(", ")),
-        source: token.source.as_ref().map(|source| tame_field(source.as_str())),
-        made: At(token.token.made_at()),
-        by: tame_field(token.by.as_deref().unwrap_or("unknown")),
-        used: state.used.last(token.token).map(At),
-        expires: At(token.expires_at),
-        state: mark,
-        in_force: mark == TOKEN_IN_FORCE,
-    }
-}
-
-/// Revokes a token. It only tightens, so that a session is enough. Who may not see it is told that there is none.
-pub(super) async fn revoke(
-    State(state): State<ConsoleState>,
-    by: SignedIn,
-    Path(id): Path<String>,
-) -> Result<Response, Oops> {
-    let missing = || Problem::missing("token");
-    let id: TokenId = id.parse().map_err(|_| missing())?;
-    let known = state.engine.read(|core| core.state.tokens.get(&id).cloned());
-    let mut token = known.filter(|token| is_shown(&by, token)).ok_or_else(missing)?;
-    if token.revoke(by.person.name) {
-        state.engine.change_token(token).await?;
-    }
-    Ok(Redirect::to("/me").into_response())
 }
 
 pub(super) async fn end(

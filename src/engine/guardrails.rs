@@ -96,7 +96,7 @@ pub(crate) struct Signing {
 }
 
 impl Engine {
-    /// Settles what holds at a start. What the settings say otherwise waits for people.
+    /// Settles what holds at a start, or once the settings were read again. What they say otherwise waits for people.
     pub(crate) async fn settle_guardrails(
         &self,
         wanted: Guardrails,
@@ -106,7 +106,10 @@ impl Engine {
             core.state.guardrails.as_ref().and_then(|known| Guardrails::read(&known.rules))
         });
         match adopted {
-            Some(adopted) if adopted == wanted => self.set_policy(wanted.in_force()),
+            Some(adopted) if adopted == wanted => {
+                self.set_policy(wanted.in_force());
+                self.change(|core| core.wished = None);
+            }
             Some(adopted) if !lab && !adopted.policy.auto_publish => {
                 tracing::warn!(
                     "The settings would change what guards everybody; that waits for people to sign it"

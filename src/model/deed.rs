@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::{
-    DelegationId, DeploymentId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId,
+    DelegationId, DeploymentId, IncidentId, PersonId, PlanDigest, PlaybookName, RunId, SourceId,
 };
 use super::oncall::Scope;
-use super::time::Time;
+use super::time::{Span, Time};
 
 /// One such act, exactly. A session alone, which a stolen cookie is, does none of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub(crate) enum Deed {
     Delegate { to: PersonId, begins: Time, ends: Time, scope: Scope },
     /// That ends before its time.
     Recall { delegation: DelegationId },
+    /// A program may do over the API what these scopes say, for so long from the statement on. None of them decides.
+    Token { name: String, scopes: Vec<String>, source: Option<SourceId>, lasts: Span },
 }
 
 impl Deed {

@@ -31,7 +31,7 @@ pub(crate) use access::{
 };
 pub(crate) use answers::{ApprovalDecided, ApprovalVoted};
 pub(crate) use rise::{IncidentOpened, IncidentRisen, Rise};
-pub(crate) use upkeep::{ClassTested, ConnectionTested, DeliveryJudged};
+pub(crate) use upkeep::{ClassTested, ConnectionTested, DeliveryJudged, SettingsReread};
 
 /// One fact in the journal. The fold of all entries is the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -230,6 +230,8 @@ pub(crate) enum Entry {
     ConnectionTested(Box<ConnectionTested>),
     #[serde(rename = "delivery.judged")]
     DeliveryJudged(Box<DeliveryJudged>),
+    #[serde(rename = "settings.reread")]
+    SettingsReread(Box<SettingsReread>),
     /// Says again, row by row, what is still needed of lines that are about to be dropped.
     #[serde(rename = "snapshot")]
     Snapshot { rows: Vec<(String, Value)> },
@@ -410,6 +412,7 @@ pub(crate) struct BlockDecided {
 
 impl Entry {
     /// The case it belongs to, for the timeline.
+    #[expect(clippy::too_many_lines, reason = "a list: every kind of entry is named once")]
     pub(crate) fn incident(&self) -> Option<IncidentId> {
         match self {
             Self::EventJoined { incident, .. }
@@ -466,6 +469,7 @@ impl Entry {
             | Self::PollAdvanced(_)
             | Self::ConnectionTested(_)
             | Self::DeliveryJudged(_)
+            | Self::SettingsReread(_)
             | Self::Snapshot { .. }
             | Self::IncidentsDropped { .. }
             | Self::JournalPruned { .. }

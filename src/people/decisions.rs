@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::offline::{Invalid, verify_decided, verify_deed, verify_voted};
 use crate::approval::statement::{canonical, params_digest, sha256_hex};
 use crate::model::approval::{Approval, ApprovalState, Asks, StatementItem};
-use crate::model::deed::{Deed, SignedDeed};
+use crate::model::deed::{Deed, DeedStatement, SignedDeed};
 use crate::model::entry::{
     ApprovalDecided, ApprovalVoted, CeilingRaised, Entry, GuardrailsChanged, PersonEnrolled,
-    RunStarted, StepIntent,
+    RunStarted, StepIntent, TokenChanged,
 };
 use crate::model::id::{ApprovalId, PersonId};
 use crate::model::run::{CellKey, Purpose};
@@ -24,7 +24,7 @@ pub(crate) struct Decisions {
     people: BTreeMap<PersonId, PersonEnrolled>,
     questions: BTreeMap<ApprovalId, Question>,
     /// Acts whose consequences are still to come.
-    deeds: Vec<(PersonId, Deed)>,
+    deeds: Vec<DeedStatement>,
     /// Whether what guards everybody is taken from the settings, whatever they say; once something was adopted.
     at_will: Option<bool>,
     lab: bool,
@@ -87,7 +87,7 @@ impl Decisions {
         let about = |why: String| format!("an act of {}: {why}", deed.by_name);
         let person = self.person(deed.statement.person).map_err(about)?;
         verify_deed(deed, person).map_err(|invalid| about(invalid.to_string()))?;
-        self.deeds.push((deed.statement.person, deed.statement.deed.clone()));
+        self.deeds.push(deed.statement.clone());
         Ok(())
     }
 
@@ -108,8 +108,14 @@ impl Decisions {
                 let is_it = |deed: &Deed| matches!(deed, Deed::Release { .. });
                 let signed = self.take("the end of a pause", &is_it);
                 // Where several signed, the others' have served as well.
-                self.deeds.retain(|(_, deed)| !is_it(deed));
+                self.deeds.retain(|said| !is_it(&said.deed));
                 return signed;
+            }
+            // What a token of the scope `admin` makes names that token.
+            Entry::TokenChanged(token)
+                if !token.revoked && token.by.as_deref().is_some_and(named) =>
+            {
+                return self.take_said("a token", &|said| is_for(said, token));
             }
             Entry::DelegationGiven(given) => {
                 let is_it = move |deed: &Deed| {
@@ -128,7 +134,7 @@ impl Decisions {
             {
                 let is_it = |deed: &Deed| matches!(deed, Deed::Resume { run: r } if r == run);
                 // One act lets all parked steps of a run go on.
-                let known = self.begins_late || self.deeds.iter().any(|(_, deed)| is_it(deed));
+                let known = self.begins_late || self.deeds.iter().any(|said| is_it(&said.deed));
                 return if known { Ok(()) } else { Err(unsigned("a resumed step")) };
             }
             _ => return Ok(()),
@@ -138,7 +144,15 @@ impl Decisions {
 
     /// Uses up the signature of an act.
     fn take(&mut self, what: &str, is_it: &dyn Fn(&Deed) -> bool) -> Result<(), String> {
-        match self.deeds.iter().position(|(_, deed)| is_it(deed)) {
+        self.take_said(what, &|said| is_it(&said.deed))
+    }
+
+    fn take_said(
+        &mut self,
+        what: &str,
+        is_it: &dyn Fn(&DeedStatement) -> bool,
+    ) -> Result<(), String> {
+        match self.deeds.iter().position(is_it) {
             Some(at) => drop(self.deeds.remove(at)),
             None if self.begins_late => {}
             None => return Err(unsigned(what)),
@@ -183,11 +197,7 @@ impl Decisions {
             return Err(format!("{what}: {} of {needed} people signed", different.len()));
         }
         for person in different {
-            match self.deeds.iter().position(|(who, deed)| who == person && is_it(deed)) {
-                Some(at) => drop(self.deeds.remove(at)),
-                None if self.begins_late => {}
-                None => return Err(unsigned(what)),
-            }
+            self.take_said(what, &|said| said.person == *person && is_it(&said.deed))?;
         }
         Ok(())
     }
@@ -274,6 +284,13 @@ impl Decisions {
         }
         Err(format!("the way back {} was begun without a decision", run.run))
     }
+}
+
+/// Whether this is the token that was signed for, and lasts no longer.
+fn is_for(said: &DeedStatement, token: &TokenChanged) -> bool {
+    let Deed::Token { name, scopes, source, lasts } = &said.deed else { return false };
+    (name, scopes, source) == (&token.name, &token.scopes, &token.source)
+        && token.expires_at == said.issued_at + lasts.delta()
 }
 
 fn unsigned(what: &str) -> String {

@@ -7,7 +7,7 @@ use super::bind::bind;
 use super::sign_in::passkey;
 use super::{Act, Begun, LIFETIME, People, Problem, lock, may};
 use crate::approval::statement::deed_challenge;
-use crate::engine::delegations;
+use crate::engine::{delegations, tokens};
 use crate::model::deed::{Deed, DeedStatement, SignedDeed};
 use crate::model::id::PersonId;
 use crate::model::incident::ApprovalSeen;
@@ -83,6 +83,7 @@ impl People {
             Deed::Resume { .. } => Act::Resume,
             Deed::Release { .. } => Act::Release,
             Deed::Adopt { .. } | Deed::Raise { .. } => Act::Guard,
+            Deed::Token { .. } => Act::Tokens,
             // Who has no turn of their own has none to hand over.
             Deed::Delegate { .. } => Act::Decide,
             // Whose it is, is looked at below.
@@ -99,8 +100,11 @@ impl People {
         if !may(&person.roles, act) {
             return Err(Problem::Role);
         }
-        let now = self.now();
-        self.0.engine.read(|core| delegations::allowed(&core.state, by, deed, now))?;
-        Ok(person)
+        let (now, policy) = (self.now(), self.0.engine.policy());
+        self.0.engine.read(|core| {
+            tokens::allowed(&core.state, &policy, by, deed, now)?;
+            delegations::allowed(&core.state, by, deed, now)?;
+            Ok(person)
+        })
     }
 }

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -14,7 +13,8 @@ use super::extract::Named;
 use super::identity::{Admin, Allowed, Read};
 use super::problem::{Kind, Problem};
 use super::received::Received;
-use super::state::{Answers, Api, Source};
+use super::roster::Roster;
+use super::state::{Answers, Api};
 use super::views::Page;
 use crate::delivery::{Kept, Proved, Shelf};
 use crate::engine::driver::Engine;
@@ -31,7 +31,7 @@ pub(crate) struct Again(Arc<Parts>);
 
 struct Parts {
     engine: Engine,
-    sources: Arc<BTreeMap<SourceId, Source>>,
+    sources: Roster,
     answers: Answers,
     received: Received,
     shelf: Arc<dyn Shelf>,
@@ -51,7 +51,7 @@ pub(super) struct Came<'s> {
 impl Again {
     pub(crate) fn new(
         engine: Engine,
-        (sources, lab): (Arc<BTreeMap<SourceId, Source>>, bool),
+        (sources, lab): (Roster, bool),
         (answers, received): (Answers, Received),
         shelf: Arc<dyn Shelf>,
     ) -> Self {
@@ -83,6 +83,11 @@ impl Again {
         let source = source.clone();
         let kept = Kept { id, source, at, kind, problem, detail, proof, answered };
         self.0.shelf.keep(kept, body).await;
+    }
+
+    /// The sources that may deliver.
+    pub(crate) fn sources(&self) -> Vec<SourceId> {
+        self.0.sources.names()
     }
 
     /// What is kept, the newest first.

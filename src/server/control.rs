@@ -147,7 +147,9 @@ pub(super) async fn create_token(
     caller: Allowed<Admin>,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<TokenView>), Problem> {
-    fits(&api, &new)?;
+    let known = |source: &str| api.source(source).is_some();
+    token::fits(&new.name, &new.scopes, new.source.as_deref(), new.expires_in, known)
+        .map_err(|unfit| Problem::new(Kind::InvalidBody).detail(unfit.to_string()))?;
     let engine = api.engine();
     let entropy = &*engine.ports().entropy;
     let source = new.source.map(SourceId::new);
@@ -158,24 +160,6 @@ pub(super) async fn create_token(
     shown.token = Some(minted.text);
     engine.change_token(minted.kept).await?;
     Ok((StatusCode::CREATED, Json(shown)))
-}
-
-fn fits(api: &Api, new: &NewToken) -> Result<(), Problem> {
-    let refuse = |detail: String| Err(Problem::new(Kind::InvalidBody).detail(detail));
-    if new.name.trim().is_empty() || new.scopes.is_empty() {
-        return refuse("a token has a name and at least one scope".to_owned());
-    }
-    if new.expires_in > token::LONGEST || new.expires_in == Span::seconds(0) {
-        return refuse(format!("`expires_in` is more than 0s and at most {}", token::LONGEST));
-    }
-    match (&new.source, new.scopes.contains(&Scope::Ingest)) {
-        (None, true) => refuse("the scope `ingest` needs a `source`".to_owned()),
-        (Some(_), false) => refuse("`source` goes with the scope `ingest` only".to_owned()),
-        (Some(source), true) if api.source(source).is_none() => {
-            refuse(format!("there is no source `{}` in the settings", tame(source, 80)))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Revokes a token.

@@ -38,7 +38,8 @@ pub(super) async fn hook(
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
-    let source = api.source(&name).filter(|source| source.verifier.is_some());
+    let held = api.source(&name).filter(|source| source.verifier.is_some());
+    let source = held.as_deref();
     let pushes_tokens = source.is_some_and(|s| s.verifier.as_ref().is_some_and(Verifier::is_set));
     // A stranger's names never become labels.
     let label = source.map_or("unknown", |source| source.origin.view.id.as_str()).to_owned();
@@ -92,9 +93,14 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     let mut room = api.admission().room(name);
     let raw = read(&parts.headers, body, kind.body_cap(), &mut room).await?;
     let _turn = api.admission().turn(name, raw.len()).await?;
-    let Some((source, verifier)) = source.and_then(|s| s.verifier.as_ref().map(|v| (s, v))) else {
+    // The settings may have been read again while the body came: a secret that was replaced proves nothing any more.
+    let held = source.and_then(|source| api.source(source.origin.view.id.as_str()));
+    let Some((source, verifier)) =
+        held.as_deref().and_then(|s| s.verifier.as_ref().map(|v| (s, v)))
+    else {
         return Err(intake::Problem::UnknownSource.into());
     };
+    let kind = source.origin.format.kind;
     let id = &source.origin.view.id;
     let signed = || verifier.signed_headers(&parts.headers);
     let came = |proof, body| Some(Came { source: id, kind: None, proof, body });
@@ -160,7 +166,7 @@ pub(super) async fn handshake(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let takes =
-        |source: &&Source| source.verifier.is_some() && source.origin.format.kind.is_cloudevents();
+        |source: &Source| source.verifier.is_some() && source.origin.format.kind.is_cloudevents();
     let origin = headers
         .get("webhook-request-origin")
         .filter(|_| api.source(&name).is_some_and(|s| takes(&s)));
@@ -238,7 +244,8 @@ async fn by_token(
     request: Request,
 ) -> Answered {
     let bound = caller.token.source.as_ref();
-    let Some(source) = bound.and_then(|id| api.source(id.as_str())) else {
+    let held = bound.and_then(|id| api.source(id.as_str()));
+    let Some(source) = held.as_deref() else {
         let detail = "the token is bound to no source that is configured; `quell token create --source NAME` binds one";
         return Err(Problem::new(Kind::MissingScope).detail(detail));
     };

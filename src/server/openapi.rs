@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi};
 
 use super::{
-    again, control, deliveries, files, incidents, oncall, ops, playbooks, runs, sources, story,
-    stream, subjects,
+    again, control, deliveries, files, incidents, oncall, ops, playbooks, runs, settings, sources,
+    story, stream, subjects,
 };
 
 #[derive(utoipa::OpenApi)]
@@ -20,6 +20,7 @@ use super::{
         runs::list, runs::show, runs::journal, runs::approvals, runs::approval,
         oncall::show, sources::list,
         control::pause_shown, control::pause, control::tokens, control::create_token, control::revoke_token,
+        settings::reload,
         files::backup, files::export,
         stream::stream, stream::journal,
         ops::healthz, ops::readyz, ops::metrics, ops::openapi,

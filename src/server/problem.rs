@@ -50,6 +50,7 @@ kinds! {
     InvalidBody "invalid-body" 422 "The body is not what this address takes"
     InvalidQuery "invalid-query" 422 "A query parameter cannot be used"
     PlaybookProblems "playbook-problems" 422 "The playbook has problems"
+    SettingsProblems "settings-problems" 422 "The settings cannot be taken"
     LabOnly "lab-only" 422 "Only a lab deployment does this"
     TooManyRequests "too-many-requests" 429 "Too many deliveries: slow down"
     Internal "internal" 500 "Something went wrong here"

@@ -67,6 +67,14 @@ impl Received {
         Self(Arc::new(Mutex::new(all)))
     }
 
+    /// Knows the sources of settings that were read again. What came from them before stays known.
+    pub(crate) fn expect(&self, sources: impl IntoIterator<Item = (String, String)>) {
+        let mut all = self.lock();
+        for (name, kind) in sources {
+            all.entry(name).or_default().kind = kind;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Seen>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

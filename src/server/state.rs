@@ -13,6 +13,8 @@ use super::files::Files;
 use super::metrics::Metrics;
 use super::problem::{Kind, Problem};
 use super::received::Received;
+use super::roster::Roster;
+use super::settings::Rereads;
 use super::token::Used;
 use crate::delivery::Origin;
 use crate::engine::driver::Engine;
@@ -39,18 +41,27 @@ pub(crate) struct Source {
     pub(crate) bucket: Bucket,
 }
 
-/// How fast a source may send.
-pub(crate) struct Bucket(DefaultDirectRateLimiter);
+/// How fast a source may send. All clones are filled by the same deliveries.
+#[derive(Clone)]
+pub(crate) struct Bucket {
+    per_minute: NonZeroU32,
+    limiter: Arc<DefaultDirectRateLimiter>,
+}
 
 impl Bucket {
     pub(crate) fn per_minute(deliveries: u32) -> Self {
-        let most = NonZeroU32::new(deliveries).unwrap_or(NonZeroU32::MIN);
-        Self(RateLimiter::direct(Quota::per_minute(most)))
+        let per_minute = NonZeroU32::new(deliveries).unwrap_or(NonZeroU32::MIN);
+        let limiter = Arc::new(RateLimiter::direct(Quota::per_minute(per_minute)));
+        Self { per_minute, limiter }
+    }
+
+    pub(super) fn is_as_fast_as(&self, other: &Self) -> bool {
+        self.per_minute == other.per_minute
     }
 
     /// Takes one; told apart from everything else so that a sender can slow down.
     pub(super) fn take(&self) -> Result<(), Problem> {
-        self.0.check().map_err(|early| {
+        self.limiter.check().map_err(|early| {
             let wait = early.wait_time_from(DefaultClock::default().now());
             Problem::new(Kind::TooManyRequests)
                 .detail("this address takes no more deliveries for now; nothing was read")
@@ -75,7 +86,7 @@ pub(crate) type Candidates = Arc<Mutex<BTreeMap<PlaybookName, Candidate>>>;
 /// What the server is made of.
 pub(crate) struct Parts {
     pub(crate) engine: Engine,
-    pub(crate) sources: Arc<BTreeMap<SourceId, Source>>,
+    pub(crate) sources: Roster,
     pub(crate) signatures: Arc<Signatures>,
     pub(crate) metrics: Metrics,
     pub(crate) polls: Meters,
@@ -88,6 +99,7 @@ pub(crate) struct Parts {
     /// Answers to deliveries that left no trace in the journal, as the evidence log has them.
     pub(crate) answers: Answers,
     pub(crate) files: Arc<dyn Files>,
+    pub(crate) rereads: Arc<dyn Rereads>,
     pub(crate) received: Received,
     pub(crate) again: Again,
     pub(crate) used: Used,
@@ -116,7 +128,8 @@ impl Api {
         &self.0.parts.engine
     }
 
-    pub(super) fn source(&self, id: &str) -> Option<&Source> {
+    /// A source as it is now.
+    pub(super) fn source(&self, id: &str) -> Option<Arc<Source>> {
         self.0.parts.sources.get(&SourceId::new(id))
     }
 
@@ -178,6 +191,10 @@ impl Api {
 
     pub(super) fn files(&self) -> &dyn Files {
         &*self.0.parts.files
+    }
+
+    pub(super) fn rereads(&self) -> &dyn Rereads {
+        &*self.0.parts.rereads
     }
 
     pub(super) fn answers(&self) -> &Answers {

@@ -12,10 +12,14 @@ use crate::engine::ports::Entropy;
 use crate::engine::state::State;
 use crate::model::entry::TokenChanged;
 use crate::model::id::{SourceId, TokenId};
+use crate::model::text::tame;
 use crate::model::time::{Span, Time};
 
 /// No token lives longer.
 pub(crate) const LONGEST: Span = Span::hours(90 * 24);
+
+/// Longest name.
+pub(crate) const NAME_MAX: usize = 80;
 
 /// What a token may do. None may decide, restore or resume.
 #[derive(
@@ -40,7 +44,6 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    #[cfg(test)]
     pub(crate) const ALL: [Self; 5] =
         [Self::Ingest, Self::Read, Self::Contain, Self::Author, Self::Admin];
 
@@ -51,6 +54,22 @@ impl Scope {
             Self::Contain => "contain",
             Self::Author => "author",
             Self::Admin => "admin",
+        }
+    }
+
+    /// What a token with it may do, for whoever is about to make one.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Ingest => {
+                "brings what one source has to tell; outside of a lab that ends sessions at most"
+            }
+            Self::Read => "reads what the API shows: people, cases, runs, sources, deliveries",
+            Self::Contain => "starts containing somebody, asks for a restore, notes, and pauses",
+            Self::Author => "submits playbooks; outside of a lab a person publishes them",
+            Self::Admin => {
+                "makes and revokes tokens, takes backups, reads the journal, has the settings read and \
+                 refused deliveries judged again, and reads what the API shows"
+            }
         }
     }
 }
@@ -80,6 +99,24 @@ pub(crate) struct Minted {
     pub(crate) text: String,
 }
 
+/// A token's text, which is shown once, and what is kept of it.
+pub(crate) struct Drawn {
+    pub(crate) token: TokenId,
+    pub(crate) text: String,
+    pub(crate) hash: String,
+}
+
+/// Draws a secret for a token.
+pub(crate) fn draw(entropy: &dyn Entropy, now: Time) -> Drawn {
+    let token = TokenId::mint(now, entropy.id());
+    let mut bytes = [0; 32];
+    entropy.fill(&mut bytes);
+    let secret = hex::encode(bytes);
+    let body = format!("{}_{secret}", token.0.simple());
+    let text = format!("qll_{body}{:08x}", crc32(&body));
+    Drawn { token, text, hash: hash(&secret) }
+}
+
 /// Makes a token. Who made it is the caller's to say.
 pub(crate) fn mint(
     entropy: &dyn Entropy,
@@ -89,17 +126,12 @@ pub(crate) fn mint(
     source: Option<SourceId>,
     lasts: Span,
 ) -> Minted {
-    let id = TokenId::mint(now, entropy.id());
-    let mut bytes = [0; 32];
-    entropy.fill(&mut bytes);
-    let secret = hex::encode(bytes);
-    let body = format!("{}_{secret}", id.0.simple());
-    let text = format!("qll_{body}{:08x}", crc32(&body));
+    let Drawn { token, text, hash } = draw(entropy, now);
     let kept = TokenChanged {
-        token: id,
-        name: crate::model::text::tame(name, 80),
+        token,
+        name: tame(name, NAME_MAX),
         scopes: scopes.iter().map(|scope| scope.name().to_owned()).collect(),
-        hash: hash(&secret),
+        hash,
         source,
         expires_at: now + lasts.min(LONGEST).delta(),
         revoked: false,
@@ -107,6 +139,43 @@ pub(crate) fn mint(
         revoked_by: None,
     };
     Minted { kept, text }
+}
+
+/// Why no token is made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("a token has a name and at least one scope")]
+    Bare,
+    #[error("`expires_in` is more than 0s and at most {LONGEST}")]
+    Lasts,
+    #[error("the scope `ingest` needs a `source`")]
+    NoSource,
+    #[error("`source` goes with the scope `ingest` only")]
+    Source,
+    #[error("there is no source `{0}` in the settings")]
+    Unknown(String),
+}
+
+/// Whether a token may be so. `known` says whether there is such a source.
+pub(crate) fn fits(
+    name: &str,
+    scopes: &[Scope],
+    source: Option<&str>,
+    lasts: Span,
+    known: impl FnOnce(&str) -> bool,
+) -> Result<(), Unfit> {
+    if name.trim().is_empty() || scopes.is_empty() {
+        return Err(Unfit::Bare);
+    }
+    if lasts > LONGEST || lasts == Span::seconds(0) {
+        return Err(Unfit::Lasts);
+    }
+    match (source, scopes.contains(&Scope::Ingest)) {
+        (None, true) => Err(Unfit::NoSource),
+        (Some(_), false) => Err(Unfit::Source),
+        (Some(source), true) if !known(source) => Err(Unfit::Unknown(tame(source, 80))),
+        _ => Ok(()),
+    }
 }
 
 /// Why a text is not a token that counts. Callers are told nothing of it.

@@ -1,8 +1,12 @@
 // What the browser tests share: counting what holds, a port that nobody uses, a browser, and people with passkeys.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { chromium } from "playwright-core";
 
 const PATIENCE = 20_000;
+
+export const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let passed = 0;
 let failed = 0;
@@ -60,6 +64,27 @@ export async function person(browser, base, link) {
   await page.click("text=Sign in with a passkey");
   await page.waitForURL(`${base}/`);
   return page;
+}
+
+// What axe finds serious or critical on a page as it stands, in both themes.
+export async function broken(page) {
+  const found = [];
+  for (const theme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: theme });
+    // Injected by the debugger: the page's own policy lets no other script in.
+    await page.evaluate(AXE);
+    const result = await page.evaluate(() => globalThis.axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    }));
+    for (const rule of result.violations) {
+      if (["serious", "critical"].includes(rule.impact)) {
+        const where = rule.nodes.map((node) => node.target.join(" ")).slice(0, 3);
+        found.push(`${new URL(page.url()).pathname} (${theme}) ${rule.id}: ${where.join(" | ")}`);
+      }
+    }
+  }
+  await page.emulateMedia({ colorScheme: null });
+  return found;
 }
 
 // Says how it went; ends with 1 when anything failed.

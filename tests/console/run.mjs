@@ -4,10 +4,9 @@
 //
 // Prints `N passed, N failed`; ends with 1 when anything failed.
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { check, complaints, end, freePort, launch, person } from "./checks.mjs";
+import { AXE, broken, check, complaints, end, freePort, launch, person } from "./checks.mjs";
 
 const [quell, browserPath = "/usr/bin/chromium", pictures] = process.argv.slice(2);
 if (!quell) {
@@ -16,7 +15,6 @@ if (!quell) {
 }
 if (pictures) mkdirSync(pictures, { recursive: true });
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const WHY = "Dana called back on a known number: it was not her.";
 // Starts the demonstration; gives its process and the enrolment links that it prints.
 async function demo(port) {
@@ -91,26 +89,9 @@ async function picture(page, name) {
   await page.setViewportSize(size);
 }
 
-// What axe finds serious or critical on a page, in both themes.
 async function serious(page, path) {
-  const found = [];
   await page.goto(path);
-  for (const theme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: theme });
-    // Injected by the debugger: the page's own policy lets no other script in.
-    await page.evaluate(AXE);
-    const result = await page.evaluate(() => globalThis.axe.run(document, {
-      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }));
-    for (const broken of result.violations) {
-      if (["serious", "critical"].includes(broken.impact)) {
-        const where = broken.nodes.map((node) => node.target.join(" ")).slice(0, 3);
-        found.push(`${new URL(path).pathname} (${theme}) ${broken.id}: ${where.join(" | ")}`);
-      }
-    }
-  }
-  await page.emulateMedia({ colorScheme: null });
-  return found;
+  return broken(page);
 }
 
 // From the page that a notice links to until it is decided, by touch, at a phone's width.
@@ -153,8 +134,8 @@ async function keyboard(page, base) {
   await page.keyboard.press("?");
   check("a key lists the keys", await page.isVisible("dialog[open]"));
   const keys = await page.evaluate(AXE).then(() => page.evaluate(() => globalThis.axe.run("dialog")));
-  const broken = keys.violations.filter((v) => ["serious", "critical"].includes(v.impact));
-  check("axe finds nothing serious in the list of keys", broken.length === 0, broken.map((v) => v.id).join());
+  const wrong = keys.violations.filter((v) => ["serious", "critical"].includes(v.impact));
+  check("axe finds nothing serious in the list of keys", wrong.length === 0, wrong.map((v) => v.id).join());
   await page.keyboard.press("Escape");
   await page.keyboard.press("g");
   await page.keyboard.press("i");

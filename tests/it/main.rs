@@ -19,6 +19,7 @@ mod layers;
 mod load;
 mod open_data;
 mod published_rules;
+mod reload;
 mod rule_tests;
 mod spec;
 mod storm;

@@ -164,6 +164,12 @@ impl World {
         assert!(server.wait().unwrap().success(), "{}", self.log.lock().unwrap());
     }
 
+    /// Has the server read its settings again.
+    pub fn hang_up(&self) {
+        let pid = self.server.as_ref().expect("a server runs").id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    }
+
     /// The server's resident memory now, and the most that it was, in MB.
     pub fn memory(&self) -> (u64, u64) {
         let pid = self.server.as_ref().expect("a server runs").id();

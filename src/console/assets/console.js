@@ -82,6 +82,9 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("form[data-deed]")) return;
   perform(event, form, async () => {
     const deed = { deed: form.dataset.deed, ...Object.fromEntries(new FormData(form)) };
+    form.querySelectorAll("[data-list]").forEach((list) => {
+      deed[list.dataset.list] = [...list.querySelectorAll("input:checked")].map((box) => box.value);
+    });
     form.querySelectorAll("[data-number]").forEach((input) => { deed[input.name] = Number(input.value); });
     // What is typed on this device's clock is signed as an instant.
     form.querySelectorAll("input[type=datetime-local]").forEach((input) => {
@@ -90,15 +93,31 @@ document.addEventListener("submit", (event) => {
     const begun = await send("/v1/deeds/begin", deed);
     const answer = await sign(begun.options);
     const done = await send("/v1/deeds/finish", { ceremony: begun.ceremony, answer });
-    const shown = document.querySelector("[data-link]");
-    if (!done.link || !shown) { location.reload(); return; }
+    const [shown, secret] = [document.querySelector("[data-once]"), done.link || done.token];
+    if (!secret || !shown) { location.reload(); return; }
     shown.querySelector("[data-name]").textContent = done.name;
-    shown.querySelector("[data-href]").textContent = done.link;
+    shown.querySelector("[data-secret]").textContent = secret;
+    shown.querySelector("[data-copied]").textContent = "";
     shown.hidden = false;
+    shown.querySelector("h2").focus();
     form.reset();
     form.querySelectorAll("button").forEach((b) => { b.disabled = false; });
   });
 });
+
+// Where the clipboard is closed, all of it is selected, as a click on it does.
+document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
+  const shown = button.closest("[data-once]");
+  const said = shown.querySelector("[data-copied]");
+  const secret = shown.querySelector("[data-secret]");
+  try {
+    await navigator.clipboard.writeText(secret.textContent);
+    said.textContent = "Copied.";
+  } catch {
+    getSelection().selectAllChildren(secret);
+    said.textContent = "Selected: copy it with the keys of your system.";
+  }
+}));
 
 document.querySelectorAll("form[data-sign-in]").forEach((form) => ceremony(form, async () => {
   const begun = await send("/sign-in/begin", { name: form.elements.name.value });

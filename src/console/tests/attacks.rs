@@ -3,6 +3,8 @@
 
 #![expect(clippy::print_stdout, reason = "the table of what was tried is what people want to see")]
 
+mod tokens;
+
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use serde_json::{Value, json};

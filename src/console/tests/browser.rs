@@ -27,7 +27,7 @@ use crate::people::People;
 use crate::people::soft::{SoftPerson, made};
 use crate::people::stand::{HERE, Stand};
 use crate::poll::Meters;
-use crate::server::{Again, Answers, Bucket, Received, Source, Used};
+use crate::server::{Again, Answers, Bucket, Received, Roster, Source, Used};
 
 /// The secret of the one source that tests have.
 pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -213,7 +213,7 @@ impl Browser {
         (polls, received): (Meters, Received),
     ) -> Self {
         let shelf = Arc::new(Shelved::default());
-        let sources = Arc::new(BTreeMap::from([("siem".into(), source())]));
+        let sources = Roster::new(BTreeMap::from([("siem".into(), source())]));
         let heard = (Answers::default(), received.clone());
         let router = router(ConsoleState {
             engine: stand.engine.clone(),

@@ -9,14 +9,19 @@ use crate::detect::{About, Open, Signal, Stirred, Told};
 use crate::engine::driver::{Engine, Tx};
 use crate::engine::policy::SourceView;
 use crate::engine::ports::StoreError;
-use crate::model::id::IncidentId;
+use crate::model::id::{IncidentId, SourceId};
 use crate::model::incident::Incident;
 use crate::model::subject::Subject;
 
 impl Engine {
-    /// Settings of the sources, before any of them has spoken: detection remembers evidence of before the start.
+    /// Settings of the sources, before any of them has spoken by them: detection remembers evidence of before.
     pub(crate) fn learn_sources(&self, views: impl Iterator<Item = SourceView>) {
         self.change(|core| core.sources.extend(views.map(|view| (view.id.clone(), view))));
+    }
+
+    /// They are configured no longer, and speak for nobody.
+    pub(crate) fn forget_sources<'s>(&self, gone: impl Iterator<Item = &'s SourceId>) {
+        self.change(|core| gone.for_each(|id| drop(core.sources.remove(id))));
     }
 
     /// Looks again at each of these people.

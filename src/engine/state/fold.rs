@@ -79,6 +79,7 @@ impl State {
             Entry::IncidentNote { .. }
             | Entry::AttemptRefused(_)
             | Entry::DeliveryJudged(_)
+            | Entry::SettingsReread(_)
             | Entry::GuardrailRefused { .. }
             | Entry::JournalPruned { .. }
             | Entry::Checkpoint { .. } => {}

@@ -1,4 +1,5 @@
-//! Entries about looking after a deployment: connections that were tried, deliveries that were judged again.
+//! Entries about looking after a deployment: connections that were tried, deliveries that were judged again, settings
+//! that were read again.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,4 +45,18 @@ pub(crate) struct DeliveryJudged {
     /// Why it was refused again, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
+}
+
+/// The settings were read again while Quell ran, and what is about intake was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SettingsReread {
+    pub(crate) by: String,
+    /// SHA-256 of the sources as they are typed, their mappings, and the digests of the playbooks that were read.
+    pub(crate) digest: String,
+    /// What was otherwise than before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) taken: Vec<String>,
+    /// What waits for a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) restart: Vec<String>,
 }
