@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod detections;
 mod found;
 mod keeper;
+mod keys;
 mod playbooks;
 mod plugs;
 mod polls;
@@ -36,6 +37,7 @@ use crate::engine::driver::{Engine, Ports};
 use crate::engine::oncall::unready;
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
+use crate::jwks::Renewals;
 use crate::model::id::SourceId;
 use crate::notify;
 use crate::people::People;
@@ -61,6 +63,7 @@ pub(crate) struct Shown {
     candidates: Candidates,
     received: Received,
     polls: crate::poll::Meters,
+    keys: Renewals,
     again: Again,
     used: Used,
     probe: Arc<dyn console::Probe>,
@@ -71,7 +74,7 @@ pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
     let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
     Box::new(move |engine, shown| match People::new(engine.clone(), &public_url) {
         Ok(people) => {
-            let Shown { candidates, received, polls, again, used, probe } = shown;
+            let Shown { candidates, received, polls, keys, again, used, probe } = shown;
             console::router(ConsoleState {
                 engine: engine.clone(),
                 people,
@@ -81,6 +84,7 @@ pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
                 refusals: console::Refusals::default(),
                 received,
                 polls,
+                keys,
                 again,
                 used,
                 tries: console::Tries::new(probe),
@@ -173,6 +177,7 @@ impl Quell {
         recall::weigh(&engine, &config, tail).await?;
         let (closing, closed) = watch::channel(false);
         let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
+        let keys = keys::begin(&engine, &sources, &store, &closed).await?;
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let notices = tell(&engine, &config, &closed);
@@ -185,6 +190,7 @@ impl Quell {
             signatures: plugs.signatures,
             metrics,
             polls: polls.clone(),
+            keys: keys.clone(),
             notices,
             candidates: candidates.clone(),
             lab: config.server.lab,
@@ -195,7 +201,7 @@ impl Quell {
             used: used.clone(),
             files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
-        let shown = Shown { candidates, received, polls, again, used, probe: plugs.probe };
+        let shown = Shown { candidates, received, polls, keys, again, used, probe: plugs.probe };
         let console = console.map(|build| build(&engine, shown));
         let router = server::router(api, console);
         let (addr, served) = serve(&engine, config.server.listen, router.clone(), closed).await?;
@@ -381,6 +387,8 @@ mod api_tests;
 mod doors_tests;
 #[cfg(test)]
 mod doubt;
+#[cfg(test)]
+mod keys_tests;
 #[cfg(test)]
 mod oncall_tests;
 #[cfg(test)]

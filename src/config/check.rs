@@ -3,6 +3,8 @@
 use crate::connector::catalogue::Catalogue;
 use crate::connector::connections::settings_problems;
 use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::intake::Auth;
+use crate::jwks;
 use crate::model::id::ConnectionId;
 use crate::model::incident::MayCause;
 use crate::model::plan::Mode;
@@ -134,11 +136,26 @@ fn sources(found: &mut Found<'_>, secrets: &Sources) {
         for name in auth.secrets() {
             secret(found, secrets, &at("secrets"), name);
         }
-        if auth.secrets().is_empty() && !auth.is_open() {
+        keys(found, id, auth);
+        if auth.secrets().is_empty() && auth.needs_secrets() {
             let message = format!("the source `{id}` has no secret");
-            found.error(&at("auth"), &message, "add `secrets = [\"credential:NAME\"]`");
+            let help = match auth {
+                Auth::Set(_) => {
+                    "add `jwks_uri` beside `issuer`: it says where the transmitter's keys are"
+                }
+                _ => "add `secrets = [\"credential:NAME\"]`",
+            };
+            found.error(&at("auth"), &message, help);
         }
     }
+}
+
+/// Where the transmitter's keys are read.
+fn keys(found: &mut Found<'_>, id: &SourceId, auth: &Auth) {
+    let Some(problem) = auth.place().and_then(jwks::problem) else { return };
+    let at = ["sources", id.as_str(), "auth", "set", "jwks_uri"];
+    let help = "write it like `https://idp.example.com/keys`; `quell stream keys SOURCE --settings` finds it";
+    found.error(&at, &format!("the source `{id}`: {problem}"), help);
 }
 
 fn polled(found: &mut Found<'_>, id: &SourceId, source: &Source) {
@@ -354,6 +371,48 @@ auth = { ssws = { token = 'text:x' } }
                 "12: the source `c`: its log `authentication` is read through a connection of the connector `duo`; `okta` is of `okta`",
                 "12: the source `c`: its schedule `30s` polls every 30s, and the provider's limit for `authentication` is one poll in 1m",
                 "15: the source `d`: it is polled through the connection `nowhere`, which is not configured",
+            ]
+        );
+    }
+
+    #[test]
+    fn where_keys_are_not_read_is_told_at_the_address_itself() {
+        let text = "
+[sources.a]
+kind = 'shared-signals'
+auth = { set = { issuer = 'https://a.example', audience = 'q', jwks_uri = 'http://a.example/keys' } }
+[sources.b]
+kind = 'shared-signals'
+[sources.b.auth.set]
+issuer = 'https://b.example'
+audience = 'q'
+jwks_uri = 'https://10.1.2.3/keys'
+[sources.c]
+kind = 'shared-signals'
+auth = { set = { issuer = 'https://c.example', audience = 'q' } }
+[sources.d]
+kind = 'shared-signals'
+auth = { set = { issuer = 'https://d.example', audience = 'q', jwks_uri = 'https://10.1.2.3/keys', allow_networks = ['10.1.0.0/16'] } }
+";
+        let file = Some(("quell.toml".into(), text.to_owned()));
+        let loaded = load(&Layers { file, ..Layers::default() }).unwrap();
+
+        let problems = check(&loaded, &Sources::lab());
+
+        let own = problems.iter().filter(|p| p.message.contains("source"));
+        let told: Vec<_> = own.map(|p| (&text[p.primary.at.clone()], p.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    "'http://a.example/keys'",
+                    "the source `a`: `jwks_uri`: plain HTTP goes to loopback only, not to `a.example`"
+                ),
+                (
+                    "'https://10.1.2.3/keys'",
+                    "the source `b`: `jwks_uri`: `10.1.2.3` is not public: if that is meant, add its network to `allow_networks`"
+                ),
+                ("auth", "the source `c` has no secret"),
             ]
         );
     }

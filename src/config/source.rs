@@ -199,6 +199,29 @@ mod tests {
         }
     }
 
+    /// Two places would be one too many: what one withdraws the other would still believe.
+    #[test]
+    fn keys_are_given_or_read_and_not_both() {
+        let set = |more: &str| {
+            source(&format!(
+                "kind='shared-signals'\nauth={{set={{issuer='i',audience='a'{more}}}}}"
+            ))
+        };
+
+        let read = set(",jwks_uri='https://i/keys'").unwrap();
+        assert_eq!(read.auth.as_ref().unwrap().place().unwrap().jwks_uri, "https://i/keys");
+        assert_eq!(read.highest_stage(), Stage::Confirmed);
+        assert_eq!(set(",secrets=['env:K']").unwrap().auth.unwrap().secrets(), ["env:K"]);
+        for (more, says) in [
+            (",jwks_uri='https://i/keys',secrets=['env:K']", "`jwks_uri` and `secrets` both"),
+            (",allow_networks=['10.0.0.0/8']", "`allow_networks` says where `jwks_uri` may be"),
+            (",jwks_url='https://i/keys'", "unknown field `jwks_url`"),
+        ] {
+            let why = set(more).unwrap_err();
+            assert!(why.message().contains(says), "{more}: {}", why.message());
+        }
+    }
+
     /// A header can be copied by anybody who sees one delivery.
     #[test]
     fn an_unsigned_source_can_neither_prove_a_report_nor_confirm_an_alert() {

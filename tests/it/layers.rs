@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("engine", 2),
     ("store", 3),
     ("delivery", 3),
+    ("jwks", 3),
     ("poll", 3),
     ("people", 3),
     ("notify", 3),
@@ -45,6 +46,8 @@ const STRANGERS: &[(&str, &str)] = &[
     ("poll", "store"),
     ("poll", "server"),
     ("delivery", "server"),
+    ("jwks", "store"),
+    ("jwks", "server"),
     ("lab", "poll"),
     ("lab", "engine"),
     ("lab", "store"),
@@ -71,6 +74,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cron", &["poll"]),
     ("jiff", &["approval"]),
     ("mail_parser", &["intake"]),
+    ("headers", &["jwks"]),
     (
         "tokio",
         &[
@@ -79,6 +83,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "store",
             "people",
             "poll",
+            "jwks",
             "notify",
             "server",
             "console",
