@@ -74,7 +74,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("cron", &["poll"]),
     ("jiff", &["approval"]),
     ("mail_parser", &["intake"]),
-    ("headers", &["jwks"]),
     (
         "tokio",
         &[
