@@ -24,7 +24,7 @@ pub(crate) mod trial;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -121,6 +121,8 @@ pub(crate) enum BootError {
     NoDeployment(PathBuf),
     #[error("`server.lab` is {settings}, but the deployment in `{}` was made with {deployment}, and stays so: use another `store.path`", path.display())]
     Lab { path: PathBuf, settings: bool, deployment: bool },
+    #[error("the key in `{}` signs as `{found}`, but this deployment's checkpoints are signed as `{wanted}`: put its own key back, or restore a backup, which makes a key of its own", path.join("keys").display())]
+    Key { path: PathBuf, found: String, wanted: String },
     #[error("the source `{source_id}` cannot be used: {why}")]
     Source { source_id: String, why: String },
     #[error("the connections cannot be used:\n{}", .0.join("\n"))]
@@ -159,7 +161,7 @@ impl Quell {
         let Settings { config, clock, entropy, secrets, scrubber, plugs, console } = settings;
         let (store, state) = open_and_recall(&config, &clock, &entropy).await?;
         let store = Arc::new(store);
-        lab_agrees(&config, &state, store.path())?;
+        is_ours(&config, &state, &store)?;
         let answers = Answers::default();
         let rules = detections::load(&config.store.playbooks)?;
         let recall::Recalled { detector, tail, known } =
@@ -344,12 +346,17 @@ async fn off_runtime<T: Send + 'static>(
         .unwrap_or_else(|e| Err(StoreError::Read(format!("opening the store failed: {e}"))))
 }
 
-fn lab_agrees(config: &Config, state: &State, path: &Path) -> Result<(), BootError> {
-    let path = path.to_owned();
+/// Whether the settings and the key are the deployment's own.
+fn is_ours(config: &Config, state: &State, store: &DiskStore) -> Result<(), BootError> {
+    let path = store.path().to_owned();
     match &state.deployment {
         None => Err(BootError::NoDeployment(path)),
         Some(made) if made.lab != config.server.lab => {
             Err(BootError::Lab { path, settings: config.server.lab, deployment: made.lab })
+        }
+        // What another key signs nobody can prove afterwards.
+        Some(made) if made.key != store.key() => {
+            Err(BootError::Key { path, found: store.key(), wanted: made.key.clone() })
         }
         Some(_) => Ok(()),
     }

@@ -142,6 +142,8 @@ enum Verdict {
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
+    // Whatever it writes names people or holds keys: nobody else on the machine reads it.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error),

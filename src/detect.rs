@@ -36,7 +36,7 @@ use crate::model::time::{Span, Time};
 
 pub(crate) use across::Stirred;
 use assess::Finding;
-pub(crate) use backtest::backtest;
+pub(crate) use backtest::{LATER, backtest, judge};
 use campaign::Campaigns;
 use episode::Episode;
 pub(crate) use explain::{Explained, explain};

@@ -83,8 +83,25 @@ pub(crate) fn parse(
     bytes: &[u8],
     received_at: Time,
 ) -> Result<Parsed, Problem> {
-    let format = format.into();
-    let rows = split(&format, bytes, received_at)?;
+    parse_most(&format.into(), bytes, received_at, body::RECORDS_MAX)
+}
+
+/// The same of a file that nobody sends: months of a log, however many records it holds.
+pub(crate) fn parse_file(
+    format: impl Into<Format>,
+    bytes: &[u8],
+    received_at: Time,
+) -> Result<Parsed, Problem> {
+    parse_most(&format.into(), bytes, received_at, usize::MAX)
+}
+
+fn parse_most(
+    format: &Format,
+    bytes: &[u8],
+    received_at: Time,
+    most: usize,
+) -> Result<Parsed, Problem> {
+    let rows = split(format, bytes, received_at, most)?;
     let mapping = format.mapping()?;
     let native = native(format.kind);
     let mut parsed = Parsed::default();
@@ -131,8 +148,9 @@ pub(crate) fn rebatch(
     received_at: Time,
 ) -> Result<Vec<String>, Problem> {
     let mut batches: Vec<String> = Vec::new();
-    let mut open = String::new();
-    for row in split(&format.into(), bytes, received_at)?.into_iter().flatten() {
+    let (mut open, mut held) = (String::new(), 0);
+    let rows = split(&format.into(), bytes, received_at, usize::MAX)?;
+    for row in rows.into_iter().flatten() {
         let row = row.to_string();
         // One level more is one too many for the whole batch: such a record goes alone.
         if body::depth(&row) >= body::DEPTH_MAX {
@@ -142,9 +160,11 @@ pub(crate) fn rebatch(
             batches.push(row);
             continue;
         }
-        if !open.is_empty() && open.len() + row.len() + 2 > cap {
+        let full = open.len() + row.len() + 2 > cap || held == body::RECORDS_MAX;
+        if !open.is_empty() && full {
             batches.push(std::mem::take(&mut open) + "]");
         }
+        held = if open.is_empty() { 1 } else { held + 1 };
         open.push(if open.is_empty() { '[' } else { ',' });
         open.push_str(&row);
     }
@@ -157,23 +177,28 @@ pub(crate) fn rebatch(
 /// How many records a body is cut into, readable or not.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn count(kind: Kind, bytes: &[u8]) -> Result<usize, Problem> {
-    split(&kind.into(), bytes, Time::UNIX_EPOCH).map(|rows| rows.len())
+    split(&kind.into(), bytes, Time::UNIX_EPOCH, body::RECORDS_MAX).map(|rows| rows.len())
 }
 
-fn split(format: &Format, bytes: &[u8], received_at: Time) -> Result<body::Rows, Problem> {
+fn split(
+    format: &Format,
+    bytes: &[u8],
+    received_at: Time,
+    most: usize,
+) -> Result<body::Rows, Problem> {
     if let Some(mapping) = format.mapping()? {
-        let rows = mapping.rows(bytes, received_at)?;
+        let rows = mapping.rows(bytes, received_at, most)?;
         let is_cloud = format.kind.is_cloudevents();
         let checked = |row: Result<Value, Problem>| row.and_then(cloud::checked);
         return Ok(if is_cloud { rows.into_iter().map(checked).collect() } else { rows });
     }
     if format.kind == Kind::Entra && body::looks_like_csv(bytes) {
-        return body::csv_rows(bytes);
+        return body::csv_rows(bytes, most);
     }
     match format.kind {
-        Kind::Mail => mail::rows(bytes),
-        Kind::Slack => slack::rows(bytes),
-        kind => body::rows(bytes, kind.wrappers()),
+        Kind::Mail => mail::rows(bytes, most),
+        Kind::Slack => slack::rows(bytes, most),
+        kind => body::rows(bytes, kind.wrappers(), most),
     }
 }
 

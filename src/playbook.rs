@@ -39,4 +39,4 @@ pub(crate) use graph::graph;
 pub(crate) use library::Library;
 pub(crate) use schema::schema;
 pub(crate) use shipped::{SHIPPED, SHIPPED_TRIALS};
-pub(crate) use skeleton::skeleton;
+pub(crate) use skeleton::{TRIALS, skeleton};

@@ -60,7 +60,15 @@ impl Demo {
         let lab = Lab::new(&Tenant::new("demo").crowd(5), Arc::new(|| SystemClock.now()));
         let temporary = if keep.is_some() { None } else { Some(tempfile::tempdir()?) };
         let folder = match (keep, &temporary) {
-            (Some(keep), _) => keep.to_owned(),
+            (Some(keep), _) => {
+                let used = std::fs::read_dir(keep).is_ok_and(|mut there| there.next().is_some());
+                anyhow::ensure!(
+                    !used,
+                    "`{}` is not empty: name a folder that is not there yet",
+                    keep.display()
+                );
+                keep.to_owned()
+            }
             (None, Some(temporary)) => temporary.path().join("data"),
             (None, None) => anyhow::bail!("there is no folder"),
         };
@@ -167,6 +175,9 @@ impl Demo {
     }
 
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        // A folder that is kept can be proved to its end.
+        let signed = self.running.store.checkpoint();
+        self.running.engine.commit(|tx| tx.push(signed)).await?;
         Ok(self.running.stop().await?)
     }
 

@@ -188,6 +188,24 @@ async fn what_is_left_is_proved_rebuilt_and_copied_like_any_journal() {
     rows_are_what_the_journal_says(&to).await;
 }
 
+/// What changes no row is passed by all the same: the next start does not read it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_keeps_up_with_what_changes_none_of_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Held(watch::Sender::new(Time::from_timestamp(1_760_000_000, 0).unwrap()));
+    let quell = Quell::start(settings(folder.path(), &clock)).await.unwrap();
+    let case = alert(&quell, "old@corp").await;
+    at_rest(&quell, &clock).await;
+
+    quell.engine.note(case, "nora", "seen").await.unwrap();
+    quell.engine.until_written().await.unwrap();
+    quell.engine.project_now().await;
+
+    let seq = quell.engine.read(|core| core.state.seq);
+    assert_eq!(quell.store.projected().await.unwrap(), seq);
+    quell.stop().await.unwrap();
+}
+
 /// Somebody takes the oldest segment of a folder away, and says in the folder that it was dropped.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_beginning_that_was_taken_away_is_seen_by_an_audit() {

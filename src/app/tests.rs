@@ -46,6 +46,21 @@ async fn a_restart_knows_what_was_published_before() {
     again.stop().await.unwrap();
 }
 
+/// Nobody could ever prove what it signs.
+#[tokio::test]
+async fn another_deployments_key_is_refused() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for folder in [&folder, &other] {
+        Quell::start(lab(folder.path(), "")).await.unwrap().stop().await.unwrap();
+    }
+    let key = |folder: &tempfile::TempDir| folder.path().join("data/keys/checkpoint.pk8");
+    std::fs::copy(key(&other), key(&folder)).unwrap();
+
+    let refused = Quell::start(lab(folder.path(), "")).await.err().unwrap();
+
+    assert!(matches!(refused, BootError::Key { .. }), "{refused}");
+}
+
 /// A lab publishes by itself and admits secrets in plain text: no real deployment may turn into one.
 #[tokio::test]
 async fn a_lab_stays_a_lab() {

@@ -1,5 +1,9 @@
 //! What each role may do. Roles are looked up at every use, so a change counts at once.
 
+/// The roles that can be given.
+pub(crate) const ROLES: [&str; 6] =
+    ["viewer", "analyst", "approver", "author", "helpdesk", "admin"];
+
 /// Something that not everybody may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {

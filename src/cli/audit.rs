@@ -1,6 +1,8 @@
 //! `quell audit verify|export`: the journal as proof.
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +48,11 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verdict> {
     match command {
         Command::Verify { folder, key, anchor, format } => {
+            if let Some(no_key) = key.iter().find(|key| !is_key(key)) {
+                anyhow::bail!(
+                    "`--key {no_key}` is no public key of checkpoints: it is what `quell init` printed, 44 signs of base64"
+                );
+            }
             let anchors = anchor.as_deref().map(|file| anchors(file, key));
             let anchors = anchors.transpose()?.unwrap_or_default();
             let mut decisions = Decisions::default();
@@ -53,6 +60,9 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
             let report = verify::audit_anchored(folder, key, &anchors, also)
                 .with_context(|| format!("could not read a journal in `{}`", folder.display()))?;
             table::one(&serde_json::to_value(&report)?, *format, output)?;
+            if *format == Format::Text && report.first_bad.is_none() {
+                output.data(&proved(report.head, report.signed_up_to))?;
+            }
             Ok(if report.first_bad.is_none() { Verdict::Fine } else { Verdict::Problems })
         }
         Command::Export { server, checkpoints, after } => {
@@ -60,6 +70,26 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
             export(&client, *after, *checkpoints, output)
         }
     }
+}
+
+/// How much of a whole journal nobody can have made up.
+fn proved(head: u64, signed: u64) -> String {
+    match (signed, head.saturating_sub(signed)) {
+        (0, lines) => {
+            format!(
+                "\nNone of its {lines} lines is signed yet: they fit together, which whoever wrote them could see to.\n"
+            )
+        }
+        (signed, 0) => format!("\nAll of it is signed, up to line {signed}.\n"),
+        (signed, after) => format!(
+            "\nIt is signed up to line {signed}; the {after} after it fit together, and the next checkpoint signs them.\n"
+        ),
+    }
+}
+
+/// An Ed25519 public key, base64.
+fn is_key(text: &str) -> bool {
+    STANDARD.decode(text).is_ok_and(|bytes| bytes.len() == 32)
 }
 
 fn anchors(file: &Path, keys: &[String]) -> anyhow::Result<Vec<Anchor>> {

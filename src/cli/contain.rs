@@ -23,5 +23,12 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
     let client = Client::new(&args.server)?;
     let path = format!("/v1/subjects/{}/contain", part(&args.subject));
     let started = block_on(async { client.post(&path, &json!({ "reason": args.reason })).await })?;
-    table::one(&started, args.format, output)
+    let verdict = table::one(&started, args.format, output)?;
+    if started["run"].is_null() {
+        anyhow::bail!(
+            "nothing is done about it: no published playbook answers this incident; publish one \
+             (`quell playbook publish`), and contain again"
+        );
+    }
+    Ok(verdict)
 }

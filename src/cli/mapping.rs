@@ -93,7 +93,7 @@ fn show(
     let bytes = std::fs::read(records)
         .with_context(|| format!("could not read `{}`", records.display()))?;
     let source = intake::Format { kind: Kind::Mapping, mapping: Some(mapping) };
-    let parsed = intake::parse(source, &bytes, Time::MAX_UTC)
+    let parsed = intake::parse_file(source, &bytes, Time::MAX_UTC)
         .with_context(|| format!("`{}` cannot be read by the mapping", records.display()))?;
     if format == Format::Json {
         let facts: Vec<Value> = parsed.records.iter().map(fact).collect::<Result<_, _>>()?;

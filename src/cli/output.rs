@@ -41,6 +41,12 @@ impl Output {
         settle(io::stderr().lock().write_all(text.as_bytes()))
     }
 
+    /// What somebody should know besides the result.
+    #[expect(clippy::unused_self, reason = "printing needs an `Output`, which only `main` makes")]
+    pub(super) fn note(&mut self, text: &str) -> anyhow::Result<()> {
+        settle(writeln!(io::stderr().lock(), "{text}"))
+    }
+
     /// Why the command could not do its job.
     #[expect(clippy::unused_self, reason = "printing needs an `Output`, which only `main` makes")]
     pub(super) fn fail(&mut self, error: &anyhow::Error) -> ExitCode {

@@ -164,21 +164,24 @@ pub(super) fn around<'p>(paths: impl IntoIterator<Item = &'p str>) -> Library {
 }
 
 fn new(name: &str, dir: &Path, output: &mut Output) -> anyhow::Result<Verdict> {
-    let text = playbook::skeleton(name)?;
-    let path = dir.join(format!("{name}.yaml"));
-    std::fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
-    match file {
-        Ok(mut file) => std::io::Write::write_all(&mut file, text.as_bytes())
-            .with_context(|| format!("could not write {}", path.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            bail!("{} is there already", path.display());
-        }
-        Err(error) => {
-            return Err(error).with_context(|| format!("could not write {}", path.display()));
-        }
+    let files = [
+        (dir.join(format!("{name}.yaml")), playbook::skeleton(name)?),
+        (dir.join(format!("{name}.test.yaml")), playbook::TRIALS.to_owned()),
+    ];
+    if let Some((there, _)) = files.iter().find(|(path, _)| path.exists()) {
+        bail!("{} is there already", there.display());
     }
-    output.data(&format!("{}\n", path.display()))?;
+    std::fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
+    for (path, text) in &files {
+        let unwritten = || format!("could not write {}", path.display());
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .with_context(unwritten)?;
+        std::io::Write::write_all(&mut file, text.as_bytes()).with_context(unwritten)?;
+        output.data(&format!("{}\n", path.display()))?;
+    }
     Ok(Verdict::Fine)
 }
 

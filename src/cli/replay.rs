@@ -9,10 +9,13 @@ use super::client::{Client, ServerArgs, block_on};
 use super::output::Output;
 use super::{Format, Verdict};
 use crate::app::SystemClock;
+use crate::detect;
 use crate::engine::ports::Clock as _;
-use crate::intake::{self, Kind};
+use crate::intake::{self, Kind, Parsed};
 use crate::model::time::Time;
 
+/// Records with problems that are named, of each file.
+const NAMED: usize = 5;
 /// Longest text that one compressed file may hold.
 const INFLATED_MAX: u64 = 1 << 30;
 
@@ -64,18 +67,112 @@ pub(super) fn run(args: &Args, output: &mut Output) -> anyhow::Result<Verdict> {
         None => None,
     };
     let records = intake::Format { kind: args.source, mapping };
-    if args.sweep {
-        let truth = args.truth.as_deref().map(super::sweep::truth).transpose()?;
-        let picture = args.picture.as_deref();
-        return super::sweep::run(&records, &texts, truth.as_deref(), picture, args.format, output);
+    if args.sweep || args.detect_only {
+        let log = Log::read(&records, &texts)?;
+        if args.sweep {
+            let picture = args.picture.as_deref();
+            super::sweep::run(log.all, args.truth.as_deref(), picture, args.format, output)?;
+        } else {
+            judge(log.all, &log.files, args.format, output)?;
+        }
+        return misread(&log.files, args.source, output);
     }
-    let told =
-        if args.detect_only { detect(&records, &texts)? } else { send(args, &records, &texts)? };
+    let told = send(args, &records, &texts)?;
     match args.format {
         Format::Json => output.json(&told)?,
-        Format::Text => tell(args, &told, output)?,
+        Format::Text => tell(&told, output)?,
     }
     Ok(Verdict::Fine)
+}
+
+/// All files as one log: a burst may begin in one and end in the next.
+struct Log {
+    all: Parsed,
+    files: Vec<FileRead>,
+}
+
+/// What was made of one of its files.
+struct FileRead {
+    name: String,
+    records: usize,
+    understood: usize,
+    irrelevant: usize,
+    /// Position of the record, counted from 1, and why.
+    problems: Vec<(usize, String)>,
+}
+
+impl Log {
+    fn read(records: &intake::Format, texts: &Texts<'_>) -> anyhow::Result<Self> {
+        let mut log = Self { all: Parsed::default(), files: Vec::new() };
+        for (path, bytes) in texts {
+            let parsed = intake::parse_file(records.clone(), bytes, detect::LATER)
+                .with_context(|| unread(records.kind, path))?;
+            let problems = parsed.problems.iter().map(|(n, why)| (n + 1, why.to_string()));
+            log.files.push(FileRead {
+                name: path.display().to_string(),
+                records: parsed.total(),
+                understood: parsed.understood,
+                irrelevant: parsed.irrelevant.len(),
+                problems: problems.collect(),
+            });
+            log.all.join(parsed);
+        }
+        Ok(log)
+    }
+}
+
+/// What detection makes of all of it.
+fn judge(
+    all: Parsed,
+    files: &[FileRead],
+    format: Format,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let table = detect::judge(all);
+    if format == Format::Json {
+        let mut told = serde_json::to_value(table)?;
+        let file = |f: &FileRead| {
+            let problems = f.problems.iter().map(|(n, why)| json!({"record": n, "problem": why}));
+            json!({"file": f.name, "records": f.records, "understood": f.understood,
+                "irrelevant": f.irrelevant, "problems": problems.collect::<Vec<_>>()})
+        };
+        told["files"] = files.iter().map(file).collect();
+        return output.json(&told);
+    }
+    for file in files {
+        output.data(&format!(
+            "{}: {} records, {} understood, {} irrelevant, {} with problems\n",
+            file.name,
+            file.records,
+            file.understood,
+            file.irrelevant,
+            file.problems.len()
+        ))?;
+    }
+    output.data(&format!("{} incidents\n", table.incidents.len()))?;
+    for line in &table.incidents {
+        let stage = line.stage.name();
+        output.data(&format!("  {}  {stage}  {}  {}\n", line.first, line.subject, line.reason))?;
+    }
+    Ok(())
+}
+
+/// Records that could not be read are no all-clear: the first are named, and the command fails.
+fn misread(files: &[FileRead], kind: Kind, output: &mut Output) -> anyhow::Result<Verdict> {
+    let mut verdict = Verdict::Fine;
+    for file in files.iter().filter(|file| !file.problems.is_empty()) {
+        verdict = Verdict::Problems;
+        output.note(&format!(
+            "`{}`: {} of {} records are nothing that {kind} sends, and were not judged:",
+            file.name,
+            file.problems.len(),
+            file.records
+        ))?;
+        for (n, why) in file.problems.iter().take(NAMED) {
+            output.note(&format!("  record {n}: {why}"))?;
+        }
+    }
+    Ok(verdict)
 }
 
 /// A file that is compressed with gzip is read as what is in it.
@@ -92,18 +189,6 @@ fn inflated(bytes: Vec<u8>, path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 type Texts<'p> = [(&'p Path, Vec<u8>)];
-
-fn detect(records: &intake::Format, texts: &Texts<'_>) -> anyhow::Result<Value> {
-    let mut tables = Vec::new();
-    for (path, bytes) in texts {
-        let table = crate::detect::backtest(records.clone(), bytes)
-            .with_context(|| unread(records.kind, path))?;
-        let mut table = serde_json::to_value(table)?;
-        table["file"] = path.display().to_string().into();
-        tables.push(table);
-    }
-    Ok(Value::Array(tables))
-}
 
 fn send(args: &Args, records: &intake::Format, texts: &Texts<'_>) -> anyhow::Result<Value> {
     let query = if args.shift_to_now {
@@ -138,7 +223,7 @@ fn shift(records: &intake::Format, texts: &Texts<'_>) -> anyhow::Result<i64> {
     let now = SystemClock.now();
     let mut newest: Option<Time> = None;
     for (path, bytes) in texts {
-        let parsed = intake::parse(records.clone(), bytes, now)
+        let parsed = intake::parse_file(records.clone(), bytes, now)
             .with_context(|| unread(records.kind, path))?;
         newest = newest.max(parsed.records.iter().map(intake::Record::time).max());
     }
@@ -152,34 +237,14 @@ fn unread(kind: Kind, path: &Path) -> String {
     format!("`{}` cannot be read as {kind}", path.display())
 }
 
-fn tell(args: &Args, told: &Value, output: &mut Output) -> anyhow::Result<()> {
+fn tell(told: &Value, output: &mut Output) -> anyhow::Result<()> {
     for one in told.as_array().into_iter().flatten() {
         let file = one["file"].as_str().unwrap_or_default();
-        let incidents = one["incidents"].as_array().map_or(&[][..], Vec::as_slice);
-        if args.detect_only {
-            output.data(&format!(
-                "{file}: {} records, {} understood, {} incidents\n",
-                one["records"],
-                one["understood"],
-                incidents.len()
-            ))?;
-            for line in incidents {
-                let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
-                output.data(&format!(
-                    "  {}  {}  {}  {}\n",
-                    text("first"),
-                    text("stage"),
-                    text("subject"),
-                    text("reason")
-                ))?;
-            }
-            continue;
-        }
+        let incidents = one["incidents"].as_array().map_or(0, Vec::len);
         let rejected = one["rejected"].as_array().map_or(0, Vec::len);
         output.data(&format!(
-            "{file}: {} accepted, {rejected} rejected, {} incidents{}\n",
+            "{file}: {} accepted, {rejected} rejected, {incidents} incidents{}\n",
             one["accepted"],
-            incidents.len(),
             if one["duplicate"] == true { ", sent before" } else { "" },
         ))?;
     }

@@ -4,11 +4,11 @@ use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::Format;
 use super::output::Output;
 use super::table::columns;
-use super::{Format, Verdict};
 use crate::detect::{Attack, Point, sweep};
-use crate::intake;
+use crate::intake::Parsed;
 
 /// Known attacks, from CSV with the columns `subject`, `first` and `last`.
 pub(super) fn truth(path: &Path) -> anyhow::Result<Vec<Attack>> {
@@ -23,36 +23,25 @@ pub(super) fn truth(path: &Path) -> anyhow::Result<Vec<Attack>> {
 }
 
 pub(super) fn run(
-    records: &intake::Format,
-    texts: &[(&Path, Vec<u8>)],
-    truth: Option<&[Attack]>,
+    log: Parsed,
+    truth_file: Option<&Path>,
     picture: Option<&Path>,
     format: Format,
     output: &mut Output,
-) -> anyhow::Result<Verdict> {
-    let mut sum: Vec<Point> = Vec::new();
-    for (path, bytes) in texts {
-        let points = sweep(records.clone(), bytes, truth)
-            .with_context(|| format!("`{}` cannot be swept", path.display()))?;
-        if sum.is_empty() {
-            sum = points;
-            continue;
-        }
-        for (all, one) in sum.iter_mut().zip(points) {
-            all.incidents += one.incidents;
-            all.people += one.people;
-            all.caught = all.caught.zip(one.caught).map(|(a, b)| a + b);
-            all.cried_wolf = all.cried_wolf.zip(one.cried_wolf).map(|(a, b)| a + b);
-        }
-    }
+) -> anyhow::Result<()> {
+    let truth = truth_file.map(truth).transpose()?;
+    let sum = sweep(log, truth.as_deref()).with_context(|| {
+        let file = truth_file.map_or_else(String::new, |file| file.display().to_string());
+        format!("`{file}` is no truth")
+    })?;
+    let attacks = truth.as_ref().map(Vec::len);
     if let Some(path) = picture {
-        let page = page(&sum, truth.map(<[Attack]>::len));
+        let page = page(&sum, attacks);
         std::fs::write(path, page)
             .with_context(|| format!("could not write `{}`", path.display()))?;
     }
     if format == Format::Json {
-        output.json(&serde_json::to_value(&sum)?)?;
-        return Ok(Verdict::Fine);
+        return output.json(&serde_json::to_value(&sum)?);
     }
     let text = |n: Option<usize>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
     let row = |p: &Point| {
@@ -61,15 +50,15 @@ pub(super) fn run(
             p.incidents.to_string(),
             p.people.to_string(),
             text(p.caught),
+            text(p.caught.zip(attacks).map(|(caught, all)| all.saturating_sub(caught))),
             text(p.cried_wolf),
         ]
     };
     let rows: Vec<Vec<String>> = sum.iter().map(row).collect();
     output.data(&columns(
-        &["FAILED PROMPTS", "INCIDENTS", "PEOPLE", "CAUGHT", "CRIED WOLF"],
+        &["FAILED PROMPTS", "INCIDENTS", "PEOPLE", "CAUGHT", "MISSED", "CRIED WOLF"],
         &rows,
-    ))?;
-    Ok(Verdict::Fine)
+    ))
 }
 
 const WIDE: f64 = 760.0;

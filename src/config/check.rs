@@ -1,5 +1,6 @@
 //! What is wrong with settings that can be read: errors that keep Quell from starting, and warnings.
 
+use crate::approval::roles::ROLES;
 use crate::connector::catalogue::Catalogue;
 use crate::connector::connections::settings_problems;
 use crate::diagnostic::{self, Diagnostic, Severity};
@@ -23,8 +24,9 @@ pub(crate) fn check(loaded: &Loaded, secrets: &Sources) -> Vec<Diagnostic> {
     server(&mut found);
     store(&mut found);
     sources(&mut found, secrets);
-    connections(&mut found);
+    connections(&mut found, secrets);
     people(&mut found);
+    policy(&mut found);
     super::oncall::rota(&mut found);
     let mut problems = found.problems;
     diagnostic::sort(&mut problems);
@@ -94,6 +96,22 @@ fn store(found: &mut Found<'_>) {
             &message,
             "keep the journal for seven days or more, or for good with `0d`",
         );
+    }
+    let playbooks = &found.loaded.config.store.playbooks;
+    if !playbooks.as_os_str().is_empty() && !playbooks.is_dir() {
+        let message = format!("`store.playbooks` is `{}`, which is no folder", playbooks.display());
+        let help = "make it, or leave the key empty: then only the playbooks that come with Quell are there";
+        found.error(&["store", "playbooks"], &message, help);
+    }
+}
+
+/// Times in which nobody could answer or begin.
+fn policy(found: &mut Found<'_>) {
+    let policy = &found.loaded.config.policy;
+    let times = [("approval_timeout", policy.approval_timeout), ("grant", policy.grant)];
+    for (key, time) in times.into_iter().filter(|(_, time)| *time < Span::minutes(1)) {
+        let message = format!("`policy.{key}` is `{time}`: nobody can keep to it");
+        found.error(&["policy", key], &message, "give it `1m` or more");
     }
 }
 
@@ -184,19 +202,27 @@ fn secret(found: &mut Found<'_>, secrets: &Sources, path: &[&str], name: &str) {
             &format!("the secret of `{}`: {error}", path[1]),
             "secrets stay out of this file",
         ),
-        Ok(reference) => {
-            if let Err(error) = secrets.resolve(&reference) {
-                found.warn(
-                    path,
-                    &format!("the secret of `{}` cannot be had here: {error}", path[1]),
-                    "`quell serve` needs it where it runs",
-                );
-            }
-        }
+        Ok(reference) => referenced(found, secrets, path, &reference),
     }
 }
 
-fn connections(found: &mut Found<'_>) {
+fn referenced(found: &mut Found<'_>, secrets: &Sources, path: &[&str], reference: &Reference) {
+    match secrets.resolve(reference) {
+        Ok(_) => {}
+        Err(error) if error.is_everywhere() => found.error(
+            path,
+            &format!("the secret of `{}`: {error}", path[1]),
+            "secrets stay out of this file",
+        ),
+        Err(error) => found.warn(
+            path,
+            &format!("the secret of `{}` cannot be had here: {error}", path[1]),
+            "`quell serve` needs it where it runs",
+        ),
+    }
+}
+
+fn connections(found: &mut Found<'_>, secrets: &Sources) {
     let config = &found.loaded.config;
     let folder = &config.store.connectors;
     let catalogue = if folder.as_os_str().is_empty() {
@@ -225,6 +251,13 @@ fn connections(found: &mut Found<'_>) {
                 &message,
                 "`quell connector show NAME` lists what a connector takes",
             );
+        }
+        let credentials =
+            [("auth", Some(&options.auth)), ("privileged", options.privileged.as_ref())];
+        for (key, auth) in credentials {
+            for reference in auth.into_iter().flat_map(crate::connector::auth::Auth::secrets) {
+                referenced(found, secrets, &["connections", id.as_str(), key], reference);
+            }
         }
     }
     notify(found, &catalogue);
@@ -304,6 +337,19 @@ fn addresses(found: &mut Found<'_>, can: &impl Fn(&ConnectionId, &str) -> Option
 
 /// Containment that asks people is worth nothing where nobody can answer.
 fn people(found: &mut Found<'_>) {
+    let mut wrong = Vec::new();
+    for (name, person) in &found.loaded.config.people {
+        let unknown = person.roles.iter().filter(|role| !ROLES.contains(&role.as_str()));
+        wrong.extend(unknown.map(|role| (name.clone(), role.clone())));
+    }
+    for (name, role) in wrong {
+        let message = format!("`{name}` has the role `{role}`, which is none");
+        let help = diagnostic::closest(&role, ROLES).map_or_else(
+            || format!("there are {}", ROLES.join(", ")),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        found.error(&["people", &name, "roles"], &message, &help);
+    }
     let config = &found.loaded.config;
     if config.server.lab || config.policy.mode == Mode::Observe {
         return;
@@ -375,45 +421,47 @@ auth = { ssws = { token = 'text:x' } }
         );
     }
 
-    #[test]
-    fn where_keys_are_not_read_is_told_at_the_address_itself() {
-        let text = "
-[sources.a]
-kind = 'shared-signals'
-auth = { set = { issuer = 'https://a.example', audience = 'q', jwks_uri = 'http://a.example/keys' } }
-[sources.b]
-kind = 'shared-signals'
-[sources.b.auth.set]
-issuer = 'https://b.example'
-audience = 'q'
-jwks_uri = 'https://10.1.2.3/keys'
-[sources.c]
-kind = 'shared-signals'
-auth = { set = { issuer = 'https://c.example', audience = 'q' } }
-[sources.d]
-kind = 'shared-signals'
-auth = { set = { issuer = 'https://d.example', audience = 'q', jwks_uri = 'https://10.1.2.3/keys', allow_networks = ['10.1.0.0/16'] } }
+    const IDLE: &str = "
+[policy]
+approval_timeout = '0s'
+[store]
+playbooks = '/nowhere/at/all'
+[connections.okta]
+connector = 'okta'
+base_url = 'https://example.okta.com'
+[connections.okta.auth.ssws]
+token = 'file:/nowhere/at/all'
+[connections.duo]
+connector = 'duo'
+base_url = 'https://api.example.com'
+auth = { basic = { user = 'q', password = 'vault:x' } }
+[people.ana]
+roles = ['aprover', 'viewer']
 ";
-        let file = Some(("quell.toml".into(), text.to_owned()));
+
+    #[test]
+    fn what_could_not_work_in_earnest_is_told_before_the_start() {
+        let file = Some(("quell.toml".into(), IDLE.to_owned()));
         let loaded = load(&Layers { file, ..Layers::default() }).unwrap();
 
         let problems = check(&loaded, &Sources::lab());
 
-        let own = problems.iter().filter(|p| p.message.contains("source"));
-        let told: Vec<_> = own.map(|p| (&text[p.primary.at.clone()], p.message.as_str())).collect();
-        assert_eq!(
-            told,
-            [
-                (
-                    "'http://a.example/keys'",
-                    "the source `a`: `jwks_uri`: plain HTTP goes to loopback only, not to `a.example`"
-                ),
-                (
-                    "'https://10.1.2.3/keys'",
-                    "the source `b`: `jwks_uri`: `10.1.2.3` is not public: if that is meant, add its network to `allow_networks`"
-                ),
-                ("auth", "the source `c` has no secret"),
-            ]
-        );
+        let told: Vec<String> = problems
+            .iter()
+            .map(|p| {
+                format!("{:?} {} / {}", p.severity, p.message, p.help.clone().unwrap_or_default())
+            })
+            .collect();
+        let told = told.join("\n");
+        for part in [
+            "Error `policy.approval_timeout` is `0s`: nobody can keep to it",
+            "Error `store.playbooks` is `/nowhere/at/all`, which is no folder",
+            "Warning the secret of `okta` cannot be had here: `file:/nowhere/at/all` could not be read",
+            "Error connection `duo`: `auth` is one of duo_signature, not basic",
+            "Error the secret of `duo`: `vault:x`: vault references are not supported yet",
+            "Error `ana` has the role `aprover`, which is none / did you mean `approver`?",
+        ] {
+            assert!(told.contains(part), "{part}\n{told}");
+        }
     }
 }

@@ -132,6 +132,26 @@ impl Auth {
         }
     }
 
+    /// What it reads where it is used.
+    pub(crate) fn secrets(&self) -> Vec<&Reference> {
+        match self {
+            Self::None => Vec::new(),
+            Self::ClientSecret { secret: one, .. }
+            | Self::PrivateKeyJwt { private_key: one, .. }
+            | Self::Ssws { token: one }
+            | Self::Basic { password: one, .. }
+            | Self::Bearer { token: one }
+            | Self::Header { value: one, .. }
+            | Self::DuoSignature { secret_key: one, .. }
+            | Self::WebhookSignature { secret: one }
+            | Self::Query { value: one, .. }
+            | Self::BodyField { value: one, .. } => vec![one],
+            Self::ClientCertificate { private_key, certificate, .. } => {
+                vec![private_key, certificate]
+            }
+        }
+    }
+
     /// Whether it works with access tokens from a token endpoint.
     pub(crate) fn uses_tokens(&self) -> bool {
         matches!(

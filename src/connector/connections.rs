@@ -169,18 +169,7 @@ fn connection(
     let native = described.manifest.native;
     let mut problems = addresses(&options, native);
     let settings = settings(described, &options.settings, &options.base_url, &mut problems);
-    for auth in [Some(&options.auth), options.privileged.as_ref()].into_iter().flatten() {
-        if !described.manifest.auth.iter().any(|offered| offered == auth.name()) {
-            problems.push(format!(
-                "`auth` is one of {}, not {}",
-                described.manifest.auth.join(", "),
-                auth.name()
-            ));
-        }
-        if auth.uses_tokens() && options.token_url.is_none() {
-            problems.push(format!("`auth` {} needs `token_url`", auth.name()));
-        }
-    }
+    credentials(described, &options, &mut problems);
     let transport = match (ports.dial)(Way { networks: &options.allow_networks, native }) {
         Ok(transport) if problems.is_empty() => transport,
         Ok(_) => return Err(problems),
@@ -213,7 +202,24 @@ pub(crate) fn settings_problems(catalogue: &Catalogue, options: &Options) -> Vec
     };
     let mut problems = addresses(options, described.manifest.native);
     settings(described, &options.settings, &options.base_url, &mut problems);
+    credentials(described, options, &mut problems);
     problems
+}
+
+/// Whether the connector takes such credentials, and whether what they need is there.
+fn credentials(described: &Described, options: &Options, problems: &mut Vec<String>) {
+    for auth in [Some(&options.auth), options.privileged.as_ref()].into_iter().flatten() {
+        if !described.manifest.auth.iter().any(|offered| offered == auth.name()) {
+            problems.push(format!(
+                "`auth` is one of {}, not {}",
+                described.manifest.auth.join(", "),
+                auth.name()
+            ));
+        }
+        if auth.uses_tokens() && options.token_url.is_none() {
+            problems.push(format!("`auth` {} needs `token_url`", auth.name()));
+        }
+    }
 }
 
 fn addresses(options: &Options, native: Option<Native>) -> Vec<String> {

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::ConsoleState;
 use super::frame::Frame;
-use super::incident::{AccountRow, ContainmentRow, accounts, containment, facts};
+use super::incident::{Accounts, ContainmentRow, accounts, containment, facts};
 use super::lists::{QuestionRow, question_row};
 use super::problem::{Oops, Problem, render};
 use super::show::{At, Coded, Mark, SIGNATURE_BROKEN, SIGNATURE_HOLDS};
@@ -44,7 +44,7 @@ struct ApprovalPage {
     privileged: bool,
     reason: String,
     items: Vec<ItemRow>,
-    accounts: Vec<AccountRow>,
+    accounts: Accounts,
     facts: Vec<(&'static str, String)>,
     containment: Vec<ContainmentRow>,
     evidence: Vec<Line>,

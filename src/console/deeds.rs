@@ -13,15 +13,13 @@ use webauthn_rs::prelude::PublicKeyCredential;
 use super::ConsoleState;
 use super::problem::Problem;
 use super::signed_in::SignedIn;
+pub(super) use crate::approval::roles::ROLES;
 use crate::engine::guardrails::{Guardrails, Signing};
 use crate::engine::shelf::About;
 use crate::model::deed::{By, Deed, SignedDeed};
 use crate::model::id::{IncidentId, PlanDigest, PlaybookName};
 use crate::model::text::tame;
 
-/// The roles that can be given.
-pub(super) const ROLES: [&str; 6] =
-    ["viewer", "analyst", "approver", "author", "helpdesk", "admin"];
 /// Longest name.
 const NAME_MAX: usize = 80;
 /// By how many blocks an hour a ceiling is raised at most, and for how long.

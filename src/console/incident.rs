@@ -45,7 +45,7 @@ struct IncidentPage {
     opened: At,
     watched_until: At,
     times: Vec<(&'static str, String)>,
-    accounts: Vec<AccountRow>,
+    accounts: Accounts,
     containment: Vec<ContainmentRow>,
     questions: Vec<QuestionRow>,
     runs: Vec<RunRow>,
@@ -57,6 +57,13 @@ struct IncidentPage {
     channels: Vec<(&'static str, &'static str)>,
     /// What the reader may do here.
     acts: Vec<Act>,
+}
+
+/// What is known of the accounts of the person concerned.
+pub(super) struct Accounts {
+    pub(super) rows: Vec<AccountRow>,
+    /// Connections that could not tell, by name.
+    pub(super) silent: String,
 }
 
 pub(super) struct AccountRow {
@@ -213,7 +220,7 @@ fn times(incident: &Incident) -> Vec<(&'static str, String)> {
     times
 }
 
-pub(super) fn accounts(subject: Option<&Subject>) -> Vec<AccountRow> {
+pub(super) fn accounts(subject: Option<&Subject>) -> Accounts {
     let all = subject.map(|s| s.accounts.as_slice()).unwrap_or_default();
     let row = |account: &Account| AccountRow {
         login: tame_field(&account.login),
@@ -223,7 +230,9 @@ pub(super) fn accounts(subject: Option<&Subject>) -> Vec<AccountRow> {
         protected: account.protected,
         read: At(account.read_at),
     };
-    all.iter().map(row).collect()
+    let silent = subject.into_iter().flat_map(|s| &s.silent);
+    let silent: Vec<String> = silent.map(|connection| tame_field(connection.as_str())).collect();
+    Accounts { rows: all.iter().map(row).collect(), silent: silent.join(", ") }
 }
 
 /// How far each action has come on each account.

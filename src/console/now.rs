@@ -59,6 +59,8 @@ struct NowPage {
     ceilings: Vec<Ceiling>,
     connections: Vec<Connection>,
     out_of_reach: Vec<&'static str>,
+    /// Whatever comes in, nothing would be done about it.
+    nothing_contains: bool,
     /// What guards everybody would be changed by the settings, and waits.
     guardrails_wait: bool,
     acts: Acts,
@@ -140,6 +142,11 @@ pub(super) async fn page(
             ceilings: ceilings(core, &policy.ceilings, now),
             connections: connections(core, now),
             out_of_reach: out_of_reach(&who),
+            nothing_contains: !core
+                .state
+                .published
+                .values()
+                .any(|digest| core.state.plan(digest).is_some_and(|plan| !plan.also)),
             guardrails_wait: core.wished.is_some(),
             acts: Acts {
                 contain: by.may(Act::Contain),

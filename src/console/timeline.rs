@@ -282,6 +282,11 @@ fn step_said(at: Time, entry: &Entry) -> Option<Said> {
             let why = "What it had not begun is left out; its last steps follow";
             (at, Kind::Run, "The run was cancelled".to_owned(), why.to_owned())
         }
+        Entry::StepParked { cell: key, until: Some(_), problem, .. } if key.is_look_up() => {
+            let text =
+                format!("`{}` could not be asked, and is asked again", tame_field(&key.item));
+            (at, Kind::Trouble, text, tame_field(problem))
+        }
         Entry::StepParked { cell: key, until: None, problem, .. } => {
             (at, Kind::Trouble, format!("{} needs a person", cell(key)), tame_field(problem))
         }

@@ -1,4 +1,4 @@
-//! A file of records, read and judged without acting: `quell replay --detect-only`.
+//! Logs, read and judged without acting: `quell replay --detect-only`.
 //!
 //! Records are taken in the order in which they happened, each as if it had arrived at once,
 //! and incidents are joined for a day after their last evidence, as they are in earnest.
@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{About, Detector, Open, Raised, Rules, Signal};
-use crate::intake::{Format, Problem, Record, parse};
+use crate::intake::{Format, Parsed, Problem, Record, parse_file};
 use crate::model::event::AccountName;
 use crate::model::incident::{ApprovalSeen, Campaign, HostileContext, Stage};
 use crate::model::time::{Span, Time, rfc3339};
@@ -15,7 +15,7 @@ use crate::model::time::{Span, Time, rfc3339};
 /// How long an incident is joined after its last evidence.
 const JOINED: Span = Span::hours(24);
 /// Nothing in a file can be ahead of its being read back one day.
-const LATER: Time = Time::MAX_UTC;
+pub(crate) const LATER: Time = Time::MAX_UTC;
 
 /// What a file holds, and what it would lead to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,22 +64,26 @@ struct Case {
     episodes: BTreeMap<Time, EpisodeLine>,
 }
 
-/// Reads and judges a file. Only an unreadable body is an error.
+/// Reads and judges one file. Only an unreadable body is an error.
 pub(crate) fn backtest(format: impl Into<Format>, bytes: &[u8]) -> Result<Table, Problem> {
-    let mut parsed = parse(format, bytes, LATER)?;
+    Ok(judge(parse_file(format, bytes, LATER)?))
+}
+
+/// Judges what was read, of however many files.
+pub(crate) fn judge(mut parsed: Parsed) -> Table {
     parsed.sort_by_time();
     let mut bench = Bench::default();
     for record in &parsed.records {
         bench.take(record);
     }
-    Ok(Table {
-        records: parsed.understood + parsed.irrelevant.len() + parsed.problems.len(),
+    Table {
+        records: parsed.total(),
         understood: parsed.understood,
         irrelevant: parsed.irrelevant.len(),
         problems: parsed.problems.len(),
         distinct_events: bench.ids.len(),
         incidents: bench.incidents(),
-    })
+    }
 }
 
 #[derive(Default)]

@@ -8,7 +8,7 @@ use super::assess::{Missing, missing};
 use super::episode::{self, Episode};
 use super::rules::{Rule, Rules};
 use super::{About, Detector, Signal, Window};
-use crate::intake::{Format, Problem, Record, parse};
+use crate::intake::{Format, Problem, Record, parse_file};
 use crate::model::event::{AccountName, Event};
 use crate::model::incident::Stage;
 use crate::model::time::{Time, rfc3339};
@@ -59,7 +59,7 @@ pub(crate) fn explain(
     person: &str,
     day: Option<NaiveDate>,
 ) -> Result<Explained, Problem> {
-    let mut parsed = parse(format, bytes, Time::MAX_UTC)?;
+    let mut parsed = parse_file(format, bytes, Time::MAX_UTC)?;
     parsed.sort_by_time();
     let mut detector = Detector::default().under(rules.clone());
     let (mut lines, mut last) = (Vec::new(), None);

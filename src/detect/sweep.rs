@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::backtest::{Bench, IncidentLine};
 use super::rules::{Rule, Rules};
 use super::traits::Trait;
-use crate::intake::{Format, Problem, parse};
+use crate::intake::Parsed;
 use crate::model::incident::Stage;
 use crate::model::time::{Span, Time};
 
@@ -39,13 +39,11 @@ pub(crate) struct Point {
     pub(crate) cried_wolf: Option<usize>,
 }
 
-/// Tries every threshold on a file. A time in the truth that cannot be read is an error of its own.
+/// Tries every threshold on what was read. A truth that cannot be is an error.
 pub(crate) fn sweep(
-    format: impl Into<Format>,
-    bytes: &[u8],
+    mut parsed: Parsed,
     truth: Option<&[Attack]>,
 ) -> Result<Vec<Point>, SweepError> {
-    let mut parsed = parse(format, bytes, Time::MAX_UTC)?;
     parsed.sort_by_time();
     let truth = truth.map(|attacks| attacks.iter().map(known).collect::<Result<Vec<_>, _>>());
     let truth = truth.transpose()?;
@@ -63,10 +61,10 @@ pub(crate) fn sweep(
 /// Why a sweep could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SweepError {
-    #[error(transparent)]
-    Unreadable(#[from] Problem),
     #[error("`{0}` in the truth is no time: write it like `2026-05-05T10:15:30Z`")]
     NoTime(String),
+    #[error("the attack on `{0}` in the truth ends before it begins")]
+    Backwards(String),
 }
 
 /// One detection and nothing else.
@@ -103,7 +101,11 @@ fn known(attack: &Attack) -> Result<Known, SweepError> {
         read.map(|at| at.to_utc()).map_err(|_| SweepError::NoTime(text.chars().take(40).collect()))
     };
     let subject = attack.subject.trim().to_lowercase();
-    Ok(Known { subject, first: time(&attack.first)?, last: time(&attack.last)? })
+    let (first, last) = (time(&attack.first)?, time(&attack.last)?);
+    if last < first {
+        return Err(SweepError::Backwards(subject.chars().take(80).collect()));
+    }
+    Ok(Known { subject, first, last })
 }
 
 fn point(
@@ -140,7 +142,7 @@ fn point(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::intake::Kind;
+    use crate::intake::{Kind, parse_file};
     use serde_json::json;
 
     /// One attacked, one with a mishap; nobody has a history.
@@ -154,6 +156,10 @@ mod tests {
         serde_json::to_vec(&attacked.chain(mishap).collect::<Vec<_>>()).unwrap()
     }
 
+    fn read() -> Parsed {
+        parse_file(Kind::Events, &body(), Time::MAX_UTC).unwrap()
+    }
+
     #[test]
     fn a_sweep_says_what_each_threshold_catches_and_how_often_it_cries_wolf() {
         let attack = Attack {
@@ -162,7 +168,7 @@ mod tests {
             last: "2026-05-05T10:07:00Z".into(),
         };
 
-        let points = sweep(Kind::Events, &body(), Some(&[attack])).unwrap();
+        let points = sweep(read(), Some(&[attack])).unwrap();
 
         let at = |failed: usize| {
             let found = points.iter().find(|p| p.failed == failed && p.minutes == 10).unwrap();
@@ -179,8 +185,11 @@ mod tests {
         let attack =
             Attack { subject: "ana".into(), first: "yesterday".into(), last: String::new() };
 
-        let error = sweep(Kind::Events, &body(), Some(&[attack])).unwrap_err();
+        let error = sweep(read(), Some(&[attack])).unwrap_err();
 
         assert!(error.to_string().starts_with("`yesterday` in the truth is no time"), "{error}");
+        let (first, last) = ("2026-05-06T10:15:30Z".into(), "2026-05-05T10:15:30Z".into());
+        let backwards = Attack { subject: "ana".into(), first, last };
+        assert!(matches!(sweep(read(), Some(&[backwards])), Err(SweepError::Backwards(_))));
     }
 }

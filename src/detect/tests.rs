@@ -438,6 +438,13 @@ fn a_journey_without_a_device_is_asked_about() {
     let last = |home, country| last_of(&without_a_device(&slips, home, country), false);
     assert_eq!(last(86_400, "DE"), breached, "nothing is a habit yet");
     assert_eq!(last(four_days, "PT"), breached, "nobody is in two countries at once");
+    let mut after = without_a_device(&slips, four_days, "DE");
+    after.push(event(400, EventKind::Grant, EventOutcome::Succeeded, HOTEL));
+    let told = run(&mut Detector::default(), &after, false);
+    assert!(told.iter().any(|s| s.approval == ApprovalSeen::Hostile), "what follows settles it");
+    let mut before = without_a_device(&slips, four_days, "DE");
+    before.insert(1, event(-80_000, EventKind::Prompt, TimedOut, HOTEL));
+    assert_eq!(last_of(&before, false), breached, "asked in vain the day before");
     assert_eq!(
         last_of(&without_a_device(&slips, four_days, "DE"), true).map(|told| told.0),
         Some(Stage::Breached),

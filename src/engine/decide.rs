@@ -278,7 +278,7 @@ fn ask(view: &View<'_>, asking: Vec<Asking>) -> Command {
 
 /// A cell that stands for asking a connection which accounts the person has.
 pub(super) fn is_look_up(cell: &Cell) -> bool {
-    cell.key.step.step() == super::driver::LOOK_UP
+    cell.key.is_look_up()
 }
 
 /// A state in which nothing more will happen to the cell.

@@ -38,9 +38,6 @@ use crate::model::time::Time;
 
 pub(crate) use desk::{Desk, Standing};
 
-/// The step name under which an account look-up that failed is shown.
-pub(crate) const LOOK_UP: &str = "look_up";
-
 /// What the engine is plugged into.
 #[derive(Clone)]
 pub(crate) struct Ports {

@@ -45,6 +45,8 @@ pub(crate) struct Keeping {
     held: bool,
     /// The index may have lost rows that memory does not have.
     lost: bool,
+    /// Up to which commit the index has been told.
+    pub(super) written_to: u64,
 }
 
 impl Default for Keeping {
@@ -56,6 +58,7 @@ impl Default for Keeping {
             pins: HashMap::new(),
             held: false,
             lost: false,
+            written_to: 0,
         }
     }
 }
@@ -315,7 +318,7 @@ impl Engine {
     }
 
     /// Rows were handed over: puts people away who have been at rest longest, if many are.
-    pub(super) async fn tidy(&self, projected: Projected, written: &[String]) {
+    pub(super) async fn tidy(&self, projected: Projected, seq: u64, written: &[String]) {
         if projected == Projected::GivenUp {
             let why = StoreError::Read("there is no index until the next start".to_owned());
             if let Err(error) = self.fetch_all(&why).await {
@@ -330,6 +333,7 @@ impl Engine {
         self.change(|core| {
             core.state.are_written(written);
             let keeping = &mut core.keeping;
+            keeping.written_to = keeping.written_to.max(seq);
             let many = core.state.subjects.len();
             let grown = many > keeping.left + SLACK.min(keeping.keep / 4);
             let due = keeping.looked_at.is_none_or(|at| now - at >= AGAIN || now < at);
@@ -346,7 +350,7 @@ impl Engine {
 
     /// Rows could not be written, and those of people who are away may be gone.
     pub(super) fn rows_lost(&self) {
-        self.change(|core| core.keeping.lost = true);
+        self.change(|core| (core.keeping.lost, core.keeping.written_to) = (true, 0));
     }
 
     /// Before rows are written: what the index may have lost has to be in memory.

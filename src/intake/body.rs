@@ -31,40 +31,46 @@ pub(super) fn gunzip(body: &[u8], cap: usize) -> Result<Vec<u8>, Problem> {
 pub(super) fn rows<S: AsRef<str>>(
     bytes: &[u8],
     wrappers: &[impl AsRef<[S]>],
+    most: usize,
 ) -> Result<Rows, Problem> {
     let text = plain(bytes)?;
     let rows: Rows = match document(text) {
         Ok(value) => unwrap(value, wrappers).into_iter().map(Ok).collect(),
-        Err(problem @ (Problem::NotJson(_) | Problem::TooDeep(_))) => lines(text, problem)?,
+        Err(problem @ (Problem::NotJson(_) | Problem::TooDeep(_))) => lines(text, most, problem)?,
         Err(problem) => return Err(problem),
     };
-    counted(rows)
+    counted(rows, most)
 }
 
 /// Lines that are no JSON, each made a record; what is JSON after all is taken as it is, so that
 /// records can be sent again as they were read.
-pub(super) fn plain_lines(bytes: &[u8], record: impl Fn(&str) -> Value) -> Result<Rows, Problem> {
+pub(super) fn plain_lines(
+    bytes: &[u8],
+    most: usize,
+    record: impl Fn(&str) -> Value,
+) -> Result<Rows, Problem> {
     let text = plain(bytes)?;
     if text.starts_with('[')
         && let Ok(Value::Array(rows)) = document(text)
     {
-        return counted(rows.into_iter().map(Ok).collect());
+        return counted(rows.into_iter().map(Ok).collect(), most);
     }
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    counted(lines.take(RECORDS_MAX + 1).map(|line| Ok(record(line))).collect())
+    let lines = lines.take(most.saturating_add(1));
+    counted(lines.map(|line| Ok(record(line))).collect(), most)
 }
 
 /// Reads CSV with a header line; every record becomes an object of texts, blanks left out.
-pub(super) fn csv_rows(bytes: &[u8]) -> Result<Rows, Problem> {
+pub(super) fn csv_rows(bytes: &[u8], most: usize) -> Result<Rows, Problem> {
     let text = plain(bytes)?;
     let unreadable = |e: &csv::Error| Problem::NotCsv(tame_field(&e.to_string()));
     let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
     let names = reader.headers().map_err(|e| unreadable(&e))?.clone();
     let mut rows = Rows::new();
-    for record in reader.records().take(RECORDS_MAX + 1) {
+    for record in reader.records().take(most.saturating_add(1)) {
         rows.push(record.map_err(|e| unreadable(&e)).map(|record| object(&names, &record)));
     }
-    counted(rows)
+    counted(rows, most)
 }
 
 fn object(names: &csv::StringRecord, record: &csv::StringRecord) -> Value {
@@ -94,16 +100,16 @@ fn plain(bytes: &[u8]) -> Result<&str, Problem> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text).trim())
 }
 
-fn counted(rows: Rows) -> Result<Rows, Problem> {
-    if rows.len() > RECORDS_MAX { Err(Problem::TooManyRecords(RECORDS_MAX)) } else { Ok(rows) }
+fn counted(rows: Rows, most: usize) -> Result<Rows, Problem> {
+    if rows.len() > most { Err(Problem::TooManyRecords(most)) } else { Ok(rows) }
 }
 
 /// One record a line. Only when the first line stands alone is the body taken for this form.
-fn lines(text: &str, whole: Problem) -> Result<Rows, Problem> {
+fn lines(text: &str, most: usize, whole: Problem) -> Result<Rows, Problem> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let Some(first) = lines.next() else { return Err(whole) };
     let first = document(first).map_err(|_| whole)?;
-    let rest = lines.take(RECORDS_MAX).map(document);
+    let rest = lines.take(most).map(document);
     Ok(std::iter::once(Ok(first)).chain(rest).collect())
 }
 
@@ -179,35 +185,38 @@ mod tests {
         let deep = "[".repeat(65) + &"]".repeat(65);
         let quoted = format!("{{\"a\":\"{}\"}}", "[".repeat(99));
 
-        assert_eq!(rows(deep.as_bytes(), NONE), Err(Problem::TooDeep(64)));
-        assert_eq!(rows(quoted.as_bytes(), NONE).unwrap().len(), 1);
+        assert_eq!(rows(deep.as_bytes(), NONE, RECORDS_MAX), Err(Problem::TooDeep(64)));
+        assert_eq!(rows(quoted.as_bytes(), NONE, RECORDS_MAX).unwrap().len(), 1);
     }
 
     #[test]
     fn one_bad_line_costs_only_itself() {
-        let rows = rows(b"{\"a\":1}\n{\"a\":\n\n{\"a\":3}\n", NONE).unwrap();
+        let rows = rows(b"{\"a\":1}\n{\"a\":\n\n{\"a\":3}\n", NONE, RECORDS_MAX).unwrap();
 
         assert_eq!(rows.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     }
 
     #[test]
     fn a_repeated_key_counts_as_its_last_value() {
-        let rows = rows(b"{\"a\":1,\"a\":2}", NONE).unwrap();
+        let rows = rows(b"{\"a\":1,\"a\":2}", NONE, RECORDS_MAX).unwrap();
 
         assert_eq!(rows[0].as_ref().unwrap()["a"], 2);
     }
 
     #[test]
     fn what_is_neither_text_nor_json_says_which() {
-        assert_eq!(rows(b"\xff\xfe{}", NONE).unwrap_err().slug(), "not-utf8");
-        assert_eq!(rows(b"hello", NONE).unwrap_err().slug(), "not-json");
-        assert_eq!(rows(b"", NONE).unwrap_err().slug(), "not-json");
+        assert_eq!(rows(b"\xff\xfe{}", NONE, RECORDS_MAX).unwrap_err().slug(), "not-utf8");
+        assert_eq!(rows(b"hello", NONE, RECORDS_MAX).unwrap_err().slug(), "not-json");
+        assert_eq!(rows(b"", NONE, RECORDS_MAX).unwrap_err().slug(), "not-json");
     }
 
     #[test]
     fn too_many_records_are_refused_whole() {
         let many = format!("[{}1]", "1,".repeat(RECORDS_MAX));
 
-        assert_eq!(rows(many.as_bytes(), NONE).unwrap_err().slug(), "too-many-records");
+        assert_eq!(
+            rows(many.as_bytes(), NONE, RECORDS_MAX).unwrap_err().slug(),
+            "too-many-records"
+        );
     }
 }

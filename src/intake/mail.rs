@@ -45,10 +45,10 @@ struct Envelope {
 }
 
 /// A message that stands alone becomes an envelope in which nothing is proved.
-pub(super) fn rows(bytes: &[u8]) -> Result<body::Rows, Problem> {
+pub(super) fn rows(bytes: &[u8], most: usize) -> Result<body::Rows, Problem> {
     let start = bytes.iter().find(|b| !b.is_ascii_whitespace());
     if matches!(start, Some(b'{' | b'[')) {
-        return body::rows(bytes, super::Kind::Mail.wrappers());
+        return body::rows(bytes, super::Kind::Mail.wrappers(), most);
     }
     Ok(vec![Ok(json!({ "raw": String::from_utf8_lossy(bytes) }))])
 }

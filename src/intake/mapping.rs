@@ -160,10 +160,15 @@ enum Test {
 
 impl Mapping {
     /// Cuts a body into records.
-    pub(super) fn rows(&self, bytes: &[u8], received_at: Time) -> Result<body::Rows, Problem> {
+    pub(super) fn rows(
+        &self,
+        bytes: &[u8],
+        received_at: Time,
+        most: usize,
+    ) -> Result<body::Rows, Problem> {
         match self.lines {
-            Lines::Json => body::rows(bytes, &self.wrappers),
-            lines => body::plain_lines(bytes, |line| lines.record(line, received_at)),
+            Lines::Json => body::rows(bytes, &self.wrappers, most),
+            lines => body::plain_lines(bytes, most, |line| lines.record(line, received_at)),
         }
     }
 

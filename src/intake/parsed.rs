@@ -113,6 +113,19 @@ impl Parsed {
         Ok(())
     }
 
+    /// The facts of both, as of one log.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.understood += other.understood;
+        self.records.extend(other.records);
+        self.irrelevant.extend(other.irrelevant);
+        self.problems.extend(other.problems);
+    }
+
+    /// How many records there were, whatever became of them.
+    pub(crate) fn total(&self) -> usize {
+        self.understood + self.irrelevant.len() + self.problems.len()
+    }
+
     /// Puts the facts into the order in which they happened; a batch is often newest first.
     pub(crate) fn sort_by_time(&mut self) {
         self.records.sort_by_key(Record::time);

@@ -18,10 +18,10 @@ use crate::model::time::Time;
 const TEXT_MAX: usize = 2_000;
 
 /// One form is one record; an array is forms that were read before.
-pub(super) fn rows(bytes: &[u8]) -> Result<body::Rows, Problem> {
+pub(super) fn rows(bytes: &[u8], most: usize) -> Result<body::Rows, Problem> {
     let start = bytes.iter().find(|b| !b.is_ascii_whitespace());
     if matches!(start, Some(b'{' | b'[')) {
-        return body::rows(bytes, super::Kind::Slack.wrappers());
+        return body::rows(bytes, super::Kind::Slack.wrappers(), most);
     }
     let fields = url::form_urlencoded::parse(bytes);
     let fields: Map<String, Value> =

@@ -120,6 +120,15 @@ pub(crate) struct CellKey {
     pub(crate) item: String,
 }
 
+impl CellKey {
+    /// The step that asks connections whose accounts are whose.
+    pub(crate) const LOOK_UP: &str = "look_up";
+
+    pub(crate) fn is_look_up(&self) -> bool {
+        self.step.step() == Self::LOOK_UP
+    }
+}
+
 /// Where one cell stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]

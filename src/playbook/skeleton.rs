@@ -1,4 +1,4 @@
-//! What `quell playbook new` writes: a playbook that checks clean and shows the main keys.
+//! What `quell playbook new` writes: a playbook that checks clean and shows the main keys, and its first trials.
 
 use super::rules::spelled;
 
@@ -37,6 +37,30 @@ steps:
 "#
     ))
 }
+
+/// Trials that the new playbook passes.
+pub(crate) const TRIALS: &str = "\
+# Run by `quell playbook test`, in the lab, in virtual time.
+trials:
+  - name: a burst ends sessions, and nobody is locked out
+    mode: auto
+    script:
+      - burst: { prompts: 5, outcome: denied }
+      - pass: 2m
+      - expect:
+          run: succeeded
+          stage: suspected
+          blocked: false
+          tickets: 1
+          steps: { ticket: succeeded, revoke: succeeded, block: skipped }
+
+  - name: whoever was let in is shut out again
+    mode: auto
+    script:
+      - burst: { prompts: 5, outcome: denied, then_approved: true }
+      - pass: 3m
+      - expect: { stage: breached, blocked: true, hostile_sessions: 0, tickets: 1 }
+";
 
 #[cfg(test)]
 mod tests {

@@ -68,9 +68,7 @@ impl fmt::Debug for Reference {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum SecretError {
-    #[error(
-        "a secret is named, not written: use `credential:NAME`, `file:PATH`, `env:NAME` or `vault:PATH`"
-    )]
+    #[error("a secret is named, not written: use `credential:NAME`, `file:PATH` or `env:NAME`")]
     NotAReference,
     #[error("`{0}` needs a credentials directory, and this process was started without one")]
     NoCredentials(String),
@@ -86,6 +84,13 @@ pub(crate) enum SecretError {
     NoVault(String),
     #[error("`text:` secrets are for lab deployments only")]
     TextOutsideLab,
+}
+
+impl SecretError {
+    /// Whether it is wrong wherever Quell runs: the reference itself is at fault, not this machine.
+    pub(crate) fn is_everywhere(&self) -> bool {
+        matches!(self, Self::NotAReference | Self::NoVault(_) | Self::TextOutsideLab)
+    }
 }
 
 /// Looks a variable of the environment up.

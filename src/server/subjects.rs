@@ -62,7 +62,9 @@ pub(super) async fn start(
     let reason = tame(reason.trim(), 400);
     let reason = if reason.is_empty() { "no reason was given" } else { &reason };
     let (incident, run) = api.engine().contain(id, by, reason).await?;
-    tracing::info!(incident.id = %incident, "Started containment by hand for `{by}`");
+    if run.is_some() {
+        tracing::info!(incident.id = %incident, "Started containment by hand for `{by}`");
+    }
     Ok(Touched { incident, run })
 }
 

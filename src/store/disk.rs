@@ -99,7 +99,6 @@ impl DiskStore {
     }
 
     /// The checkpoints' public key, base64.
-    #[cfg(test)]
     pub(crate) fn key(&self) -> String {
         self.key.public()
     }

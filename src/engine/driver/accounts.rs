@@ -1,7 +1,7 @@
 //! Whose accounts are whose: what a look-up of a subject told, and two subjects that turn out to be one person.
 
 use super::carry_out::{backoff, serve, settle};
-use super::{Engine, LOOK_UP, Tx};
+use super::{Engine, Tx};
 use crate::engine::decide::{is_look_up, look_up_lane};
 use crate::engine::ports::Found;
 use crate::model::entry::{Entry, IncidentRisen, Rise, StepSkipped};
@@ -86,7 +86,10 @@ fn note_unread(
     found: &Found,
     again: Option<Time>,
 ) {
-    let key = |connection: &str| CellKey { step: StepPath::new(LOOK_UP), item: connection.into() };
+    let key = |connection: &str| CellKey {
+        step: StepPath::new(CellKey::LOOK_UP),
+        item: connection.into(),
+    };
     let concluded = |cell: CellKey, conclusion, reason| {
         Entry::StepSkipped(Box::new(StepSkipped {
             run,
@@ -112,6 +115,7 @@ fn note_unread(
         let cell = key(connection.as_str());
         let problem =
             format!("`{connection}` could not be asked for this person's accounts: {problem}");
+        tracing::warn!(run.id = %run, incident.id = %incident, "{problem}");
         tx.push(match again {
             Some(_) => Entry::StepParked { run, incident, cell, until: again, problem },
             None => concluded(cell, Conclusion::Failed, problem),

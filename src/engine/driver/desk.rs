@@ -68,7 +68,8 @@ pub(crate) struct Desk {
     in_flight: BTreeSet<(RunId, CellKey)>,
     locks: HashMap<AccountKey, (RunId, CellKey)>,
     lock_waits: HashMap<AccountKey, BTreeSet<RunId>>,
-    lanes: HashMap<ConnectionId, LaneState>,
+    /// In an order, so that those that open together are served in one that a replay repeats.
+    lanes: BTreeMap<ConnectionId, LaneState>,
     /// Subject look-ups under way (`None`) or due again, with the tries so far.
     pub(crate) look_ups: HashMap<RunId, (u32, Option<Time>)>,
     arrivals: u64,

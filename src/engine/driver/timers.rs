@@ -16,7 +16,7 @@ const PROJECT_AGAIN: TimeDelta = TimeDelta::seconds(2);
 /// Wakes runs at their times until the engine stops.
 pub(super) async fn run(engine: Engine) {
     let mut stopping = engine.0.stopping.subscribe();
-    while !engine.is_stopping() {
+    loop {
         let next = engine.read(|core| {
             let run = core.timers.first().map(|(at, _)| *at);
             let hold = core
@@ -32,7 +32,7 @@ pub(super) async fn run(engine: Engine) {
         let clock = engine.0.ports.clock.clone();
         tokio::select! {
             biased;
-            _ = stopping.changed() => return,
+            _ = stopping.wait_for(|stops| *stops) => return,
             () = changed => {}
             () = async { match next {
                 Some(at) => clock.sleep_until(at).await,
@@ -97,7 +97,7 @@ pub(super) async fn project(engine: Engine) {
         let pause = if written {
             tokio::select! {
                 biased;
-                _ = stopping.changed() => return,
+                _ = stopping.wait_for(|stops| *stops) => return,
                 changed = moved.changed() => if changed.is_err() { return },
             }
             PROJECT_EVERY
@@ -107,7 +107,7 @@ pub(super) async fn project(engine: Engine) {
         let pause = engine.now() + pause;
         tokio::select! {
             biased;
-            _ = stopping.changed() => return,
+            _ = stopping.wait_for(|stops| *stops) => return,
             () = engine.0.ports.clock.sleep_until(pause) => {}
         }
         // Where the journal has no room, rows have none either.
@@ -117,23 +117,24 @@ pub(super) async fn project(engine: Engine) {
     }
 }
 
-/// Writes the rows that changed, as they stand now; whether they were written.
+/// Writes the rows that changed, as they stand now; whether they were written. Where none did, how far the index is
+/// goes on all the same: else the next start would read again what changes nothing, however much that is.
 pub(super) async fn project_now(engine: &Engine) -> bool {
     if !engine.all_rows_are_here().await {
         return false;
     }
-    let (seq, rows) = {
+    let (seq, rows, stands_at) = {
         let mut core = engine.lock();
-        (core.state.seq, core.state.take_changes())
+        (core.state.seq, core.state.take_changes(), core.keeping.written_to)
     };
-    if rows.is_empty() {
+    if rows.is_empty() && seq <= stands_at {
         return true;
     }
     let keys: Vec<String> =
         rows.iter().filter(|(_, row)| row.is_some()).map(|(key, _)| key.clone()).collect();
     match engine.0.ports.store.project(seq, rows).await {
         Ok(projected) => {
-            engine.tidy(projected, &keys).await;
+            engine.tidy(projected, seq, &keys).await;
             true
         }
         Err(error) => {

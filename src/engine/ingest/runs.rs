@@ -16,6 +16,12 @@ pub(crate) fn follow_up(engine: &Engine, tx: &mut Tx<'_>, incident: IncidentId) 
         for (name, digest, plan) in missing(engine, tx, &case) {
             start(engine, tx, &case, name, digest, &plan, None);
         }
+        if tx.core.state.runs_of(incident).next().is_none() {
+            tracing::warn!(
+                incident.id = %incident,
+                "Nothing is done about incident `{incident}`: no published playbook answers it"
+            );
+        }
     }
     let runs: Vec<Run> = newest_of_each_plan(tx, incident);
     for run in runs {

@@ -93,3 +93,16 @@ fn a_crash_inside_any_effect_changes_nothing_that_matters() {
         run("crash in effect", n, |sim| sim.world.crash_in.store(n, Ordering::SeqCst));
     }
 }
+
+/// A stop that comes before the engine's own tasks have begun is seen by them all the same.
+#[test]
+fn a_stop_right_after_the_start_ends() {
+    in_virtual_time(async {
+        let sim = Sim::new(1, Mode::Auto).await;
+        sim.engine.start();
+
+        let stopped = tokio::time::timeout(std::time::Duration::from_mins(1), sim.engine.stop());
+
+        assert!(stopped.await.is_ok(), "a task waits for ever");
+    });
+}

@@ -56,7 +56,7 @@ impl State {
                         Some(until) => CellState::Waiting { until: *until },
                         None => CellState::Parked { problem: problem.clone() },
                     };
-                    if until.is_none() {
+                    if until.is_none() || c.key.is_look_up() {
                         c.problem = Some(problem.clone());
                     }
                 });

@@ -4,7 +4,7 @@ use crate::model::id::IncidentId;
 
 /// How rows and timelines are laid out; an index of another layout is made again.
 pub(super) const LAYOUT_KEY: &[u8] = b"m/layout";
-pub(super) const LAYOUT: &[u8] = b"5";
+pub(super) const LAYOUT: &[u8] = b"6";
 pub(super) const POSITION: &[u8] = b"m/position";
 pub(super) const ROWS: &[u8] = b"r/";
 

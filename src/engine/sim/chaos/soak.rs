@@ -123,7 +123,8 @@ fn no_story_breaks_a_promise() {
 
 #[test]
 fn the_same_seed_tells_the_same_story() {
-    for seed in [3, 77, 1234] {
+    let more = 0..asked("QUELL_SIM_SAME").unwrap_or(20);
+    for seed in [77, 1234].into_iter().chain(more) {
         let told = || tell(&Story::draw(seed), true).trace;
 
         assert_eq!(told(), told(), "seed {seed}");
