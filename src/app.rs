@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod detections;
 mod found;
 mod keeper;
+mod keys;
 mod playbooks;
 mod plugs;
 mod polls;
@@ -37,6 +38,7 @@ use crate::engine::driver::{Engine, Ports};
 use crate::engine::oncall::unready;
 use crate::engine::ports::{Clock, Entropy, StoreError};
 use crate::engine::state::State;
+use crate::jwks::Renewals;
 use crate::notify;
 use crate::people::People;
 use crate::people::oidc::Oidc;
@@ -64,6 +66,7 @@ pub(crate) struct Shown {
     candidates: Candidates,
     received: Received,
     polls: crate::poll::Meters,
+    keys: Renewals,
     again: Again,
     used: Used,
     probe: Arc<dyn console::Probe>,
@@ -74,7 +77,7 @@ pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
     let (public_url, lab) = (config.server.public_url.clone(), config.server.lab);
     Box::new(move |engine, shown| match People::new(engine.clone(), &public_url) {
         Ok(people) => {
-            let Shown { candidates, received, polls, again, used, probe } = shown;
+            let Shown { candidates, received, polls, keys, again, used, probe } = shown;
             console::router(ConsoleState {
                 engine: engine.clone(),
                 people,
@@ -84,6 +87,7 @@ pub(crate) fn console(config: &Config, oidc: Option<Arc<Oidc>>) -> Console {
                 refusals: console::Refusals::default(),
                 received,
                 polls,
+                keys,
                 again,
                 used,
                 tries: console::Tries::new(probe),
@@ -165,9 +169,9 @@ impl Quell {
         let (store, state) = open_and_recall(&config, &clock, &entropy).await?;
         let answers = Answers::default();
         let rules = detections::load(&config.store.playbooks)?;
-        let recall::Recalled { detector, tail, known } =
-            recall::windows(&config, &store, rules.clone(), (clock.now(), &state), &answers)
-                .await?;
+        let recalled =
+            recall::windows(&config, &store, rules.clone(), (clock.now(), &state), &answers);
+        let recall::Recalled { detector, tail, known } = recalled.await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
         let received = sources::received(&sources, &config);
         let metrics = Metrics::new();
@@ -179,6 +183,7 @@ impl Quell {
         recall::weigh(&engine, &config, tail).await?;
         let (closing, closed) = watch::channel(false);
         let polls = polls::begin(&engine, &config, &sources, &plugs.pull, (known, &closed));
+        let keys = keys::begin(&engine, &sources, &store, &closed).await?;
         let turn: keeper::Turn = Arc::new(Semaphore::new(1));
         chores::begin(&engine, &store, &metrics, &config.store, (&turn, &closed));
         let notices = tell(&engine, &config, &closed);
@@ -194,6 +199,7 @@ impl Quell {
             signatures: plugs.signatures,
             metrics,
             polls: polls.clone(),
+            keys: keys.clone(),
             notices,
             candidates: candidates.clone(),
             lab: config.server.lab,
@@ -205,9 +211,8 @@ impl Quell {
             rereads: rereads.clone(),
             files: Arc::new(keeper::Keeper::new(store.clone(), engine.ports().clock.clone(), turn)),
         });
-        let shown = Shown { candidates, received, polls, again, used, probe: plugs.probe };
-        let console = console.map(|build| build(&engine, shown));
-        let router = server::router(api, console);
+        let shown = Shown { candidates, received, polls, keys, again, used, probe: plugs.probe };
+        let router = server::router(api, console.map(|build| build(&engine, shown)));
         let served = serve(&engine, config.server.listen, router.clone(), closed).await?;
         Ok(Running {
             engine,
@@ -441,6 +446,8 @@ mod api_tests;
 mod doors_tests;
 #[cfg(test)]
 mod doubt;
+#[cfg(test)]
+mod keys_tests;
 #[cfg(test)]
 mod oncall_tests;
 #[cfg(test)]

@@ -60,6 +60,7 @@ use tower_http::csrf::CsrfLayer;
 use webauthn_rs::prelude::Url;
 
 use crate::engine::driver::Engine;
+use crate::jwks::Renewals;
 use crate::people::People;
 use crate::people::oidc::Oidc;
 use crate::poll::Meters;
@@ -88,6 +89,8 @@ pub(crate) struct ConsoleState {
     pub(crate) received: Received,
     /// How the polled logs stand.
     pub(crate) polls: Meters,
+    /// The keys of transmitters that are read again and again.
+    pub(crate) keys: Renewals,
     /// Refused deliveries that can be judged again.
     pub(crate) again: Again,
     /// When tokens were used.

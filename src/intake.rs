@@ -24,6 +24,7 @@ mod okta;
 mod parsed;
 mod pingid;
 mod problem;
+mod ring;
 mod set;
 mod shipped;
 mod siem;
@@ -36,14 +37,15 @@ use std::sync::Arc;
 
 use crate::model::time::Time;
 
-pub(crate) use auth::Auth;
 #[cfg(any(test, fuzzing))]
 pub(crate) use auth::Encoding;
+pub(crate) use auth::{Auth, Place};
 pub(crate) use kind::Kind;
 pub(crate) use mapping::{Mapping, read as read_mapping};
 pub(crate) use okta::challenge as okta_challenge;
 pub(crate) use parsed::{Parsed, Record};
 pub(crate) use problem::{Problem, SetError};
+pub(crate) use ring::{KeySet, Ring};
 pub(crate) use set::{OfStream, of_stream};
 pub(crate) use shipped::mappings as shipped_mappings;
 pub(crate) use verify::{Verified, Verifier};

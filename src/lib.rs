@@ -14,6 +14,7 @@ pub(crate) mod engine;
 #[doc(hidden)]
 pub mod fuzz;
 pub(crate) mod intake;
+pub(crate) mod jwks;
 pub(crate) mod lab;
 pub(crate) mod model;
 pub(crate) mod notify;

@@ -31,6 +31,7 @@ mod guard_tests;
 mod hold;
 pub(crate) mod index;
 pub(crate) mod journal;
+pub(crate) mod jwks;
 pub(crate) mod memory;
 pub(crate) mod refused;
 pub(crate) mod verify;

@@ -36,7 +36,7 @@ per_minute = 1
 pub(super) struct World {
     pub(super) quell: Running,
     router: Router,
-    folder: tempfile::TempDir,
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl World {
@@ -45,16 +45,25 @@ impl World {
     }
 
     pub(super) async fn with(folder: tempfile::TempDir, sources: &str) -> Self {
-        let quell = Quell::start(lab(folder.path(), sources)).await.unwrap();
+        Self::of(Quell::start(lab(folder.path(), sources)).await.unwrap(), folder)
+    }
+
+    /// One that is up over this folder.
+    pub(super) fn of(quell: Running, folder: tempfile::TempDir) -> Self {
         let router = quell.router.clone();
         Self { quell, router, folder }
     }
 
     /// The same folder under other settings.
     pub(super) async fn restart(self, sources: &str) -> Self {
+        Self::with(self.stopped().await, sources).await
+    }
+
+    /// Stops it; what is left is its folder.
+    pub(super) async fn stopped(self) -> tempfile::TempDir {
         self.quell.stop().await.unwrap();
         drop(self.router);
-        Self::with(self.folder, sources).await
+        self.folder
     }
 
     pub(super) async fn token(&self, scopes: &[Scope], source: Option<&str>) -> String {

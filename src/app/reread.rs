@@ -234,14 +234,19 @@ fn intake_of(now: &Config, wished: Config) -> (Config, Vec<String>) {
     (Config { sources, ..now.clone() }, restart)
 }
 
-/// Whether a source cannot be taken as it is now: a poller goes on as it began, and connections are made at the start.
+/// Whether a source cannot be taken as it is now: a poller goes on as it began, and so does whoever reads a
+/// transmitter's keys; connections are made at the start.
 fn waits(
     before: Option<&Source>,
     after: Option<&Source>,
     is_made: impl Fn(&ConnectionId) -> bool,
 ) -> bool {
     let polls = [before, after].into_iter().flatten().any(|source| source.poll.is_some());
-    polls || after.is_some_and(|source| !source.connections.iter().all(is_made))
+    let keys =
+        |source: Option<&Source>| source.and_then(|source| source.auth.as_ref()?.place()).cloned();
+    polls
+        || keys(before) != keys(after)
+        || after.is_some_and(|source| !source.connections.iter().all(is_made))
 }
 
 /// The keys outside of `[sources]` that differ, section by section. Never their values.

@@ -7,6 +7,7 @@ use super::BootError;
 use crate::config::{Config, Source};
 use crate::delivery::Origin;
 use crate::intake::{Auth, Format, Mapping, Verifier, read_mapping};
+use crate::jwks;
 use crate::model::id::SourceId;
 use crate::secret::{Reference, Scrubber, Sources as Secrets};
 use crate::server::{self, Bucket, Received};
@@ -25,6 +26,9 @@ pub(super) fn ready(
             return Err(refuse("`auth = \"none\"` is for a lab that listens on loopback".into()));
         }
         if let Some(problem) = polled(config, source) {
+            return Err(refuse(problem));
+        }
+        if let Some(problem) = source.auth.as_ref().and_then(Auth::place).and_then(jwks::problem) {
             return Err(refuse(problem));
         }
         let verifier = verifier(source, secrets, scrubber).map_err(refuse)?;

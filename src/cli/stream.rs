@@ -72,10 +72,13 @@ pub(super) enum Command {
         #[arg(long, value_name = "ID")]
         stream: Option<String>,
     },
-    /// Print the transmitter's keys, for the file that the source's `secrets` name.
+    /// Print the transmitter's keys, or where they are.
     Keys {
         #[command(flatten)]
         asked: Asked,
+        /// Print the settings that have Quell read them itself, again and again.
+        #[arg(long)]
+        settings: bool,
     },
 }
 
@@ -100,6 +103,8 @@ pub(super) struct Asked {
 struct Ours {
     issuer: String,
     audience: String,
+    /// Where Quell reads the transmitter's keys, if it does.
+    jwks_uri: Option<String>,
     /// Where the transmitter pushes to.
     endpoint: Url,
     lab: bool,
@@ -110,7 +115,7 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
     | Command::Show { asked }
     | Command::Verify { asked, .. }
     | Command::Delete { asked, .. }
-    | Command::Keys { asked }) = command;
+    | Command::Keys { asked, .. }) = command;
     let ours = match ours(asked)? {
         Ok(ours) => ours,
         Err(problems) => return report(&problems, asked.format, output),
@@ -138,8 +143,13 @@ pub(super) fn run(command: &Command, output: &mut Output) -> anyhow::Result<Verd
                 there.delete(&stream).await?;
                 table::one(&json!({"deleted": tame_field(&stream)}), asked.format, output)
             }
-            Command::Keys { .. } => {
-                output.json(&there.keys().await?)?;
+            Command::Keys { settings, .. } => {
+                let keys = there.keys().await?;
+                if *settings {
+                    output.data(&to_set(&ours, there.jwks_uri()?))?;
+                } else {
+                    output.json(&keys)?;
+                }
                 Ok(Verdict::Fine)
             }
         }
@@ -157,13 +167,14 @@ fn ours(asked: &Asked) -> anyhow::Result<Result<Ours, Vec<Diagnostic>>> {
     let Some(source) = sources.get(&SourceId::new(name)) else {
         bail!("there is no source `{name}` in the settings");
     };
-    let Some(Auth::Set { issuer, audience, .. }) = &source.auth else {
+    let Some(Auth::Set(set)) = &source.auth else {
         bail!("`{name}` takes no event tokens: its `auth` is not `{{ set = … }}`");
     };
     let endpoint = server.public_url.join(&format!("/v1/hooks/{}", super::client::part(name)));
     Ok(Ok(Ours {
-        issuer: issuer.clone(),
-        audience: audience.clone(),
+        issuer: set.issuer.clone(),
+        audience: set.audience.clone(),
+        jwks_uri: source.auth.as_ref().and_then(Auth::place).map(|place| place.jwks_uri.clone()),
         endpoint: endpoint.context("`server.public_url` is no web address")?,
         lab: server.lab,
     }))
@@ -176,6 +187,7 @@ async fn create(
     format: Format,
     output: &mut Output,
 ) -> anyhow::Result<Verdict> {
+    keys_are_there(there, ours)?;
     if let Some(known) = pushing(there, ours).await?.first() {
         bail!(
             "the stream `{}` pushes to {} already: `quell stream delete` ends it",
@@ -204,6 +216,29 @@ async fn create(
         );
     }
     Ok(verdict)
+}
+
+/// Tokens that are signed by keys which are elsewhere would all be refused.
+fn keys_are_there(there: &Transmitter, ours: &Ours) -> anyhow::Result<()> {
+    let Some(own) = &ours.jwks_uri else { return Ok(()) };
+    let said = there.jwks_uri()?;
+    if own.parse::<Url>().is_ok_and(|own| own == *said) {
+        return Ok(());
+    }
+    bail!(
+        "the transmitter's keys are at `{}`, and the settings read them at `{own}`: set `jwks_uri` to the former",
+        tame(said.as_str(), 300)
+    )
+}
+
+/// The line for the source's section. `quell config check` says whether Quell may read there.
+fn to_set(ours: &Ours, jwks_uri: &Url) -> String {
+    let text = |text: &str| toml::Value::from(text).to_string();
+    let (issuer, audience) = (text(&ours.issuer), text(&ours.audience));
+    let jwks_uri = text(jwks_uri.as_str());
+    format!(
+        "# In place of `auth` and `secrets`:\nauth = {{ set = {{ issuer = {issuer}, audience = {audience}, jwks_uri = {jwks_uri} }} }}\n"
+    )
 }
 
 async fn show(

@@ -4,6 +4,8 @@ use crate::approval::roles::ROLES;
 use crate::connector::catalogue::Catalogue;
 use crate::connector::connections::settings_problems;
 use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::intake::Auth;
+use crate::jwks;
 use crate::model::id::ConnectionId;
 use crate::model::incident::MayCause;
 use crate::model::plan::Mode;
@@ -152,11 +154,26 @@ fn sources(found: &mut Found<'_>, secrets: &Sources) {
         for name in auth.secrets() {
             secret(found, secrets, &at("secrets"), name);
         }
-        if auth.secrets().is_empty() && !auth.is_open() {
+        keys(found, id, auth);
+        if auth.secrets().is_empty() && auth.needs_secrets() {
             let message = format!("the source `{id}` has no secret");
-            found.error(&at("auth"), &message, "add `secrets = [\"credential:NAME\"]`");
+            let help = match auth {
+                Auth::Set(_) => {
+                    "add `jwks_uri` beside `issuer`: it says where the transmitter's keys are"
+                }
+                _ => "add `secrets = [\"credential:NAME\"]`",
+            };
+            found.error(&at("auth"), &message, help);
         }
     }
+}
+
+/// Where the transmitter's keys are read.
+fn keys(found: &mut Found<'_>, id: &SourceId, auth: &Auth) {
+    let Some(problem) = auth.place().and_then(jwks::problem) else { return };
+    let at = ["sources", id.as_str(), "auth", "set", "jwks_uri"];
+    let help = "write it like `https://idp.example.com/keys`; `quell stream keys SOURCE --settings` finds it";
+    found.error(&at, &format!("the source `{id}`: {problem}"), help);
 }
 
 fn polled(found: &mut Found<'_>, id: &SourceId, source: &Source) {

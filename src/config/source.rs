@@ -149,7 +149,9 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Layers, check, load};
     use crate::model::time::Span;
+    use crate::secret;
 
     fn source(text: &str) -> Result<Source, toml::de::Error> {
         toml::from_str(text)
@@ -199,6 +201,29 @@ mod tests {
         }
     }
 
+    /// Two places would be one too many: what one withdraws the other would still believe.
+    #[test]
+    fn keys_are_given_or_read_and_not_both() {
+        let set = |more: &str| {
+            source(&format!(
+                "kind='shared-signals'\nauth={{set={{issuer='i',audience='a'{more}}}}}"
+            ))
+        };
+
+        let read = set(",jwks_uri='https://i/keys'").unwrap();
+        assert_eq!(read.auth.as_ref().unwrap().place().unwrap().jwks_uri, "https://i/keys");
+        assert_eq!(read.highest_stage(), Stage::Confirmed);
+        assert_eq!(set(",secrets=['env:K']").unwrap().auth.unwrap().secrets(), ["env:K"]);
+        for (more, says) in [
+            (",jwks_uri='https://i/keys',secrets=['env:K']", "`jwks_uri` and `secrets` both"),
+            (",allow_networks=['10.0.0.0/8']", "`allow_networks` says where `jwks_uri` may be"),
+            (",jwks_url='https://i/keys'", "unknown field `jwks_url`"),
+        ] {
+            let why = set(more).unwrap_err();
+            assert!(why.message().contains(says), "{more}: {}", why.message());
+        }
+    }
+
     /// A header can be copied by anybody who sees one delivery.
     #[test]
     fn an_unsigned_source_can_neither_prove_a_report_nor_confirm_an_alert() {
@@ -206,5 +231,47 @@ mod tests {
 
         assert_eq!(unsigned.proof, Proof::Relayed);
         assert_eq!(unsigned.highest_stage(), Stage::Suspected);
+    }
+
+    #[test]
+    fn where_keys_are_not_read_is_told_at_the_address_itself() {
+        let text = "
+[sources.a]
+kind = 'shared-signals'
+auth = { set = { issuer = 'https://a.example', audience = 'q', jwks_uri = 'http://a.example/keys' } }
+[sources.b]
+kind = 'shared-signals'
+[sources.b.auth.set]
+issuer = 'https://b.example'
+audience = 'q'
+jwks_uri = 'https://10.1.2.3/keys'
+[sources.c]
+kind = 'shared-signals'
+auth = { set = { issuer = 'https://c.example', audience = 'q' } }
+[sources.d]
+kind = 'shared-signals'
+auth = { set = { issuer = 'https://d.example', audience = 'q', jwks_uri = 'https://10.1.2.3/keys', allow_networks = ['10.1.0.0/16'] } }
+";
+        let file = Some(("quell.toml".into(), text.to_owned()));
+        let loaded = load(&Layers { file, ..Layers::default() }).unwrap();
+
+        let problems = check(&loaded, &secret::Sources::lab());
+
+        let own = problems.iter().filter(|p| p.message.contains("source"));
+        let told: Vec<_> = own.map(|p| (&text[p.primary.at.clone()], p.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    "'http://a.example/keys'",
+                    "the source `a`: `jwks_uri`: plain HTTP goes to loopback only, not to `a.example`"
+                ),
+                (
+                    "'https://10.1.2.3/keys'",
+                    "the source `b`: `jwks_uri`: `10.1.2.3` is not public: if that is meant, add its network to `allow_networks`"
+                ),
+                ("auth", "the source `c` has no secret"),
+            ]
+        );
     }
 }

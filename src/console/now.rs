@@ -18,17 +18,21 @@ use crate::approval::rota::Source;
 use crate::engine::approvers::Approvers;
 use crate::engine::driver::Core;
 use crate::engine::policy::{Ceilings, Policy};
+use crate::jwks::{self, Renewals};
 use crate::model::approval::{Approval, ApprovalState, Tier};
 use crate::model::deed::Deed;
 use crate::model::id::SourceId;
 use crate::model::incident::{Incident, IncidentStatus};
-use crate::model::text::tame_field;
+use crate::model::text::{tame, tame_field};
 use crate::model::time::Time;
 use crate::people::Act;
 use crate::poll::{Meter, Meters};
 
 /// So many failures in a row make a channel one that cannot be told.
 const DEAD: usize = 3;
+
+/// Longest text that is shown of what is wrong with a key set.
+const PROBLEM_MAX: usize = 500;
 
 /// Open incidents that the page shows at most.
 const OPEN_MOST: usize = 100;
@@ -46,6 +50,8 @@ struct NowPage {
     dead: Vec<DeadChannel>,
     /// Logs that are not read.
     stuck: Vec<StuckLog>,
+    /// Transmitters whose keys cannot be read.
+    keyless: Vec<StuckLog>,
     /// Why the pager is not believed.
     fallback: Option<String>,
     duty: Vec<DutyRow>,
@@ -129,6 +135,7 @@ pub(super) async fn page(
             untold: untold(core, now),
             dead: dead(core, &policy),
             stuck: stuck(&state.polls, now),
+            keyless: keyless(&state.keys, now),
             fallback: fallback(core, &policy, now),
             duty: duty(core, &policy, now),
             incidents: open(core),
@@ -211,6 +218,19 @@ fn stuck(polls: &Meters, now: Time) -> Vec<StuckLog> {
         Some(StuckLog { source: tame_field(source.as_str()), since: At(since), why })
     };
     polls.all().into_iter().filter_map(row).collect()
+}
+
+/// Transmitters whose keys could not be read for so long that what they tell may soon be refused.
+fn keyless(keys: &Renewals, now: Time) -> Vec<StuckLog> {
+    let row = |(source, meter): (SourceId, jwks::Meter)| {
+        let (since, why) = meter.stuck(now)?;
+        Some(StuckLog {
+            source: tame_field(source.as_str()),
+            since: At(since),
+            why: tame(&why, PROBLEM_MAX),
+        })
+    };
+    keys.meters().into_iter().filter_map(row).collect()
 }
 
 /// Why our own rota counts although there is a pager.

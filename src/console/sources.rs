@@ -11,6 +11,7 @@ use super::frame::Frame;
 use super::problem::render;
 use super::show::At;
 use super::signed_in::SignedIn;
+use crate::jwks;
 use crate::model::id::SourceId;
 use crate::model::text::{tame, tame_field};
 use crate::model::time::Time;
@@ -37,6 +38,8 @@ struct Row {
     posted: bool,
     last: Option<At>,
     log: Option<Log>,
+    /// Of a transmitter whose keys are read again and again.
+    keys: Option<Keys>,
     /// Of a transmitter's stream: when it was last proved, and what it is said to be.
     verified: Option<(At, String)>,
     stream: Option<(At, bool, String)>,
@@ -64,6 +67,18 @@ struct Log {
     failed: Option<Refused>,
 }
 
+/// A transmitter's keys.
+struct Keys {
+    /// Where they are read.
+    at: String,
+    count: usize,
+    read: Option<At>,
+    until: Option<At>,
+    next: Option<At>,
+    stuck: Option<(At, String)>,
+    failed: Option<Refused>,
+}
+
 pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Response {
     let received = state.received.all();
     let mut sources: BTreeMap<String, Row> =
@@ -81,6 +96,12 @@ pub(super) async fn page(State(state): State<ConsoleState>, by: SignedIn) -> Res
         let row = sources.entry(id.to_string()).or_insert_with(|| Row::polled(&id, &meter));
         row.log = Some(log(&meter, through.get(&id).copied()));
     }
+    let now = state.engine.now();
+    for (id, meter) in state.keys.meters() {
+        if let Some(row) = sources.get_mut(id.as_str()) {
+            row.keys = Some(of_keys(&meter, now));
+        }
+    }
     let (sources, tends) = (sources.into_values().collect(), by.may(Act::Tend));
     render(&SourcesPage { frame: Frame::new(&state, &by, "Sources"), sources, tends })
 }
@@ -94,6 +115,7 @@ impl Row {
             posted: false,
             last: None,
             log: None,
+            keys: None,
             verified: None,
             stream: None,
             counts: vec![
@@ -125,6 +147,22 @@ fn log(meter: &Meter, through: Option<Time>) -> Log {
     }
 }
 
+fn of_keys(meter: &jwks::Meter, now: Time) -> Keys {
+    Keys {
+        at: tame(&meter.jwks_uri, PROBLEM_MAX),
+        count: meter.keys,
+        read: meter.read_at.map(At),
+        until: meter.believed_until.map(At),
+        next: meter.next_at.map(At),
+        stuck: meter.stuck(now).map(|(since, why)| (At(since), tame(&why, PROBLEM_MAX))),
+        failed: meter.failed.as_ref().map(|failed| Refused {
+            at: At(failed.at),
+            problem: failed.kind.to_owned(),
+            detail: tame(&failed.problem, PROBLEM_MAX),
+        }),
+    }
+}
+
 fn verified(stream: &Stream) -> Option<(At, String)> {
     stream.verified.as_ref().map(|(at, state)| (At(*at), tame_field(state)))
 }
@@ -143,6 +181,7 @@ fn row(name: &str, seen: &Seen) -> Row {
         posted: true,
         last: seen.last_accepted.map(At),
         log: None,
+        keys: None,
         verified: verified(&seen.stream),
         stream: said(&seen.stream),
         kept: Vec::new(),

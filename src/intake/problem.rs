@@ -41,6 +41,9 @@ pub(crate) enum Problem {
     /// A security event token was refused, in RFC 8935's terms.
     #[error("{why}")]
     Set { error: SetError, why: String },
+    /// A security event token is signed by no key that is known now, and might be by one that is not read yet.
+    #[error("{why}")]
+    UnknownKey { error: SetError, why: &'static str },
     /// A token's delivery says `kind=mapping`, and its source has none.
     #[error("this source has no mapping")]
     NoMapping,
@@ -97,7 +100,7 @@ impl SetError {
 impl Problem {
     /// Whether another secret, or another key, might prove the same delivery.
     pub(crate) fn is_about_the_secret(&self) -> bool {
-        matches!(self, Self::WrongSignature)
+        matches!(self, Self::WrongSignature | Self::UnknownKey { .. })
             || matches!(self, Self::Set { error: SetError::InvalidKey, .. })
             || matches!(self, Self::Set { error: SetError::AuthenticationFailed, .. })
     }
@@ -119,7 +122,7 @@ impl Problem {
             Self::UnknownShape(_) => "unknown-shape",
             Self::MissingField(_) => "missing-field",
             Self::BadField { .. } => "bad-field",
-            Self::Set { error, .. } => error.slug(),
+            Self::Set { error, .. } | Self::UnknownKey { error, .. } => error.slug(),
             Self::NoMapping => "no-mapping",
             Self::FutureTime => "future-time",
         }
@@ -135,6 +138,7 @@ impl Problem {
             Self::BodyTooLarge { .. } | Self::TooManyRecords(_) => 413,
             Self::WrongEncoding(_) => 415,
             Self::Set { .. }
+            | Self::UnknownKey { .. }
             | Self::NotUtf8
             | Self::BadGzip
             | Self::NotJson(_)

@@ -4,7 +4,6 @@
 //! for us. Its time bounds nothing, for a token that could not be delivered is sent again for days; what
 //! is repeated is told by issuer and `jti`.
 
-use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
 use std::fmt;
@@ -12,9 +11,10 @@ use subtle::ConstantTimeEq as _;
 
 use super::json::text_at;
 use super::problem::{Problem, SetError};
+use super::ring::KeySet;
 
 /// Asymmetric ones only: with `none` or a shared secret anybody who knows the public keys could sign.
-const ALGORITHMS: [Algorithm; 9] = [
+pub(super) const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,
     Algorithm::RS512,
@@ -38,14 +38,6 @@ pub(super) struct Token {
     pub(super) claims: Vec<u8>,
 }
 
-/// The keys in a JSON Web Key Set.
-pub(super) fn keys(set: &[u8]) -> Option<Vec<Jwk>> {
-    let set: JwkSet = serde_json::from_slice(set).ok()?;
-    let signs = |key: &Jwk| key.common.public_key_use != Some(PublicKeyUse::Encryption);
-    let keys: Vec<Jwk> = set.keys.into_iter().filter(signs).collect();
-    (!keys.is_empty()).then_some(keys)
-}
-
 fn refused(error: SetError, why: impl Into<String>) -> Problem {
     Problem::Set { error, why: why.into() }
 }
@@ -53,7 +45,7 @@ fn refused(error: SetError, why: impl Into<String>) -> Problem {
 /// Proves a token. Its issuer and audience are looked at last: only somebody who signs learns of them.
 pub(super) fn prove(
     raw: &[u8],
-    keys: &[Jwk],
+    keys: &KeySet,
     issuer: &str,
     audience: &str,
 ) -> Result<Token, Problem> {
@@ -67,10 +59,11 @@ pub(super) fn prove(
     if !ALGORITHMS.contains(&header.alg) {
         return Err(refused(SetError::InvalidKey, "the token's `alg` is none that is taken"));
     }
-    let is_named = |key: &&Jwk| header.kid.is_none() || key.common.key_id == header.kid;
-    let mut candidates = keys.iter().filter(is_named).take(KEYS_MAX).peekable();
+    let named = keys.named(header.kid.as_deref(), header.alg);
+    let mut candidates = named.take(KEYS_MAX).peekable();
     if candidates.peek().is_none() {
-        return Err(refused(SetError::InvalidKey, "no configured key has the token's `kid`"));
+        let why = "no key of the transmitter's that is known has the token's `kid`";
+        return Err(Problem::UnknownKey { error: SetError::InvalidKey, why });
     }
     let mut rules = Validation::new(header.alg);
     rules.validate_exp = false;
@@ -81,8 +74,15 @@ pub(super) fn prove(
         decode::<Value>(text, &key, &rules).ok()
     });
     let Some(claims) = claims.map(|token| token.claims) else {
-        let why = "the token's signature is by none of the configured keys";
-        return Err(refused(SetError::AuthenticationFailed, why));
+        let (error, why) = (
+            SetError::AuthenticationFailed,
+            "the token's signature is by none of the transmitter's keys that are known",
+        );
+        // The key that a token names is the key that has to fit; without a name it may be one that is new.
+        return Err(match header.kid {
+            Some(_) => refused(error, why),
+            None => Problem::UnknownKey { error, why },
+        });
     };
     let text_of = |name: &str| claims[name].as_str().unwrap_or_default();
     let same = |a: &str, b: &str| bool::from(a.as_bytes().ct_eq(b.as_bytes()));
@@ -141,6 +141,7 @@ pub(crate) fn of_stream(claims: &[u8]) -> Option<OfStream> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::auth::{Keys, Transmitter as Named};
     use super::super::{Auth, Kind, Record, Verified, Verifier, parse};
     use super::*;
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -173,8 +174,7 @@ mod tests {
         }
 
         fn verifier(&self) -> Verifier {
-            let auth = Auth::Set { issuer: ISSUER.into(), audience: OURS.into(), secrets: vec![] };
-            Verifier::new(auth, vec![self.jwks.clone()]).unwrap()
+            Verifier::new(given(), vec![self.jwks.clone()]).unwrap()
         }
 
         fn sign(&self, typ: &str, kid: Option<&str>, claims: &Value) -> String {
@@ -183,6 +183,11 @@ mod tests {
             header.kid = kid.map(str::to_owned);
             encode(&header, claims, &self.key).unwrap()
         }
+    }
+
+    fn given() -> Auth {
+        let keys = Keys::Given { secrets: Vec::new() };
+        Auth::Set(Named { issuer: ISSUER.into(), audience: OURS.into(), keys })
     }
 
     fn claims() -> Value {
@@ -246,7 +251,9 @@ mod tests {
             (change("jti", json!("")), SetError::InvalidRequest),
         ] {
             match verify(&idp.verifier(), &token) {
-                Err(Problem::Set { error: found, .. }) => assert_eq!(found, error, "{token}"),
+                Err(
+                    Problem::Set { error: found, .. } | Problem::UnknownKey { error: found, .. },
+                ) => assert_eq!(found, error, "{token}"),
                 other => panic!("{other:?} for {token}"),
             }
         }
@@ -255,9 +262,8 @@ mod tests {
 
     #[test]
     fn a_set_without_a_signing_key_is_no_secret() {
-        let auth = || Auth::Set { issuer: ISSUER.into(), audience: OURS.into(), secrets: vec![] };
         for bad in ["", "{}", r#"{"keys": []}"#] {
-            assert!(Verifier::new(auth(), vec![bad.as_bytes().to_vec()]).is_err(), "{bad}");
+            assert!(Verifier::new(given(), vec![bad.as_bytes().to_vec()]).is_err(), "{bad}");
         }
     }
 }

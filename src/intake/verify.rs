@@ -10,18 +10,18 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
-use jsonwebtoken::jwk::Jwk;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq as _};
 use zeroize::Zeroizing;
 
-use super::auth::{Auth, Encoding};
+use super::auth::{Auth, Encoding, Place, Transmitter};
 use super::body;
 use super::cloud;
 use super::json::{sha256_hex, text_at};
 use super::kind::Kind;
 use super::problem::Problem;
+use super::ring::{KeySet, Ring};
 use super::set;
 use super::teams;
 use crate::model::text::tame_field;
@@ -54,7 +54,7 @@ pub(crate) struct Verifier {
     auth: Auth,
     keys: Vec<Zeroizing<Vec<u8>>>,
     /// Of a transmitter of event tokens.
-    public: Vec<Jwk>,
+    public: Ring,
 }
 
 impl fmt::Debug for Verifier {
@@ -62,7 +62,7 @@ impl fmt::Debug for Verifier {
         f.debug_struct("Verifier")
             .field("auth", &self.auth)
             .field("keys", &self.keys.len())
-            .field("public", &self.public.len())
+            .field("public", &self.public)
             .finish()
     }
 }
@@ -93,7 +93,7 @@ impl Verifier {
     /// Joins a scheme with the values of its secrets.
     pub(crate) fn new(auth: Auth, secrets: Vec<Vec<u8>>) -> Result<Self, BadSecret> {
         let secrets: Vec<_> = secrets.into_iter().map(Zeroizing::new).collect();
-        if secrets.is_empty() && !auth.is_open() {
+        if secrets.is_empty() && auth.needs_secrets() {
             return Err(BadSecret::Missing);
         }
         let keys = match &auth {
@@ -112,18 +112,33 @@ impl Verifier {
                 return Err(BadSecret::BadTemplate);
             }
         }
-        let mut public = Vec::new();
-        if let Auth::Set { .. } = &auth {
-            for set in &keys {
-                public.extend(set::keys(set).ok_or(BadSecret::NotJwks)?);
-            }
+        let mut public = Ring::default();
+        if matches!(auth, Auth::Set(_)) && auth.needs_secrets() {
+            let sets = keys.iter().map(|set| KeySet::read(set).filter(|set| set.len() > 0));
+            let sets: Option<Vec<KeySet>> = sets.collect();
+            public = Ring::given(sets.ok_or(BadSecret::NotJwks)?);
         }
         Ok(Self { auth, keys, public })
     }
 
     /// Whether its deliveries are security event tokens.
     pub(crate) fn is_set(&self) -> bool {
-        matches!(self.auth, Auth::Set { .. })
+        matches!(self.auth, Auth::Set(_))
+    }
+
+    /// Keys that are read at the same place are the same keys: whoever renews those of `before` renews these.
+    pub(crate) fn goes_on_with(&mut self, before: &Self) {
+        let same = self.renewed().map(|(place, _)| place);
+        if let Some((place, ring)) = before.renewed()
+            && same == Some(place)
+        {
+            self.public = ring.clone();
+        }
+    }
+
+    /// Where its transmitter's keys are read, and where they are put, if they are read again and again.
+    pub(crate) fn renewed(&self) -> Option<(&Place, &Ring)> {
+        self.auth.place().map(|place| (place, &self.public))
     }
 
     /// Authenticates the raw body, inflates it and names the delivery.
@@ -138,8 +153,8 @@ impl Verifier {
         if raw.len() > cap {
             return Err(Problem::BodyTooLarge { cap });
         }
-        if let Auth::Set { issuer, audience, .. } = &self.auth {
-            let token = set::prove(&raw, &self.public, issuer, audience)?;
+        if let Auth::Set(Transmitter { issuer, audience, .. }) = &self.auth {
+            let token = set::prove(&raw, &self.public.at(now), issuer, audience)?;
             return Ok(Verified { body: token.claims.into(), delivery_id: bounded(&token.id) });
         }
         let named = self.authenticate(headers, &raw, now)?;
@@ -178,7 +193,7 @@ impl Verifier {
             }
             // A code over the body, not the secret.
             Auth::Teams { .. } => names.push("authorization"),
-            Auth::Set { .. } => {}
+            Auth::Set(_) => {}
             Auth::Bearer { .. } | Auth::Basic { .. } | Auth::Header { .. } | Auth::None => {
                 return None;
             }
@@ -215,7 +230,7 @@ impl Verifier {
                 teams::fresh(raw, now).map(Some)
             }
             // Proved as a whole, before this.
-            Auth::Set { .. } => Err(Problem::WrongSignature),
+            Auth::Set(_) => Err(Problem::WrongSignature),
             Auth::None => Ok(None),
         }
     }

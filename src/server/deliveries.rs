@@ -21,6 +21,7 @@ use super::state::{Api, Source};
 use crate::delivery::{Origin, Proved};
 use crate::engine::ingest::Answer;
 use crate::intake::{self, Auth, Verified, Verifier};
+use crate::jwks::{self, Renewal};
 use crate::model::text::tame_field;
 
 type Answered = Result<(StatusCode, Json<Answer>), Problem>;
@@ -92,7 +93,7 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     let name = source.map_or("", |source| source.origin.view.id.as_str());
     let mut room = api.admission().room(name);
     let raw = read(&parts.headers, body, kind.body_cap(), &mut room).await?;
-    let _turn = api.admission().turn(name, raw.len()).await?;
+    let turn = api.admission().turn(name, raw.len()).await?;
     // The settings may have been read again while the body came: a secret that was replaced proves nothing any more.
     let held = source.and_then(|source| api.source(source.origin.view.id.as_str()));
     let Some((source, verifier)) =
@@ -104,7 +105,17 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
     let id = &source.origin.view.id;
     let signed = || verifier.signed_headers(&parts.headers);
     let came = |proof, body| Some(Came { source: id, kind: None, proof, body });
-    let proved = match verifier.verify(kind, &parts.headers, raw.clone(), api.engine().now()) {
+    let verify = || verifier.verify(kind, &parts.headers, raw.clone(), api.engine().now());
+    let (proved, _turn) = match verify() {
+        Err(intake::Problem::UnknownKey { .. }) if let Some(keys) = api.keys().get(id) => {
+            // Nobody else is kept waiting meanwhile.
+            drop(turn);
+            let proved = with_new_keys(keys, verify).await?;
+            (proved, api.admission().turn(name, raw.len()).await?)
+        }
+        proved => (proved, turn),
+    };
+    let proved = match proved {
         Ok(proved) => proved,
         Err(problem) => {
             let may_be_ours = problem.is_about_the_secret();
@@ -137,6 +148,23 @@ async fn hooked(api: &Api, source: Option<&Source>, request: Request) -> Result<
         api.received().of_stream(name, api.engine().now(), said);
     }
     answered
+}
+
+/// Proves a token once more, when its transmitter's keys were read again. It is refused for good only by keys that were
+/// read after it had come; until then its sender is told to come back.
+async fn with_new_keys(
+    keys: &Renewal,
+    verify: impl Fn() -> Result<Verified, intake::Problem>,
+) -> Result<Result<Verified, intake::Problem>, Problem> {
+    let asked = keys.look_again().await;
+    match (verify(), asked) {
+        (Err(intake::Problem::UnknownKey { .. }), jwks::Asked::Later(wait)) => {
+            let detail = "no key that is known proves this token, and the transmitter's keys could not be read since it came";
+            let seconds = u64::try_from(wait.delta().num_seconds()).unwrap_or(1);
+            Err(Problem::new(Kind::Busy).detail(detail).retry_after(seconds))
+        }
+        (proved, _) => Ok(proved),
+    }
 }
 
 /// Okta's one-time check of a hook's address.

@@ -3,6 +3,7 @@
 //! They are read off the engine's state when they are asked for; only what leaves no state is
 //! counted as it happens.
 
+mod keys;
 mod people;
 mod polls;
 
@@ -18,11 +19,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::engine::driver::{Core, Engine, Standing};
+use crate::jwks::Renewals;
 use crate::model::approval::ApprovalState;
 use crate::model::run::RunStatus;
 use crate::model::time::Time;
 use crate::notify::Meters as Notices;
 use crate::poll::Meters;
+use keys::Keys;
 use people::People;
 use polls::Polls;
 
@@ -46,6 +49,7 @@ struct Inner {
     index_behind: Gauge,
     panics: Counter,
     polls: Polls,
+    keys: Keys,
     people: People,
     /// Containments that were counted.
     contained: Mutex<u64>,
@@ -72,6 +76,7 @@ impl Metrics {
             index_behind: Gauge::default(),
             panics: Counter::default(),
             polls: Polls::default(),
+            keys: Keys::default(),
             people: People::default(),
             contained: Mutex::default(),
         };
@@ -104,8 +109,14 @@ impl Metrics {
     }
 
     /// Everything, as it stands now.
-    pub(crate) fn text(&self, engine: &Engine, polls: &Meters, notices: &Notices) -> String {
+    pub(crate) fn text(
+        &self,
+        engine: &Engine,
+        (polls, keys): (&Meters, &Renewals),
+        notices: &Notices,
+    ) -> String {
         self.0.polls.look(polls, engine.now());
+        self.0.keys.look(keys, engine.now());
         self.0.people.look(engine, notices);
         self.0.panics.inner().store(engine.tasks().panicked(), Ordering::Relaxed);
         engine.read(|core| self.0.look(core, engine.now()));
@@ -139,6 +150,7 @@ impl Inner {
         let help = "Errors in Quell itself that something under way met; 0 unless there is a bug";
         to.register("panics", help, self.panics.clone());
         self.polls.register(to);
+        self.keys.register(to);
         self.people.register(to);
     }
 

@@ -54,7 +54,7 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<Json<Ready>, Proble
     responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let text = api.metrics().text(api.engine(), api.polls(), api.notices());
+    let text = api.metrics().text(api.engine(), (api.polls(), api.keys()), api.notices());
     (StatusCode::OK, [(header::CONTENT_TYPE, kind)], text).into_response()
 }
 

@@ -294,6 +294,7 @@ mod tests {
             P::MissingField(""),
             P::BadField { field: text(), why: text() },
             P::FutureTime,
+            P::UnknownKey { error: intake::SetError::InvalidKey, why: "" },
         ] {
             let told = Problem::from(problem);
             assert!(known.contains(&(told.slug(), told.status)), "{}", told.slug());

@@ -35,6 +35,10 @@ impl Roster {
             if let Some(before) = all.get(&id).filter(|b| b.bucket.is_as_fast_as(&source.bucket)) {
                 source.bucket = before.bucket.clone();
             }
+            let before = all.get(&id).and_then(|before| before.verifier.as_ref());
+            if let Some((verifier, before)) = source.verifier.as_mut().zip(before) {
+                verifier.goes_on_with(before);
+            }
             (id, Arc::new(source))
         };
         *all = sources.into_iter().map(kept).collect();

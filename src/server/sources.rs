@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::identity::{Allowed, Read};
 use super::received::{Seen, Stream};
 use super::state::Api;
+use crate::jwks;
+use crate::model::id::SourceId;
 use crate::model::text::{tame, tame_field};
 use crate::model::time::{Time, rfc3339};
 use crate::poll::Meter;
@@ -31,9 +33,34 @@ pub(super) struct SourceView {
     /// Of a transmitter of event tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<StreamView>,
+    /// Of a transmitter whose keys are read at `jwks_uri`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<KeysView>,
     /// Of a source that is polled.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<LogView>,
+}
+
+/// A transmitter's keys.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct KeysView {
+    jwks_uri: String,
+    /// How many count.
+    count: usize,
+    /// When those were read that count, by this process or one before it.
+    read_at: Option<String>,
+    /// Until when they count, if no others are read.
+    believed_until: Option<String>,
+    next_at: Option<String>,
+    failing_since: Option<String>,
+    /// Failures since they were last read.
+    in_a_row: u32,
+    /// Since when something is wrong that a person should know of.
+    stuck_since: Option<String>,
+    /// What that is.
+    problem: Option<String>,
+    /// The last failure, whatever came after it.
+    failed: Option<FailedView>,
 }
 
 /// What a transmitter said of its stream.
@@ -85,10 +112,12 @@ pub(super) async fn list(State(api): State<Api>, _: Allowed<Read>) -> Json<Vec<S
     let (seen, polls) = (api.received().all(), api.polls().all());
     let meters: BTreeMap<String, Meter> =
         polls.into_iter().map(|(id, meter)| (id.to_string(), meter)).collect();
+    let keys = api.keys().meters();
     let names: BTreeSet<&String> = seen.keys().chain(meters.keys()).collect();
     let view = |name: &String| {
         let mut view = seen.get(name).map(posted).unwrap_or_default();
         view.name = tame_field(name);
+        view.keys = keys.get(&SourceId::new(name)).map(|meter| of_keys(meter, now));
         if let Some(meter) = meters.get(name) {
             view.kind.clone_from(&meter.kind);
             view.log = Some(log(meter, through.get(name).copied(), now));
@@ -120,6 +149,26 @@ fn stream(said: &Stream) -> StreamView {
         status: status.map(|status| status.status.clone()),
         reason: status.map(|status| status.reason.clone()),
         status_at: status.map(|status| rfc3339(status.at)),
+    }
+}
+
+fn of_keys(meter: &jwks::Meter, now: Time) -> KeysView {
+    let (stuck_since, problem) = meter.stuck(now).unzip();
+    KeysView {
+        jwks_uri: tame(&meter.jwks_uri, PROBLEM_MAX),
+        count: meter.keys,
+        read_at: meter.read_at.map(rfc3339),
+        believed_until: meter.believed_until.map(rfc3339),
+        next_at: meter.next_at.map(rfc3339),
+        failing_since: meter.failing_since.map(rfc3339),
+        in_a_row: meter.in_a_row,
+        stuck_since: stuck_since.map(rfc3339),
+        problem: problem.map(|why| tame(&why, PROBLEM_MAX)),
+        failed: meter.failed.as_ref().map(|failed| FailedView {
+            at: rfc3339(failed.at),
+            kind: failed.kind,
+            problem: tame(&failed.problem, PROBLEM_MAX),
+        }),
     }
 }
 

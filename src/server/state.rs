@@ -21,6 +21,7 @@ use crate::engine::driver::Engine;
 use crate::engine::ingest::Answer;
 use crate::engine::state::DeliveryKey;
 use crate::intake::{Parsed, Verifier};
+use crate::jwks::Renewals;
 use crate::model::action::Signatures;
 use crate::model::id::{PlaybookName, SourceId};
 use crate::model::time::Time;
@@ -90,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) signatures: Arc<Signatures>,
     pub(crate) metrics: Metrics,
     pub(crate) polls: Meters,
+    /// The keys of transmitters that are read again and again.
+    pub(crate) keys: Renewals,
     /// What came of telling people.
     pub(crate) notices: Notices,
     pub(crate) candidates: Candidates,
@@ -169,6 +172,10 @@ impl Api {
 
     pub(super) fn polls(&self) -> &Meters {
         &self.0.parts.polls
+    }
+
+    pub(super) fn keys(&self) -> &Renewals {
+        &self.0.parts.keys
     }
 
     pub(super) fn notices(&self) -> &Notices {

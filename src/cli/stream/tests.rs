@@ -264,7 +264,8 @@ fn a_stream_is_created_proved_shown_and_ended() {
     );
 
     assert_eq!(ends(&Command::Show { asked: asked() }), Ok(Verdict::Fine));
-    assert_eq!(ends(&Command::Keys { asked: asked() }), Ok(Verdict::Fine));
+    assert_eq!(ends(&Command::Keys { asked: asked(), settings: false }), Ok(Verdict::Fine));
+    assert_eq!(ends(&Command::Keys { asked: asked(), settings: true }), Ok(Verdict::Fine));
     let other = Command::Delete { asked: asked(), stream: Some("s-2".to_owned()) };
     assert!(ends(&other).unwrap_err().contains("no stream `s-2`"));
     assert_eq!(ends(&Command::Delete { asked: asked(), stream: None }), Ok(Verdict::Fine));
@@ -320,5 +321,29 @@ fn a_description_of_another_issuer_is_not_believed() {
     let said = ends(&Command::Show { asked }).unwrap_err();
 
     assert!(said.contains("describes the issuer"), "{said}");
+    bench.stop();
+}
+
+/// Tokens that are signed by keys which are elsewhere would all be refused.
+#[test]
+fn the_settings_that_read_keys_are_printed_and_have_to_name_where_the_transmitters_are() {
+    let bench = Bench::new();
+    let file = bench.folder.path().join("quell.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let ours = ours(&bench.asked("idp", ACCESS)).unwrap().unwrap();
+    let there = format!("{}/keys", bench.there.0.issuer.trim_end_matches("/acme"));
+    let printed = to_set(&ours, &there.parse().unwrap());
+    let read_at = |keys: &str| {
+        let line = printed.lines().last().unwrap().replace(&there, keys);
+        let (start, end) =
+            (text.find("auth = { set").unwrap(), text.find("[sources.siem]").unwrap());
+        std::fs::write(&file, format!("{}{line}\n{}", &text[..start], &text[end..])).unwrap();
+        ends(&Command::Create { asked: bench.asked("idp", ACCESS), event: Vec::new() })
+    };
+
+    let said = read_at("https://idp.example.com/old-keys").unwrap_err();
+    assert!(said.contains("are at `http://127.0.0.1") && said.contains("set `jwks_uri`"), "{said}");
+    assert!(bench.there.0.streams.lock().unwrap().is_empty(), "nothing was created");
+    assert_eq!(read_at(&there), Ok(Verdict::Fine));
     bench.stop();
 }

@@ -81,9 +81,14 @@ impl Transmitter {
         Ok(Self { token, ..there(described) })
     }
 
+    /// Where its public keys are.
+    pub(super) fn jwks_uri(&self) -> anyhow::Result<&Url> {
+        needed(self.described.jwks_uri.as_ref(), "jwks_uri")
+    }
+
     /// Its public keys.
     pub(super) async fn keys(&self) -> anyhow::Result<Value> {
-        let address = needed(self.described.jwks_uri.as_ref(), "jwks_uri")?;
+        let address = self.jwks_uri()?;
         let keys = self.ask(Method::GET, address, None).await?;
         if !keys["keys"].is_array() {
             bail!("{address} holds no JSON Web Key Set");

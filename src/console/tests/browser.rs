@@ -18,6 +18,7 @@ use super::super::{ConsoleState, router};
 use crate::delivery::{Kept, Origin, Shelf};
 use crate::engine::policy::SourceView;
 use crate::intake::{Auth, Kind, Verifier};
+use crate::jwks::Renewals;
 use crate::model::alert::Proof;
 use crate::model::entry::ClassTested;
 use crate::model::id::{ApprovalId, ConnectionId, IncidentId, ReceiptId, RunId};
@@ -197,7 +198,14 @@ impl Browser {
 
     /// Of a deployment whose sources stand so.
     pub(super) fn with_sources(stand: &Stand, polls: &Meters, received: &Received) -> Self {
-        Self::of(stand, stand.people.clone(), HERE, (polls.clone(), received.clone()))
+        let heard = (polls.clone(), received.clone(), Renewals::default());
+        Self::of(stand, stand.people.clone(), HERE, heard)
+    }
+
+    /// Of a deployment that reads the keys of its transmitters.
+    pub(super) fn with_keys(stand: &Stand, received: &Received, keys: Renewals) -> Self {
+        let heard = (Meters::default(), received.clone(), keys);
+        Self::of(stand, stand.people.clone(), HERE, heard)
     }
 
     pub(super) fn over_https(stand: &Stand) -> Self {
@@ -210,7 +218,7 @@ impl Browser {
         stand: &Stand,
         people: People,
         here: &str,
-        (polls, received): (Meters, Received),
+        (polls, received, keys): (Meters, Received, Renewals),
     ) -> Self {
         let shelf = Arc::new(Shelved::default());
         let sources = Roster::new(BTreeMap::from([("siem".into(), source())]));
@@ -223,6 +231,7 @@ impl Browser {
             candidates: crate::server::Candidates::default(),
             refusals: crate::console::Refusals::default(),
             polls,
+            keys,
             received,
             again: Again::new(stand.engine.clone(), (sources, false), heard, shelf.clone()),
             used: Used::default(),

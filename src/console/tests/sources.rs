@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 
 use super::HOSTILE;
 use super::browser::{Browser, inert};
-use crate::intake::OfStream;
+use crate::intake::{OfStream, Place, Ring};
+use crate::jwks::{self, Renewal};
 use crate::model::id::SourceId;
 use crate::people::soft::SoftPerson;
 use crate::people::stand::Stand;
@@ -109,4 +110,42 @@ async fn a_stream_that_was_proved_and_then_paused_says_both() {
     received.of_stream("idp", at, updated("enabled"));
     let page = browser.get("/sources").await.body;
     assert!(!page.contains("mark bad") && page.contains("the stream is enabled"), "{page}");
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_read_say_why_since_when_and_until_when_they_count() {
+    let stand = Stand::new().await;
+    let received = Received::of([("idp".to_owned(), "shared-signals".to_owned())]);
+    let place =
+        Place { jwks_uri: format!("https://idp.example/{HOSTILE}"), allow_networks: Vec::new() };
+    let clock = stand.engine.ports().clock.clone();
+    let keys = Renewal::new(Ring::default(), clock, &place);
+    let all = [(SourceId::from("idp"), keys.clone())].into_iter().collect();
+    let mut ann = SoftPerson::enrol(&stand.people, "ann", &["approver"]).await.unwrap();
+    let mut browser = Browser::with_keys(&stand, &received, all);
+    browser.sign_in(&mut ann).await;
+    let now = stand.engine.now();
+    keys.note(|meter| {
+        (meter.keys, meter.read_at) = (2, Some(now - TimeDelta::hours(1)));
+        meter.believed_until = Some(now + TimeDelta::hours(71));
+        (meter.in_a_row, meter.failing_since) = (2, Some(now - TimeDelta::minutes(3)));
+        let problem = format!("it answered 500 {HOSTILE}");
+        meter.failed = Some(jwks::Failed { at: now, kind: "refused", problem });
+    });
+    assert!(!browser.get("/").await.body.contains("are not read"), "twice is no alarm");
+
+    keys.note(|meter| meter.in_a_row = 3);
+    let (first, sources) = (browser.get("/").await.body, browser.get("/sources").await.body);
+
+    let alarm = first.split("The keys of <a href=\"/sources\">idp</a> are not read").nth(1);
+    assert!(alarm.expect("an alarm").contains("3 failures in a row: it answered 500"), "{first}");
+    let until = (now + TimeDelta::hours(71)).format("%Y-%m-%d %H:%M:%S UTC</time>, if no others");
+    for said in ["keys not read since", "2 of <code>https://idp.example/", "<code>refused</code>"] {
+        assert!(sources.contains(said), "{said}: {sources}");
+    }
+    assert!(sources.contains(&until.to_string()), "{sources}");
+    inert(&first, "/");
+    inert(&sources, "/sources");
+    keys.note(|meter| meter.believed_until = None);
+    assert!(browser.get("/").await.body.contains("No key of it is believed any more"));
 }
