@@ -174,10 +174,9 @@ impl Quell {
         let recall::Recalled { detector, tail, known } = recalled.await?;
         let sources = sources::ready(&config, &secrets, &scrubber)?;
         let received = sources::received(&sources, &config);
-        let metrics = Metrics::new();
+        let (metrics, candidates, used) = (Metrics::new(), Candidates::default(), Used::default());
         let ports = ports(&store, &metrics, (clock, entropy), &plugs);
         let engine = wake(&config, ports, state, detector).await?;
-        let candidates = Candidates::default();
         let read = playbooks::load(&config, &engine, &plugs.signatures, &candidates).await?;
         engine.start();
         recall::weigh(&engine, &config, tail).await?;
@@ -192,7 +191,6 @@ impl Quell {
         let now = reread::Now::new(config.clone(), rules, read);
         let how = (reading, secrets, scrubber);
         let rereads = rereads(&engine, &plugs, how, (&candidates, &sources, &received), now);
-        let used = Used::default();
         let api = Api::new(server::Parts {
             engine: engine.clone(),
             sources,
