@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::api_tests::World;
+use super::sources_tests::{acme, map_acme};
 use super::tests::{lab, text};
 use super::{Quell, SystemClock, SystemEntropy, found};
 use crate::engine::ports::Clock;
@@ -57,16 +58,9 @@ fn said(answer: (StatusCode, Value)) -> Value {
 async fn a_mended_mapping_is_taken_without_a_restart_and_the_delivery_judged_again_once() {
     let folder = tempfile::tempdir().unwrap();
     let (home, file) = (folder.path().to_owned(), folder.path().join("acme.yaml"));
-    let mapping = |login: &str| {
-        let text = format!(
-            "mapping: acme\nfields: {{ time: t, login: {login} }}\nrules: [{{ alert: mfa_fatigue, stage: suspected }}]\n"
-        );
-        std::fs::write(&file, text).unwrap();
-    };
+    let mapping = |login: &str| map_acme(&file, login);
     mapping("user_name");
-    let sources = format!(
-        "[sources.acme]\nkind = \"mapping\"\nmapping = {file:?}\nauth = \"bearer\"\nsecrets = [\"text:acme-secret-1\"]\n"
-    );
+    let sources = acme(&file);
     let world = World::with(folder, &sources).await;
     write(&home, &sources);
     let now = crate::model::time::rfc3339(world.quell.engine.now());

@@ -1,10 +1,8 @@
 //! A deployment that grows older than its journal may: what goes, what stays, and that it is all still proved.
 
-use async_trait::async_trait;
 use chrono::TimeDelta;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 use super::copy::{Origin, copy};
 use super::retention::{Gone, enforce};
@@ -15,40 +13,19 @@ use crate::engine::policy::SourceView;
 use crate::engine::ports::{Clock, Store as _};
 use crate::engine::shelf::About;
 use crate::engine::state::State;
+use crate::jwks::tests::Held;
 use crate::model::alert::{Alert, AlertKind};
 use crate::model::event::AccountName;
 use crate::model::id::{AlertId, IncidentId};
 use crate::model::incident::{MayCause, Stage};
 use crate::model::subject::Alias;
-use crate::model::time::{Span, Time};
+use crate::model::time::Span;
 use crate::store::folder::{Folder, Options};
 use crate::store::verify;
 
 const WEEK: Span = Span::hours(7 * 24);
 /// Long enough for whatever needs no time of the deployment's own.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
-
-/// A clock that stands until it is moved.
-#[derive(Clone)]
-struct Held(watch::Sender<Time>);
-
-impl Held {
-    fn pass(&self, span: TimeDelta) {
-        self.0.send_modify(|now| *now += span);
-    }
-}
-
-#[async_trait]
-impl Clock for Held {
-    fn now(&self) -> Time {
-        *self.0.borrow()
-    }
-    async fn sleep_until(&self, at: Time) {
-        let mut now = self.0.subscribe();
-        // The sender is this clock's own.
-        drop(now.wait_for(|now| *now >= at).await);
-    }
-}
 
 fn settings(folder: &Path, clock: &Held) -> Settings {
     Settings { clock: Arc::new(clock.clone()), ..lab(folder, "") }
@@ -90,7 +67,7 @@ async fn at_rest(quell: &Running, clock: &Held) {
     while quell.engine.read(|core| !core.state.live.is_empty()) {
         // Where nothing moves by itself, something waits for its time.
         if tokio::time::timeout(PATIENCE, moved.changed()).await.is_err() {
-            clock.pass(TimeDelta::seconds(10));
+            clock.pass(Span::seconds(10));
         }
     }
     quell.engine.until_written().await.unwrap();
@@ -117,15 +94,15 @@ struct Grown {
 /// Sixteen days, of which the journal keeps seven.
 async fn grown() -> Grown {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Held(watch::Sender::new(Time::from_timestamp(1_760_000_000, 0).unwrap()));
+    let clock = Held::at("2025-10-09T08:53:20Z");
     let quell = Quell::start(settings(folder.path(), &clock)).await.unwrap();
     let (old, first) = (alert(&quell, "old@corp").await, alert(&quell, "back@corp").await);
     at_rest(&quell, &clock).await;
-    clock.pass(TimeDelta::days(8));
+    clock.pass(Span::hours(8 * 24));
     assert_eq!(enforce(&quell.engine, &quell.store, WEEK).await.unwrap(), None, "one segment");
     let (second, new) = (alert(&quell, "back@corp").await, alert(&quell, "new@corp").await);
     at_rest(&quell, &clock).await;
-    clock.pass(TimeDelta::days(8));
+    clock.pass(Span::hours(8 * 24));
     let gone = enforce(&quell.engine, &quell.store, WEEK).await.unwrap().unwrap();
     at_rest(&quell, &clock).await;
     Grown { folder, clock, quell, cases: [old, first, second, new], gone }
@@ -192,7 +169,7 @@ async fn what_is_left_is_proved_rebuilt_and_copied_like_any_journal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_index_keeps_up_with_what_changes_none_of_its_rows() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Held(watch::Sender::new(Time::from_timestamp(1_760_000_000, 0).unwrap()));
+    let clock = Held::at("2025-10-09T08:53:20Z");
     let quell = Quell::start(settings(folder.path(), &clock)).await.unwrap();
     let case = alert(&quell, "old@corp").await;
     at_rest(&quell, &clock).await;
@@ -210,10 +187,10 @@ async fn the_index_keeps_up_with_what_changes_none_of_its_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_beginning_that_was_taken_away_is_seen_by_an_audit() {
     let folder = tempfile::tempdir().unwrap();
-    let clock = Held(watch::Sender::new(Time::from_timestamp(1_760_000_000, 0).unwrap()));
+    let clock = Held::at("2025-10-09T08:53:20Z");
     let quell = Quell::start(settings(folder.path(), &clock)).await.unwrap();
     alert(&quell, "old@corp").await;
-    clock.pass(TimeDelta::days(8));
+    clock.pass(Span::hours(8 * 24));
     assert_eq!(enforce(&quell.engine, &quell.store, WEEK).await.unwrap(), None);
     alert(&quell, "new@corp").await;
     at_rest(&quell, &clock).await;

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use std::path::Path;
 use tower::ServiceExt as _;
 
 use super::api_tests::World;
@@ -34,21 +35,29 @@ async fn a_source_is_read_by_its_own_mapping_or_by_one_that_comes_with_quell() {
     world.quell.stop().await.unwrap();
 }
 
+/// The source `acme`, read by a mapping.
+pub(super) fn acme(mapping: &Path) -> String {
+    format!(
+        "[sources.acme]\nkind = \"mapping\"\nmapping = {mapping:?}\nauth = \"bearer\"\nsecrets = [\"text:acme-secret-1\"]\n"
+    )
+}
+
+/// From here on the mapping of [`acme`] says where the sign-in name is.
+pub(super) fn map_acme(mapping: &Path, login: &str) {
+    let text = format!(
+        "mapping: acme\nfields: {{ time: t, login: {login} }}\nrules: [{{ alert: mfa_fatigue, stage: suspected }}]\n"
+    );
+    std::fs::write(mapping, text).unwrap();
+}
+
 /// What a mapping did not understand is understood when the mapping is mended, and only once.
 #[tokio::test]
 async fn a_refused_delivery_is_taken_when_its_mapping_is_mended() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("acme.yaml");
-    let mapping = |login: &str| {
-        let text = format!(
-            "mapping: acme\nfields: {{ time: t, login: {login} }}\nrules: [{{ alert: mfa_fatigue, stage: suspected }}]\n"
-        );
-        std::fs::write(&file, text).unwrap();
-    };
+    let mapping = |login: &str| map_acme(&file, login);
     mapping("user_name");
-    let sources = format!(
-        "[sources.acme]\nkind = \"mapping\"\nmapping = {file:?}\nauth = \"bearer\"\nsecrets = [\"text:acme-secret-1\"]\n"
-    );
+    let sources = acme(&file);
     let world = World::with(folder, &sources).await;
     let now = crate::model::time::rfc3339(world.quell.engine.now());
     let body = json!([{"t": now, "who": "ana@example.com"}]).to_string();

@@ -38,7 +38,10 @@ impl Tasks {
     pub(crate) async fn guarded<T>(&self, work: impl Future<Output = T>) -> Result<T, String> {
         AssertUnwindSafe(work).catch_unwind().await.map_err(|panic| {
             self.0.panicked.fetch_add(1, Ordering::SeqCst);
-            let why = format!("an error in Quell itself: {}", said(&*panic));
+            let why = format!(
+                "an error in Quell itself: {}",
+                said(&*panic).unwrap_or("of unknown cause")
+            );
             tracing::error!("What was under way is in doubt: {why}; please report it");
             why
         })
@@ -61,10 +64,10 @@ impl Tasks {
     }
 }
 
-/// What a panic says of itself.
-fn said(panic: &(dyn Any + Send)) -> &str {
+/// What a panic says of itself, if it is text.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> Option<&str> {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("of unknown cause")
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
 }
 
 /// Counts down also when the task panics.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::problem::{Kind, Problem};
 use super::state::Api;
+use crate::engine::tasks::said;
 use crate::model::id::ReceiptId;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -78,11 +79,7 @@ fn problem_in(mut response: Response, id: Uuid) -> Response {
 /// A panic in a handler is one request's problem, not the process's end.
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
+    let text = said(&*panic).unwrap_or("no message");
     tracing::error!("A request's work panicked: {text}");
     Problem::new(Kind::Internal).detail("see the log of Quell").into_response()
 }

@@ -27,6 +27,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 
 use super::in_virtual_time;
+use crate::engine::tasks::said;
 use play::Play;
 use story::Story;
 use weather::Fault;
@@ -59,11 +60,7 @@ fn tell(story: &Story, traced: bool) -> Told {
         })
     }));
     played.unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-        let text = text.unwrap_or_else(|| "of unknown cause".to_owned());
+        let text = said(&*panic).unwrap_or("of unknown cause");
         Told { wrong: vec![format!("the_engine_does_not_panic: {text}")], ..Told::default() }
     })
 }
